@@ -1,0 +1,151 @@
+/**
+ * What the API can ask of the running agent: the seam between the HTTP front and the daemon behind it.
+ * A `ref` is an id, a unique prefix of one (at least 4 digits), or a name. Every method rejects with a ControlError when
+ * the request cannot be met.
+ */
+import type { NetworkObject, NodeObject, ServiceObject, TaskObject } from '../overlay/model/object.js';
+import type { NetworkSpec, ServiceSpec, NetworkAttachment } from '../overlay/model/spec.js';
+import type { FlowRecord } from '../proxy/dataplane/handle.js';
+
+export type ControlErrorCode = 'not-found' | 'conflict' | 'invalid' | 'unavailable' | 'internal';
+
+/** `message` names the cause; `remedy`, when there is one, what the user can do. */
+export class ControlError extends Error {
+  override readonly name = 'ControlError';
+  constructor(
+    readonly code: ControlErrorCode,
+    message: string,
+    readonly remedy?: string,
+  ) {
+    super(message);
+  }
+}
+
+export interface AgentInfo {
+  readonly name: string;
+  readonly nodeId: string;
+  readonly version: string;
+  readonly mode: 'root' | 'rootless';
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly stateDirectory: string;
+  readonly socket: string;
+  readonly networks: number;
+  readonly services: number;
+  readonly tasksRunning: number;
+  readonly tasksDesired: number;
+  readonly flows: number;
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+export interface LogQuery {
+  /** Only the last n lines of each task; absent: all that is kept. */
+  readonly tail?: number;
+  readonly follow: boolean;
+}
+
+export interface LogLine {
+  readonly task: string;
+  readonly line: string;
+}
+
+/** Terminal of an interactive session; absent: three separate streams. */
+export interface TerminalSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+export interface ExecRequest {
+  readonly command: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly workdir?: string;
+  /** Keep stdin open and deliver it. */
+  readonly stdin: boolean;
+  readonly terminal?: TerminalSize;
+}
+
+export interface RunRequest extends ExecRequest {
+  readonly name?: string;
+  readonly networks: readonly NetworkAttachment[];
+  /** Forget the task when it has ended; otherwise it stays in the list until `vipmesh task rm`. */
+  readonly remove: boolean;
+}
+
+/** A process being attached to. With a terminal everything arrives on `stdout`. */
+export interface ExecSession {
+  readonly taskId: string;
+  readonly stdin: NodeJS.WritableStream | undefined;
+  readonly stdout: NodeJS.ReadableStream;
+  readonly stderr: NodeJS.ReadableStream | undefined;
+  resize(size: TerminalSize): void;
+  /** Sends a signal to the process (`SIGINT`, `SIGTERM`, …). */
+  kill(signal: NodeJS.Signals): void;
+  /** 0 to 255, or 128 + signal. Resolves after the streams have ended. */
+  readonly exited: Promise<number>;
+}
+
+export interface StackRequest {
+  readonly networks: readonly NetworkSpec[];
+  readonly services: readonly ServiceSpec[];
+}
+
+export interface StackResult {
+  /** `network overlay1 created`, `service vote updated`, `service old removed`, `… unchanged`. */
+  readonly changes: readonly string[];
+}
+
+export interface StackInfo {
+  readonly name: string;
+  readonly services: number;
+  readonly networks: number;
+}
+
+export interface ServiceSummary extends ServiceObject {
+  readonly running: number;
+}
+
+export interface DoctorCheck {
+  readonly name: string;
+  readonly status: 'ok' | 'partial' | 'missing';
+  /** What was found. */
+  readonly detail: string;
+  /** What it is for. */
+  readonly need: string;
+  readonly remedy?: string;
+}
+
+export interface Control {
+  info(): Promise<AgentInfo>;
+  shutdown(): Promise<void>;
+
+  networks(): Promise<NetworkObject[]>;
+  network(ref: string): Promise<NetworkObject>;
+  createNetwork(spec: NetworkSpec): Promise<NetworkObject>;
+  removeNetwork(ref: string): Promise<void>;
+
+  services(): Promise<ServiceSummary[]>;
+  service(ref: string): Promise<ServiceSummary>;
+  createService(spec: ServiceSpec): Promise<ServiceObject>;
+  /** Whole new spec; the name cannot change. */
+  updateService(ref: string, spec: ServiceSpec): Promise<ServiceObject>;
+  scaleService(ref: string, replicas: number): Promise<ServiceObject>;
+  removeService(ref: string): Promise<void>;
+  /** Newest first within a slot; ended tasks included (the last 5 of a slot are kept). */
+  serviceTasks(ref: string): Promise<TaskObject[]>;
+  serviceLogs(ref: string, query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine>;
+
+  tasks(): Promise<TaskObject[]>;
+  task(ref: string): Promise<TaskObject>;
+  removeTask(ref: string): Promise<void>;
+  taskLogs(ref: string, query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine>;
+  exec(ref: string, request: ExecRequest): Promise<ExecSession>;
+  run(request: RunRequest): Promise<ExecSession>;
+
+  deployStack(name: string, request: StackRequest): Promise<StackResult>;
+  stacks(): Promise<StackInfo[]>;
+  removeStack(name: string): Promise<StackResult>;
+
+  nodes(): Promise<NodeObject[]>;
+  flows(): Promise<FlowRecord[]>;
+  doctor(): Promise<DoctorCheck[]>;
+}

@@ -1,0 +1,41 @@
+/**
+ * The data plane as the rest of the agent sees it, whatever thread it runs on.
+ */
+import type { Snapshot } from '../config/snapshot.js';
+
+export type FlowState = 'opening' | 'established' | 'closing' | 'closed' | 'udp' | 'icmp';
+
+/** One flow as a user sees it. Plain data; addresses are text with a port: `10.0.1.5:40112`. */
+export interface FlowRecord {
+  readonly network: string;
+  readonly service: string;
+  readonly protocol: 'tcp' | 'udp' | 'icmp';
+  readonly client: string;
+  readonly vip: string;
+  readonly endpoint: string;
+  readonly state: FlowState;
+  /** Bytes of IP packets (relay: of payload) from the client and toward it. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Milliseconds since the flow's first packet, and since its last. */
+  readonly age: number;
+  readonly idle: number;
+  /** How it was carried. */
+  readonly path: 'tun' | 'relay';
+}
+
+export interface Dataplane {
+  /** Starts serving a TUN (its descriptor stays the caller's to close, after detach). */
+  attach(network: number, fd: number): Promise<void>;
+  /** Resolves when the worker no longer touches the descriptor. */
+  detach(network: number): Promise<void>;
+  /** Resolves when every packet from now on is decided by `snapshot` (or a later one). */
+  apply(snapshot: Snapshot): Promise<void>;
+  /** Reads shared memory; the worker does not stop for it. */
+  flows(): FlowRecord[];
+  /** Live (not closed) flows whose endpoint is `address` on network `network`. */
+  flowsTo(network: number, address: number): number;
+  /** Packets, bytes and drops by cause, since the start. */
+  counters(): Record<string, number>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,31 @@
+/**
+ * The relay: published ports without any kernel table. A listening socket on the host side; every connection (TCP) or
+ * client (UDP) is forwarded to an endpoint that the service's scheduler picks.
+ */
+import type { EndpointConfig, SchedulerName } from '../config/snapshot.js';
+import type { FlowRecord } from '../dataplane/handle.js';
+
+export interface RelayPort {
+  /** Unique while published, e.g. `tcp/0.0.0.0:8080`. */
+  readonly id: string;
+  readonly protocol: 'tcp' | 'udp';
+  readonly service: string;
+  readonly scheduler: SchedulerName;
+  readonly targetPort: number;
+  /** Weight 0 (draining) takes no new connection; one that is missing is dead and its connections are ended. */
+  readonly endpoints: readonly EndpointConfig[];
+}
+
+export interface Relay {
+  /** `fd`: a listening TCP socket or a bound UDP socket; the relay owns it from here on and closes it. */
+  publish(port: RelayPort, fd: number): Promise<void>;
+  /** Replaces the endpoints. Resolves when every connection from now on is decided by them. */
+  update(id: string, endpoints: readonly EndpointConfig[]): Promise<void>;
+  /** Stops listening and ends the port's connections. */
+  unpublish(id: string): Promise<void>;
+  flows(): Promise<FlowRecord[]>;
+  /** Open connections to an endpoint. */
+  flowsTo(address: number): Promise<number>;
+  counters(): Promise<Record<string, number>>;
+  close(): Promise<void>;
+}
