@@ -1,0 +1,151 @@
+/**
+ * What a node should balance, answer and publish, computed from what exists. Pure: objects in, three desired states out
+ * (the data plane's snapshot, the name server's views, the relay's ports). Applying them is node.ts's.
+ *
+ * One rule decides who takes part. A task is *eligible* when it is up and not unhealthy. Among a service's eligible tasks
+ * those that listen are preferred: a task that has just started and does not listen yet would refuse connections. When
+ * none of them listens, all take part, since then waiting helps nobody (a service may well never listen).
+ */
+import type { EndpointConfig, NetworkConfig, ServiceConfig, Snapshot } from '../../proxy/config/snapshot.js';
+import { parseIpv4 } from '../../proxy/net/addr.js';
+import type { RelayPort } from '../../proxy/relay/relay.js';
+import type { DnsNetwork, DnsService, DnsTask, DnsView } from '../../overlay/dns/view.js';
+import type { NetworkObject, ResolvedPort, ServiceObject, TaskObject } from '../../overlay/model/object.js';
+import { STACK_SERVICE_LABEL } from '../../overlay/model/spec.js';
+
+/** A task as this node sees it right now: ahead of the store, which hears of it afterwards. */
+export interface LiveTask {
+  readonly task: TaskObject;
+  /** `draining`: told to stop; takes no new flow, keeps those that it has. */
+  readonly phase: 'up' | 'draining';
+  /** False while a health check has not succeeded yet, or has failed for good. */
+  readonly healthy: boolean;
+  /** Something listens in it, or it was given the time to. */
+  readonly ready: boolean;
+}
+
+export interface World {
+  readonly networks: readonly NetworkObject[];
+  readonly services: readonly ServiceObject[];
+  readonly live: readonly LiveTask[];
+}
+
+/** Live tasks of every service, by service id, in the order of their slots. */
+function byService(world: World): Map<string, LiveTask[]> {
+  const map = new Map<string, LiveTask[]>(world.services.map((service) => [service.id, []]));
+  for (const live of world.live) if (live.task.serviceId !== undefined) map.get(live.task.serviceId)?.push(live);
+  for (const list of map.values()) list.sort((a, b) => a.task.slot - b.task.slot || (a.task.id < b.task.id ? -1 : 1));
+  return map;
+}
+
+/** The tasks that take new flows and are named by the service's name. */
+export function takingPart(tasks: readonly LiveTask[]): LiveTask[] {
+  const eligible = tasks.filter((live) => live.phase === 'up' && live.healthy);
+  const ready = eligible.filter((live) => live.ready);
+  return ready.length > 0 ? ready : eligible;
+}
+
+function addressOn(task: TaskObject, networkId: string): string | undefined {
+  return task.addresses.find((address) => address.networkId === networkId)?.address;
+}
+
+/** Endpoints of one service on one network: weight 1 for those that take part, 0 for every other live task. */
+function endpointsOf(tasks: readonly LiveTask[], networkId: string): EndpointConfig[] {
+  const taking = new Set(takingPart(tasks));
+  const endpoints: EndpointConfig[] = [];
+  for (const live of tasks) {
+    const address = addressOn(live.task, networkId);
+    if (address !== undefined) endpoints.push({ id: live.task.id, address: parseIpv4(address), weight: taking.has(live) ? 1 : 0 });
+  }
+  return endpoints;
+}
+
+export function projectSnapshot(world: World, epoch: number, indexOf: (networkId: string) => number | undefined): Snapshot {
+  const tasks = byService(world);
+  const networks: NetworkConfig[] = [];
+  for (const network of world.networks) {
+    const index = indexOf(network.id);
+    if (index === undefined) continue;
+    const services: ServiceConfig[] = [];
+    for (const service of world.services) {
+      const vip = service.vips.find((candidate) => candidate.networkId === network.id);
+      if (!vip) continue;
+      const endpoints = endpointsOf(tasks.get(service.id) ?? [], network.id);
+      services.push({ id: service.id, name: service.spec.name, vip: parseIpv4(vip.address), scheduler: 'rr', endpoints });
+    }
+    networks.push({ index, id: network.id, name: network.spec.name, balancer: parseIpv4(network.balancer), services });
+  }
+  return { epoch, networks };
+}
+
+/** Key of a published port: what listens where. */
+export function portKey(port: Pick<ResolvedPort, 'protocol' | 'address' | 'published'>): string {
+  return `${port.protocol}/${port.address ?? '*'}:${port.published}`;
+}
+
+export interface DesiredPort {
+  readonly port: ResolvedPort;
+  readonly relay: RelayPort;
+}
+
+/** Published ports of every service, by key. On this node `mode=host` and `mode=ingress` meet the same tasks. */
+export function projectPorts(world: World): Map<string, DesiredPort> {
+  const ingress = world.networks.find((network) => network.ingress);
+  const desired = new Map<string, DesiredPort>();
+  if (!ingress) return desired;
+  const tasks = byService(world);
+  for (const service of world.services) {
+    const endpoints = endpointsOf(tasks.get(service.id) ?? [], ingress.id);
+    for (const port of service.ports) {
+      const id = portKey(port);
+      const relay: RelayPort = { id, protocol: port.protocol, service: service.spec.name, scheduler: 'rr', targetPort: port.target, endpoints };
+      desired.set(id, { port, relay });
+    }
+  }
+  return desired;
+}
+
+/** What the name server knows of each network, by network id. */
+export function projectDns(world: World): Map<string, DnsNetwork> {
+  const tasks = byService(world);
+  const result = new Map<string, DnsNetwork>();
+  for (const network of world.networks) {
+    const services: DnsService[] = [];
+    for (const service of world.services) {
+      const attachment = service.spec.networks.find((candidate) => candidate.network === network.id || candidate.network === network.spec.name);
+      if (!attachment) continue;
+      const vip = service.vips.find((candidate) => candidate.networkId === network.id);
+      const inStack = service.spec.labels[STACK_SERVICE_LABEL];
+      const aliases = inStack === undefined || inStack === service.spec.name ? attachment.aliases : [...new Set([...attachment.aliases, inStack])];
+      services.push({
+        name: service.spec.name,
+        aliases,
+        ...(vip && { vip: vip.address }),
+        tasks: takingPart(tasks.get(service.id) ?? []).flatMap((live) => dnsTask(live.task, network.id)),
+      });
+    }
+    const oneOff = world.live.filter((live) => live.task.serviceId === undefined && live.phase === 'up');
+    result.set(network.id, {
+      name: network.spec.name,
+      subnet: network.subnet,
+      internal: network.spec.internal,
+      services,
+      tasks: oneOff.flatMap((live) => dnsTask(live.task, network.id)),
+    });
+  }
+  return result;
+}
+
+function dnsTask(task: TaskObject, networkId: string): DnsTask[] {
+  const address = addressOn(task, networkId);
+  return address === undefined ? [] : [{ id: task.id, name: task.name, address, aliases: [] }];
+}
+
+/** The networks that one task is on, in the order of its interfaces; never ingress, which carries no names. */
+export function viewOf(task: TaskObject, networks: ReadonlyMap<string, DnsNetwork>, ingressId: string | undefined): DnsView {
+  return {
+    networks: task.addresses
+      .filter((address) => address.networkId !== ingressId)
+      .flatMap((address) => networks.get(address.networkId) ?? []),
+  };
+}

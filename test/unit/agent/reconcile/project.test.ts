@@ -1,0 +1,129 @@
+import test from 'ava';
+import type { LiveTask, World } from '../../../../agent/reconcile/project.js';
+import { projectDns, projectPorts, projectSnapshot, takingPart, viewOf } from '../../../../agent/reconcile/project.js';
+import type { NetworkObject, ServiceObject, TaskObject } from '../../../../overlay/model/object.js';
+import { parseIpv4 } from '../../../../proxy/net/addr.js';
+
+const when = '2026-01-01T00:00:00.000Z';
+
+function network(id: string, name: string, third: number, more: Partial<NetworkObject> = {}): NetworkObject {
+  return {
+    id,
+    spec: { name, driver: 'overlay', internal: false, labels: {} },
+    ingress: name === 'ingress',
+    subnet: `10.0.${third}.0/24`,
+    gateway: `10.0.${third}.1`,
+    balancer: `10.0.${third}.3`,
+    vni: 4096 + third,
+    createdAt: when,
+    ...more,
+  };
+}
+
+const ingress = network('n0', 'ingress', 0);
+const overlay1 = network('n1', 'overlay1', 1);
+
+const vote: ServiceObject = {
+  id: 's1',
+  spec: {
+    name: 'vote',
+    labels: {},
+    task: { command: ['vote'], env: {}, stopGracePeriod: 10_000 },
+    networks: [{ network: 'overlay1', aliases: ['ballot'] }],
+    replicas: 3,
+    endpointMode: 'vip',
+    ports: [{ published: 8080, target: 80, protocol: 'tcp', mode: 'ingress' }],
+    restart: { condition: 'any', delay: 1000 },
+  },
+  version: 1,
+  vips: [
+    { networkId: 'n1', address: '10.0.1.2' },
+    { networkId: 'n0', address: '10.0.0.2' },
+  ],
+  ports: [{ published: 8080, target: 80, protocol: 'tcp', mode: 'ingress' }],
+  createdAt: when,
+  updatedAt: when,
+};
+
+function task(slot: number): TaskObject {
+  return {
+    id: `t${slot}`,
+    name: `vote.${slot}.t${slot}`,
+    serviceId: 's1',
+    slot,
+    spec: vote.spec.task,
+    version: 1,
+    labels: {},
+    node: 'host1',
+    addresses: [
+      { networkId: 'n1', address: `10.0.1.${10 + slot}`, interface: 'eth0' },
+      { networkId: 'n0', address: `10.0.0.${10 + slot}`, interface: 'eth1' },
+    ],
+    desired: 'running',
+    status: { state: 'running', since: when, health: 'none' },
+    createdAt: when,
+  };
+}
+
+function live(slot: number, more: Partial<LiveTask> = {}): LiveTask {
+  return { task: task(slot), phase: 'up', healthy: true, ready: true, ...more };
+}
+
+function world(...tasks: LiveTask[]): World {
+  return { networks: [ingress, overlay1], services: [vote], live: tasks };
+}
+
+test('a draining or unhealthy task stays an endpoint of weight 0', (t) => {
+  const snapshot = projectSnapshot(world(live(2, { phase: 'draining' }), live(1), live(3, { healthy: false })), 7, () => 4);
+  t.is(snapshot.epoch, 7);
+  const service = snapshot.networks[1]?.services[0];
+  t.is(service?.vip, parseIpv4('10.0.1.2'));
+  t.deepEqual(service?.endpoints, [
+    { id: 't1', address: parseIpv4('10.0.1.11'), weight: 1 },
+    { id: 't2', address: parseIpv4('10.0.1.12'), weight: 0 },
+    { id: 't3', address: parseIpv4('10.0.1.13'), weight: 0 },
+  ]);
+});
+
+test('a network without a sandbox here is left out', (t) => {
+  const snapshot = projectSnapshot(world(live(1)), 1, (id) => (id === 'n1' ? 0 : undefined));
+  t.deepEqual(snapshot.networks.map((entry) => entry.name), ['overlay1']);
+});
+
+test('tasks that listen are preferred; when none does, all take part', (t) => {
+  const slow = live(1, { ready: false });
+  const quick = live(2);
+  const ill = live(3, { healthy: false, ready: true });
+  t.deepEqual(takingPart([slow, quick, ill]), [quick]);
+  t.deepEqual(takingPart([slow, ill]), [slow]);
+  t.deepEqual(takingPart([ill]), []);
+});
+
+test('a published port balances over the addresses on ingress', (t) => {
+  const ports = projectPorts(world(live(1), live(2)));
+  t.deepEqual([...ports.keys()], ['tcp/*:8080']);
+  const relay = ports.get('tcp/*:8080')?.relay;
+  t.is(relay?.targetPort, 80);
+  t.deepEqual(relay?.endpoints.map((endpoint) => endpoint.address), [parseIpv4('10.0.0.11'), parseIpv4('10.0.0.12')]);
+});
+
+test('the name server hears of tasks that take part only, with aliases and VIP', (t) => {
+  const networks = projectDns(world(live(1), live(2, { phase: 'draining' })));
+  t.deepEqual(networks.get('n1')?.services, [
+    { name: 'vote', aliases: ['ballot'], vip: '10.0.1.2', tasks: [{ id: 't1', name: 'vote.1.t1', address: '10.0.1.11', aliases: [] }] },
+  ]);
+});
+
+test("a stack's service is also known by its name inside the stack", (t) => {
+  const inStack = { ...vote, spec: { ...vote.spec, name: 'demo_vote', labels: { 'vipmesh.stack.service': 'vote' } } };
+  const networks = projectDns({ networks: [overlay1], services: [inStack], live: [] });
+  t.deepEqual(networks.get('n1')?.services[0]?.aliases, ['ballot', 'vote']);
+});
+
+test('a one-off task is named on its networks, and its view leaves ingress out', (t) => {
+  const { serviceId: _none, ...rest } = task(1);
+  const one: TaskObject = { ...rest, id: 'aa', name: 'run.aa', slot: 0 };
+  const networks = projectDns({ networks: [ingress, overlay1], services: [], live: [{ task: one, phase: 'up', healthy: true, ready: true }] });
+  t.deepEqual(networks.get('n1')?.tasks.map((entry) => entry.name), ['run.aa']);
+  t.deepEqual(viewOf(one, networks, 'n0').networks.map((entry) => entry.name), ['overlay1']);
+});
