@@ -1,0 +1,82 @@
+/**
+ * A client that opens a connection every few milliseconds, asks for `/`, and keeps account of every failure: what "no
+ * user noticed" means in the tests. Runs as a program inside a task or a test host:
+ *
+ *   node steady-client.js HOST PORT INTERVAL_MS STOP_FILE
+ *
+ * Prints `ready` after its first answer, goes on until STOP_FILE exists, then prints one line of JSON (Report).
+ */
+import { existsSync } from 'node:fs';
+import { connect } from 'node:net';
+
+export interface Failure {
+  /** Milliseconds since the client's start. */
+  readonly at: number;
+  readonly error: string;
+}
+
+export interface Report {
+  readonly attempts: number;
+  readonly failures: readonly Failure[];
+  /** Answers by their body. */
+  readonly answers: Readonly<Record<string, number>>;
+  readonly slowestMs: number;
+}
+
+/** How long one request may take. */
+const TIMEOUT_MS = 5000;
+
+function request(host: string, port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port });
+    let text = '';
+    socket.setTimeout(TIMEOUT_MS, () => socket.destroy(new Error('timed out')));
+    socket.setEncoding('utf8');
+    socket.on('connect', () => socket.write('GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n'));
+    socket.on('data', (chunk) => (text += String(chunk)));
+    socket.on('error', reject);
+    socket.on('close', () => {
+      const body = text.split('\r\n\r\n')[1];
+      if (body === undefined || !text.startsWith('HTTP/1.1 200')) reject(new Error(`no answer: ${JSON.stringify(text)}`));
+      else resolve(body.trim());
+    });
+  });
+}
+
+async function main([host = '', port = '', interval = '', stopFile = '']: string[]): Promise<void> {
+  const start = performance.now();
+  const failures: Failure[] = [];
+  const answers: Record<string, number> = {};
+  const open = new Set<Promise<void>>();
+  let attempts = 0;
+  let slowestMs = 0;
+  const attempt = async (): Promise<void> => {
+    const began = performance.now();
+    attempts++;
+    try {
+      const body = await request(host, Number(port));
+      answers[body] = (answers[body] ?? 0) + 1;
+      slowestMs = Math.max(slowestMs, performance.now() - began);
+      if (attempts === 1) process.stdout.write('ready\n');
+    } catch (error) {
+      failures.push({ at: Math.round(began - start), error: error instanceof Error ? error.message : String(error) });
+    }
+  };
+  await attempt();
+  await new Promise<void>((resolve) => {
+    const timer = setInterval(() => {
+      if (existsSync(stopFile)) {
+        clearInterval(timer);
+        resolve();
+        return;
+      }
+      const one = attempt().finally(() => open.delete(one));
+      open.add(one);
+    }, Number(interval));
+  });
+  await Promise.all(open);
+  const report: Report = { attempts, failures, answers, slowestMs: Math.round(slowestMs) };
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+}
+
+if (process.argv[1]?.endsWith('steady-client.js')) await main(process.argv.slice(2));
