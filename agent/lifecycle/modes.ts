@@ -1,0 +1,176 @@
+/**
+ * Which mode an agent runs in: decided from facts (agent/lifecycle/facts.ts finds them), so that every refusal can be
+ * tested as text. Says what is missing and what the user can do; starts nothing.
+ */
+
+/** `root`: in the host's own namespaces. `rootless`: in a user namespace, behind an outer gateway process. */
+export type Mode = 'root' | 'rootless';
+export type ModeRequest = 'auto' | Mode;
+
+export const MODE_REQUESTS: readonly ModeRequest[] = ['auto', 'root', 'rootless'];
+
+/** No mode that was asked for can run here. The message has a line for each cause, with its remedy. */
+export class ModeError extends Error {
+  override readonly name = 'ModeError';
+  constructor(
+    message: string,
+    readonly obstacles: readonly Obstacle[],
+  ) {
+    super(message);
+  }
+}
+
+export interface Obstacle {
+  /** What is missing, e.g. `/dev/net/tun is not readable by uid 65534`. */
+  readonly cause: string;
+  /** What the user can do, e.g. `chmod 0666 /dev/net/tun`. */
+  readonly remedy: string;
+}
+
+/** A trial of the real thing. */
+export type Trial = 'ok' | 'not tried' | { readonly failed: string; readonly code?: string | number };
+
+export interface MissingTool {
+  readonly tool: string;
+  /** The Debian package that has it. */
+  readonly package: string;
+}
+
+export interface HostFacts {
+  readonly uid: number;
+  /** Opening /dev/net/tun for reading and writing; `code` is the errno's name. */
+  readonly tun: Trial;
+  readonly missingTools: readonly MissingTool[];
+  /** Names of the capabilities that root mode needs and this process does not have. */
+  readonly missingCapabilities: readonly string[];
+  /** Whether namespaces can be pinned in /run/netns and the socket made in /run. */
+  readonly runWritable: boolean;
+  /** A network and mount namespace as this user, with a veth pair in it. `code` is the exit code, see TRIAL. */
+  readonly ownNamespaces: Trial;
+  /** The same inside a new user namespace. */
+  readonly userNamespaces: Trial;
+  /** Absent on kernels that do not have them. */
+  readonly sysctls: {
+    readonly 'kernel.unprivileged_userns_clone'?: number;
+    readonly 'user.max_user_namespaces'?: number;
+    readonly 'user.max_net_namespaces'?: number;
+    readonly 'kernel.apparmor_restrict_unprivileged_userns'?: number;
+  };
+}
+
+/** Exit codes of the trial script in facts.ts, after the namespaces were made. */
+export const TRIAL = { sysctlReadOnly: 42, noVeth: 43 } as const;
+
+/** Why an agent cannot run here in mode root; empty when it can. */
+export function rootObstacles(facts: HostFacts): Obstacle[] {
+  if (facts.uid !== 0) {
+    return [{ cause: `uid ${facts.uid} is not root`, remedy: 'run it with sudo, or use --mode rootless' }];
+  }
+  const obstacles = toolObstacles(facts);
+  if (facts.missingCapabilities.length > 0) {
+    obstacles.push({
+      cause: `this root has no ${facts.missingCapabilities.join(' and no ')}`,
+      remedy: 'start it outside the container, or give the container these capabilities (--privileged does)',
+    });
+  }
+  if (!facts.runWritable) {
+    obstacles.push({ cause: '/run is not writable, so no namespace can be pinned in /run/netns', remedy: 'mount a tmpfs on /run, or use --mode rootless' });
+  }
+  obstacles.push(...tunObstacles(facts));
+  // A trial without the tools or the capabilities fails because of these, and would only repeat them.
+  if (obstacles.length === 0) obstacles.push(...trialObstacles(facts.ownNamespaces, 'a network namespace', 'run it outside the container or sandbox that forbids it'));
+  return obstacles;
+}
+
+/** Why an agent cannot run here in mode rootless; empty when it can. */
+export function rootlessObstacles(facts: HostFacts): Obstacle[] {
+  const obstacles = [...toolObstacles(facts), ...tunObstacles(facts)];
+  const forbidding = facts.userNamespaces === 'ok' ? [] : sysctlObstacles(facts);
+  obstacles.push(...forbidding);
+  const toolsAreThere = facts.missingTools.length === 0;
+  if (forbidding.length === 0 && toolsAreThere) {
+    const remedy = facts.uid === 0 ? 'use --mode root' : 'allow user namespaces in the container or sandbox that forbids them, or start vipmesh as root';
+    obstacles.push(...trialObstacles(facts.userNamespaces, 'a user namespace', remedy));
+  }
+  return obstacles;
+}
+
+/** The mode to run in; `note` says why it is not the one that auto would rather have had. Throws ModeError. */
+export function decideMode(request: ModeRequest, facts: HostFacts): { readonly mode: Mode; readonly note?: string } {
+  const forRoot = rootObstacles(facts);
+  const forRootless = rootlessObstacles(facts);
+  if (request !== 'rootless' && forRoot.length === 0) return { mode: 'root' };
+  if (request === 'root') throw modeError('mode root cannot run here', forRoot);
+  if (forRootless.length > 0) {
+    // For somebody who is not root, that root is needed for mode root is no news: the way to rootless is what helps.
+    const forAuto = request === 'auto' && facts.uid === 0 ? merge(forRoot, forRootless) : forRootless;
+    throw modeError(request === 'auto' && facts.uid === 0 ? 'neither mode can run here' : 'mode rootless cannot run here', forAuto);
+  }
+  return request === 'auto' && facts.uid === 0
+    ? { mode: 'rootless', note: `mode root cannot run here: ${forRoot.map((obstacle) => obstacle.cause).join('; ')}` }
+    : { mode: 'rootless' };
+}
+
+/** `cause: remedy`, one sentence. */
+export function obstacleText(obstacle: Obstacle): string {
+  return `${obstacle.cause}: ${obstacle.remedy}`;
+}
+
+function modeError(what: string, obstacles: readonly Obstacle[]): ModeError {
+  const [first] = obstacles;
+  const text = obstacles.length === 1 && first !== undefined ? ` ${obstacleText(first)}` : obstacles.map((each) => `\n  - ${obstacleText(each)}`).join('');
+  return new ModeError(`${what}:${text}`, obstacles);
+}
+
+function merge(first: readonly Obstacle[], second: readonly Obstacle[]): Obstacle[] {
+  return [...first, ...second.filter((other) => !first.some((obstacle) => obstacle.cause === other.cause))];
+}
+
+function toolObstacles({ missingTools }: HostFacts): Obstacle[] {
+  return [...new Set(missingTools.map((missing) => missing.package))].map((name) => {
+    const tools = missingTools.filter((missing) => missing.package === name).map((missing) => missing.tool);
+    return { cause: `${tools.join(', ')} not found`, remedy: `install the package ${name} (apt-get install ${name})` };
+  });
+}
+
+export function tunObstacles({ tun, uid }: HostFacts): Obstacle[] {
+  if (typeof tun === 'string') return [];
+  switch (tun.code) {
+    case 'EACCES':
+      return [{ cause: `/dev/net/tun is not readable by uid ${uid}`, remedy: 'chmod 0666 /dev/net/tun, or start vipmesh as root' }];
+    case 'ENOENT':
+    case 'ENXIO':
+    case 'ENODEV':
+      return [{ cause: 'there is no /dev/net/tun', remedy: 'modprobe tun; in a container, start it with --device /dev/net/tun' }];
+    case 'EPERM':
+      return [{ cause: '/dev/net/tun is forbidden by the container', remedy: 'start the container with --device /dev/net/tun' }];
+    default:
+      return [{ cause: `/dev/net/tun cannot be opened (${tun.failed})`, remedy: 'see that the kernel has TUN (modprobe tun) and that the device is c 10 200' }];
+  }
+}
+
+/** Each sysctl that forbids a user namespace to this user, with the command that allows it. */
+export function sysctlObstacles({ sysctls, uid }: HostFacts): Obstacle[] {
+  const obstacles: Obstacle[] = [];
+  const forbid = (key: keyof HostFacts['sysctls'], value: number, allow: number): void => {
+    obstacles.push({ cause: `${key}=${value} forbids user namespaces to uid ${uid}`, remedy: `sysctl -w ${key}=${allow}` });
+  };
+  if (sysctls['user.max_user_namespaces'] === 0) forbid('user.max_user_namespaces', 0, 15000);
+  if (sysctls['user.max_net_namespaces'] === 0) forbid('user.max_net_namespaces', 0, 15000);
+  if (uid === 0) return obstacles;
+  if (sysctls['kernel.unprivileged_userns_clone'] === 0) forbid('kernel.unprivileged_userns_clone', 0, 1);
+  const apparmor = sysctls['kernel.apparmor_restrict_unprivileged_userns'];
+  if (apparmor !== undefined && apparmor > 0) forbid('kernel.apparmor_restrict_unprivileged_userns', apparmor, 0);
+  return obstacles;
+}
+
+function trialObstacles(trial: Trial, what: string, remedy: string): Obstacle[] {
+  if (typeof trial === 'string') return [];
+  if (trial.code === TRIAL.sysctlReadOnly) {
+    return [{ cause: '/proc/sys is read-only', remedy: 'start the container with --privileged, or with --security-opt systempaths=unconfined' }];
+  }
+  if (trial.code === TRIAL.noVeth) {
+    return [{ cause: `veth pairs cannot be made in ${what} (${trial.failed})`, remedy: 'modprobe veth, or use a kernel with CONFIG_VETH' }];
+  }
+  return [{ cause: `${what} cannot be made (${trial.failed})`, remedy }];
+}
