@@ -1,0 +1,65 @@
+/**
+ * Numbers of the Linux ABI, each with the kernel header it comes from. They are the same on x86-64 and arm64 (asm-generic);
+ * MIPS, SPARC and Alpha differ in some and are not supported.
+ */
+
+// include/uapi/linux/sched.h
+export const CLONE_NEWNET = 0x40000000;
+
+// include/uapi/linux/mount.h
+export const MS_BIND = 0x1000;
+export const MS_SHARED = 1 << 20;
+// include/linux/fs.h
+export const MNT_DETACH = 2;
+
+// include/uapi/asm-generic/fcntl.h
+export const O_NONBLOCK = 0o4000;
+export const O_CLOEXEC = 0o2000000;
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+
+// include/linux/socket.h, include/linux/net.h, include/uapi/asm-generic/socket.h
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_NONBLOCK = O_NONBLOCK;
+export const SOCK_CLOEXEC = O_CLOEXEC;
+export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+
+// include/uapi/linux/in.h, include/uapi/linux/in6.h
+export const IPPROTO_IPV6 = 41;
+export const IPV6_V6ONLY = 26;
+
+// include/uapi/linux/if.h
+export const IFNAMSIZ = 16;
+export const IFF_UP = 1;
+
+// include/uapi/linux/sockios.h
+export const SIOCGIFFLAGS = 0x8913;
+export const SIOCSIFFLAGS = 0x8914;
+export const SIOCSIFMTU = 0x8922;
+
+// include/uapi/linux/if_tun.h
+export const IFF_TUN = 0x0001;
+export const IFF_NO_PI = 0x1000;
+export const IFF_VNET_HDR = 0x4000;
+export const TUNSETIFF = 0x400454ca;
+export const TUNSETOFFLOAD = 0x400454d0;
+export const TUN_F_CSUM = 0x01;
+export const TUN_F_TSO4 = 0x02;
+export const TUN_F_TSO6 = 0x04;
+export const TUN_F_USO4 = 0x20;
+export const TUN_F_USO6 = 0x40;
+
+// include/uapi/asm-generic/poll.h
+export const POLLIN = 0x0001;
+export const POLLERR = 0x0008;
+export const POLLNVAL = 0x0020;
+
+// include/linux/eventfd.h
+export const EFD_NONBLOCK = O_NONBLOCK;
+export const EFD_CLOEXEC = O_CLOEXEC;
+
+// include/uapi/asm-generic/errno-base.h, errno.h

@@ -1,0 +1,149 @@
+/**
+ * System calls, typed. The only file that imports koffi; it works in worker threads too.
+ *
+ * Two conventions. Calls made once in a while throw SystemError. The three of the packet loop (read, write, poll) never
+ * throw and never allocate: they answer the count, or minus the errno, as the kernel itself does.
+ *
+ * What Node can do synchronously itself (open, close, readlink) is not repeated here: node:fs does it on the calling
+ * thread, so a descriptor opened with openSync inside Namespace.within() belongs to that namespace.
+ */
+import koffi from 'koffi';
+
+/** A system call that failed: `open(/dev/net/tun): EACCES: permission denied`. */
+export class SystemError extends Error {
+  override readonly name = 'SystemError';
+  /** The errno's name, such as `EBUSY`. */
+  readonly code: string;
+
+  constructor(
+    readonly syscall: string,
+    readonly errno: number,
+    subject = '',
+  ) {
+    const code = errnoName(errno);
+    super(`${syscall}(${subject}): ${code}: ${errnoText(errno)}`);
+    this.code = code;
+  }
+}
+
+const libc = koffi.load(null);
+
+const cRead = libc.func('long read(int, void *, size_t)') as (fd: number, buffer: Uint8Array, length: number) => number;
+const cWrite = libc.func('long write(int, const void *, size_t)') as (fd: number, buffer: Uint8Array, length: number) => number;
+const cPoll = libc.func('int poll(void *, unsigned long, int)') as (fds: Uint8Array, count: number, timeout: number) => number;
+const cIoctl = libc.func('int ioctl(int, unsigned long, ...)') as (fd: number, request: number, type: string, argument: Uint8Array | number) => number;
+const cSetns = libc.func('int setns(int, int)') as (fd: number, type: number) => number;
+const cUnshare = libc.func('int unshare(int)') as (flags: number) => number;
+const cMount = libc.func('int mount(const char *, const char *, const char *, unsigned long, const char *)') as (
+  source: string | null,
+  target: string,
+  type: string | null,
+  flags: number,
+  data: string | null,
+) => number;
+const cUmount = libc.func('int umount2(const char *, int)') as (target: string, flags: number) => number;
+const cEventfd = libc.func('int eventfd(unsigned int, int)') as (initial: number, flags: number) => number;
+const cFlock = libc.func('int flock(int, int)') as (fd: number, operation: number) => number;
+const cSocket = libc.func('int socket(int, int, int)') as (family: number, type: number, protocol: number) => number;
+const cSetsockopt = libc.func('int setsockopt(int, int, int, const void *, unsigned int)') as (
+  fd: number,
+  level: number,
+  option: number,
+  value: Uint8Array,
+  length: number,
+) => number;
+const cBind = libc.func('int bind(int, const void *, unsigned int)') as (fd: number, address: Uint8Array, length: number) => number;
+const cListen = libc.func('int listen(int, int)') as (fd: number, backlog: number) => number;
+const cStrerror = libc.func('const char *strerror(int)') as (errno: number) => string;
+
+// Without the aliases, the first name of a number is the usual one (EAGAIN before EWOULDBLOCK).
+const ALIASES = new Set(['EWOULDBLOCK', 'EDEADLOCK', 'ENOTSUP']);
+const NAMES = new Map(
+  Object.entries(koffi.os.errno)
+    .filter(([name]) => !ALIASES.has(name))
+    .map(([name, value]) => [value, name] as const),
+);
+
+export function errnoName(errno: number): string {
+  return NAMES.get(errno) ?? `errno ${errno}`;
+}
+
+function errnoText(errno: number): string {
+  const text = cStrerror(errno);
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+function check(result: number, syscall: string, subject: string): number {
+  if (result < 0) throw new SystemError(syscall, koffi.errno(), subject);
+  return result;
+}
+
+/** read(2) into the start of `buffer`. Bytes read, or -errno. */
+export function read(fd: number, buffer: Uint8Array, length: number): number {
+  const result = cRead(fd, buffer, length);
+  return result < 0 ? -koffi.errno() : result;
+}
+
+/** write(2) of the first `length` bytes. Bytes written, or -errno. */
+export function write(fd: number, buffer: Uint8Array, length: number): number {
+  const result = cWrite(fd, buffer, length);
+  return result < 0 ? -koffi.errno() : result;
+}
+
+/** poll(2) on `count` pollfd structures (kernel/ffi/structs). `timeout` in ms, -1 for ever. Ready descriptors, or -errno. */
+export function poll(fds: Uint8Array, count: number, timeout: number): number {
+  const result = cPoll(fds, count, timeout);
+  return result < 0 ? -koffi.errno() : result;
+}
+
+/** ioctl(2) with a structure, read and written in place, or an integer. `subject` names the object in an error. */
+export function ioctl(fd: number, request: number, argument: Uint8Array | number, subject: string): void {
+  const type = typeof argument === 'number' ? 'unsigned long' : 'void *';
+  check(cIoctl(fd, request, type, argument), 'ioctl', subject);
+}
+
+/** Moves the calling thread. `type` is the CLONE_NEW… that the descriptor must be. */
+export function setns(fd: number, type: number): void {
+  check(cSetns(fd, type), 'setns', `fd ${fd}`);
+}
+
+/** Gives the calling thread new namespaces. */
+export function unshare(flags: number): void {
+  check(cUnshare(flags), 'unshare', `0x${flags.toString(16)}`);
+}
+
+export function mount(source: string | null, target: string, type: string | null, flags: number, data: string | null = null): void {
+  check(cMount(source, target, type, flags, data), 'mount', target);
+}
+
+export function umount(target: string, flags: number): void {
+  check(cUmount(target, flags), 'umount', target);
+}
+
+/** An eventfd counter, non-blocking and close-on-exec as `flags` say. */
+export function eventfd(flags: number): number {
+  return check(cEventfd(0, flags), 'eventfd', '');
+}
+
+export function flock(fd: number, operation: number, subject: string): void {
+  check(cFlock(fd, operation), 'flock', subject);
+}
+
+export function socket(family: number, type: number, protocol = 0): number {
+  return check(cSocket(family, type, protocol), 'socket', `family ${family}`);
+}
+
+/** setsockopt(2) for the options whose value is an int. */
+export function setsockopt(fd: number, level: number, option: number, value: number): void {
+  const bytes = new Uint8Array(new Int32Array([value]).buffer);
+  check(cSetsockopt(fd, level, option, bytes, bytes.length), 'setsockopt', `${level}, ${option}`);
+}
+
+/** bind(2) to an encoded sockaddr (kernel/ffi/structs). `subject` is the address as the user knows it. */
+export function bind(fd: number, address: Uint8Array, subject: string): void {
+  check(cBind(fd, address, address.length), 'bind', subject);
+}
+
+export function listen(fd: number, backlog: number, subject: string): void {
+  check(cListen(fd, backlog), 'listen', subject);
+}
