@@ -49,6 +49,8 @@ export interface TaskAddress {
   readonly address: string;
   /** eth0, eth1, … in the task. */
   readonly interface: string;
+  /** Further names of a one-off task on that network; a service's are in its spec. */
+  readonly aliases?: readonly string[];
 }
 
 export interface TaskStatus {

@@ -1,0 +1,221 @@
+/**
+ * Unknown JSON in, complete specs out: the one place where user input is checked and defaults are filled in. All problems
+ * are collected into one ValidationError. The only file that imports zod; `z` and `check` are for others who validate
+ * (the API's own requests), so that every complaint reads the same. Names are judged in names.ts, messages made in
+ * issues.ts. What only the store can know (taken names, free ports) is checked where it is allocated.
+ */
+import { z } from 'zod';
+import { AddressError, cidrContains, cidrSize, cidrsOverlap, isIpv4, parseCidr, parseIpv4 } from '../../proxy/net/addr.js';
+import { parseDuration } from './duration.js';
+import type { Issue } from './errors.js';
+import { ValidationError } from './errors.js';
+import { describeIssue, pathText } from './issues.js';
+import { labelProblem, networkNameProblem, networkRefProblem } from './names.js';
+import { formatPort, portsOverlap } from './port.js';
+import type { NetworkAttachment, NetworkSpec, PortSpec, ServiceSpec, TaskSpec } from './spec.js';
+
+export { z };
+
+/** For rules across fields: they run beside other problems too, so their values may be of any kind. */
+const ALWAYS = { when: () => true };
+
+export const MAX_REPLICAS = 1000;
+
+/** Applies a schema. Throws a ValidationError with every problem, each message naming field, value and remedy. */
+export function check<T>(schema: z.ZodType<T>, input: unknown): T {
+  const result = schema.safeParse(input);
+  if (result.success) return result.data;
+  const issues: Issue[] = result.error.issues.map((issue) => ({ path: pathText(issue.path), message: describeIssue(issue, input) }));
+  throw new ValidationError(issues);
+}
+
+export function validateNetworkSpec(input: unknown): NetworkSpec {
+  return check(networkSpecSchema, input);
+}
+
+export function validateServiceSpec(input: unknown): ServiceSpec {
+  return check(serviceSpecSchema, input);
+}
+
+export function validateTaskSpec(input: unknown): TaskSpec {
+  return check(taskSpecSchema, input);
+}
+
+/** 0 to 1000. Throws ValidationError. */
+export function validateReplicas(input: unknown): number {
+  return check(z.strictObject({ replicas: replicasSchema }), { replicas: input }).replicas;
+}
+
+/** A string that `problem` finds nothing wrong with. */
+function textSchema(problem: (text: string) => string | undefined) {
+  return z.string().superRefine((text, context) => {
+    const message = problem(text);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  });
+}
+
+/** Milliseconds, or Docker's duration text. */
+export function durationSchema(minimum = 0) {
+  return z.union([z.number(), z.string()]).transform((value, context): number => {
+    try {
+      const milliseconds = typeof value === 'number' ? value : parseDuration(value);
+      if (Number.isSafeInteger(milliseconds) && milliseconds >= minimum) return milliseconds;
+      context.addIssue({ code: 'custom', message: `${value} is not a duration of at least ${minimum} ms: use whole milliseconds, or text such as 10s` });
+    } catch (error) {
+      if (!(error instanceof ValidationError)) throw error;
+      context.addIssue({ code: 'custom', message: error.message });
+    }
+    return z.NEVER;
+  });
+}
+
+/** The fields of what may not be an object at all. */
+function fieldsOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function itemsOf(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function noNul(text: string): string | undefined {
+  return text.includes('\0') ? 'contains a NUL byte, which a process cannot be given: remove it' : undefined;
+}
+
+const labelsSchema = z.record(z.string(), z.string());
+
+/** A name of a service, a one-off task, or an alias. */
+export const dnsLabelSchema = textSchema(labelProblem);
+
+export const commandSchema = z
+  .array(textSchema(noNul))
+  .min(1, 'is empty: give the program to run and its arguments')
+  .refine((command) => command[0] !== '', 'starts with an empty string: the first element is the program to run');
+
+export const envSchema = z.record(z.string(), z.string()).superRefine((env, context) => {
+  for (const [name, value] of Object.entries(fieldsOf(env))) {
+    if (name === '' || name.includes('=') || name.includes('\0')) {
+      context.addIssue({ code: 'custom', path: [name], message: `'${name.replaceAll('\0', '\\0')}' is not a variable's name: it must not be empty nor contain '=' or NUL` });
+    } else if (typeof value === 'string' && value.includes('\0')) context.addIssue({ code: 'custom', path: [name], message: noNul(value) ?? '' });
+  }
+}, ALWAYS);
+
+export const workdirSchema = textSchema((path) => (path.startsWith('/') ? noNul(path) : `'${path}' is not an absolute path: begin it with '/'`));
+
+function subnetProblem(text: string): string | undefined {
+  try {
+    const cidr = parseCidr(text);
+    if (cidr.length < 8 || cidr.length > 29) return `'${text}' has a length of ${cidr.length}: use /8 to /29`;
+    const unusable = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3'].find((other) => cidrsOverlap(cidr, parseCidr(other)));
+    return unusable === undefined ? undefined : `'${text}' is within ${unusable}, which hosts do not route: use a private subnet such as 10.0.1.0/24`;
+  } catch (error) {
+    if (error instanceof AddressError) return error.message;
+    throw error;
+  }
+}
+
+function gatewayProblem(gateway: string, subnet: string | undefined): string | undefined {
+  if (!isIpv4(gateway)) return `'${gateway}' is not an IPv4 address: use four numbers, such as 10.0.1.1`;
+  if (subnet === undefined) return `'${gateway}' is given without a subnet: give the subnet as well`;
+  if (subnetProblem(subnet) !== undefined) return undefined;
+  const cidr = parseCidr(subnet);
+  const offset = (parseIpv4(gateway) - cidr.base) >>> 0;
+  if (!cidrContains(cidr, parseIpv4(gateway))) return `'${gateway}' is outside of subnet ${subnet}: choose an address within it`;
+  if (offset === 0) return `'${gateway}' is the network address of ${subnet}: choose a host address`;
+  return offset === cidrSize(cidr) - 1 ? `'${gateway}' is the broadcast address of ${subnet}: choose a host address` : undefined;
+}
+
+export const networkSpecSchema: z.ZodType<NetworkSpec> = z
+  .strictObject({
+    name: textSchema(networkNameProblem),
+    driver: z.literal('overlay').default('overlay'),
+    subnet: textSchema(subnetProblem).exactOptional(),
+    gateway: z.string().exactOptional(),
+    internal: z.boolean().default(false),
+    labels: labelsSchema.default({}),
+  })
+  .superRefine((spec, context) => {
+    const { gateway, subnet } = fieldsOf(spec);
+    if (typeof gateway !== 'string') return;
+    const message = gatewayProblem(gateway, typeof subnet === 'string' ? subnet : undefined);
+    if (message !== undefined) context.addIssue({ code: 'custom', path: ['gateway'], message });
+  }, ALWAYS);
+
+const replicasSchema = z.int().min(0).max(MAX_REPLICAS);
+
+export const healthCheckSchema = z.strictObject({
+  command: commandSchema,
+  interval: durationSchema(1).default(30_000),
+  timeout: durationSchema(1).default(30_000),
+  retries: z.int().min(1).default(3),
+  startPeriod: durationSchema().default(0),
+});
+
+export const taskSpecSchema: z.ZodType<TaskSpec> = z.strictObject({
+  command: commandSchema,
+  env: envSchema.default({}),
+  workdir: workdirSchema.exactOptional(),
+  healthcheck: healthCheckSchema.exactOptional(),
+  stopGracePeriod: durationSchema().default(10_000),
+});
+
+const attachmentSchema = z.strictObject({
+  network: textSchema(networkRefProblem),
+  aliases: z.array(dnsLabelSchema).default([]),
+});
+
+/** The networks of a service or a one-off task, each at most once. */
+export const attachmentsSchema: z.ZodType<readonly NetworkAttachment[]> = z.array(attachmentSchema).superRefine((attachments, context) => {
+  const networks = itemsOf(attachments).map((attachment) => fieldsOf(attachment)['network']);
+  networks.forEach((network, index) => {
+    if (typeof network !== 'string' || networks.indexOf(network) === index) return;
+    context.addIssue({ code: 'custom', path: [index, 'network'], message: `'${network}' is named twice: name each network once` });
+  });
+}, ALWAYS);
+
+const portNumberSchema = z.int().min(1).max(65535);
+
+const portSchema = z
+  .strictObject({
+    published: portNumberSchema.exactOptional(),
+    target: portNumberSchema,
+    protocol: z.enum(['tcp', 'udp']).default('tcp'),
+    mode: z.enum(['ingress', 'host']).default('ingress'),
+    address: textSchema((text) => (isIpv4(text) ? undefined : `'${text}' is not an IPv4 address of this host, such as 127.0.0.1`)).exactOptional(),
+  })
+  .transform(({ address, ...port }): PortSpec => (address === undefined || address === '0.0.0.0' ? port : { ...port, address }));
+
+const portsSchema = z.array(portSchema).superRefine((ports, context) => {
+  ports.forEach((port, index) => {
+    const earlier = ports.slice(0, index).find((other) => portsOverlap(other, port));
+    if (earlier) context.addIssue({ code: 'custom', path: [index], message: `${formatPort(port)} publishes the same port as ${formatPort(earlier)}: publish each port once` });
+  });
+});
+
+const restartSchema = z.strictObject({
+  condition: z.enum(['any', 'on-failure', 'none']).default('any'),
+  delay: durationSchema().default(1000),
+  maxAttempts: z.int().min(1).exactOptional(),
+});
+
+export const serviceSpecSchema: z.ZodType<ServiceSpec> = z
+  .strictObject({
+    name: dnsLabelSchema,
+    labels: labelsSchema.default({}),
+    task: taskSpecSchema,
+    networks: attachmentsSchema.default([]),
+    replicas: replicasSchema.default(1),
+    endpointMode: z.enum(['vip', 'dnsrr']).default('vip'),
+    ports: portsSchema.default([]),
+    restart: restartSchema.default({ condition: 'any', delay: 1000 }),
+  })
+  .superRefine((spec, context) => {
+    const { endpointMode, ports } = fieldsOf(spec);
+    if (endpointMode !== 'dnsrr') return;
+    itemsOf(ports).forEach((port, index) => {
+      const { mode, target } = fieldsOf(port);
+      if (mode !== 'ingress') return;
+      const message = `target port ${String(target)} is published in mode ingress, which needs a virtual IP that endpoint mode dnsrr does not have: use mode=host, or endpoint mode vip`;
+      context.addIssue({ code: 'custom', path: ['ports', index, 'mode'], message });
+    });
+  }, ALWAYS);
