@@ -1,0 +1,17 @@
+import test from 'ava';
+import { runScenario, type HostUser } from '../../support/host.js';
+
+const module = new URL('../scenarios/kernel.js', import.meta.url);
+
+for (const as of ['root', 'userns'] as HostUser[]) {
+  test(`namespaces are made, entered, listed and removed, as ${as}`, (t) => runScenario(t, as, module, 'namespaces'));
+  test(`a namespace goes although a task has a copy of its mount, as ${as}`, (t) => runScenario(t, as, module, 'copiedMounts'));
+  test(`links and sysctls, as ${as}`, (t) => runScenario(t, as, module, 'links'));
+  test(`sockets belong to the namespace they are made in, as ${as}`, (t) => runScenario(t, as, module, 'sockets', 'command:nc'));
+  test(`a TUN is made and goes with its descriptor, as ${as}`, (t) => runScenario(t, as, module, 'tun'));
+  test(`a worker thread enters a namespace alone, as ${as}`, (t) => runScenario(t, as, module, 'workerThread'));
+}
+
+test('namespaces of ip netns and ours live side by side', (t) => runScenario(t, 'root', module, 'besideIpNetns'));
+test('a /dev/net/tun that may not be opened is named with the uid and the remedy', (t) =>
+  runScenario(t, 'userns', module, 'tunRefused'));

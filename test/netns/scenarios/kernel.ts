@@ -1,0 +1,206 @@
+/**
+ * Scenarios for kernel/, on a test host. Each runs as root and as root of a user namespace.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync, readlinkSync, mkdtempSync, readdirSync, writeFileSync, existsSync } from 'node:fs';
+import dgram from 'node:dgram';
+import net from 'node:net';
+import os from 'node:os';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { EINVAL, MAX_FRAME_BYTES } from '../../../proxy/device/device.js';
+import { IpBatchError, ipBatch, setSysctl } from '../../../kernel/netns/links.js';
+import {
+  AsyncWithinError,
+  createNamespace,
+  listNamespaces,
+  NamespaceExistsError,
+  openNamespace,
+  removeNamespace,
+} from '../../../kernel/netns/netns.js';
+import { bindUdp, listenTcp } from '../../../kernel/netns/sockets.js';
+import { startPty } from '../../../kernel/run/pty.js';
+import { run, start } from '../../../kernel/run/runner.js';
+import { openTun, TunUnavailableError } from '../../../kernel/tun/tun.js';
+
+const here = (): string => readlinkSync('/proc/thread-self/ns/net');
+
+/** As root the directory that `ip netns` knows; otherwise one of the user's own. */
+function directory(): string {
+  const root = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/)[1] === '0';
+  return root ? '/run/netns' : mkdtempSync(join(os.tmpdir(), 'netns-'));
+}
+
+function mountsUnder(path: string): string[] {
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .filter((line) => line.split(' ')[4]?.startsWith(path));
+}
+
+export async function namespaces(): Promise<void> {
+  const dir = directory();
+  const home = here();
+  const a = createNamespace(dir, 'vm-a');
+  const b = createNamespace(dir, 'vm-b');
+  assert.equal(here(), home, 'createNamespace comes back');
+  assert.deepEqual(listNamespaces(dir, 'vm-'), ['vm-a', 'vm-b']);
+  assert.throws(() => createNamespace(dir, 'vm-a'), NamespaceExistsError);
+  assert.equal(a.within(() => b.within(here) !== here() && here() !== home), true, 'nests');
+  assert.equal(here(), home);
+  assert.throws(() => a.within(() => assert.fail('thrown inside')), /thrown inside/);
+  assert.equal(here(), home, 'comes back after a throw');
+  assert.throws(() => a.within(() => Promise.reject(new Error('refused'))), AsyncWithinError);
+  assert.equal(here(), home, 'comes back after a promise');
+
+  const inside = a.within(here);
+  assert.equal((await run('readlink', ['/proc/self/ns/net'], { netns: a })).trim(), inside, 'run forks in the namespace');
+  const child = start('readlink', ['/proc/self/ns/net'], { netns: a, stdio: ['ignore', 'pipe', 'inherit'] });
+  const [text] = (await child.stdout!.take(1).toArray()) as [Buffer];
+  assert.equal(text.toString().trim(), inside, 'start forks in the namespace');
+  const terminal = startPty('sh', ['-c', 'readlink /proc/self/ns/net; stty size'], { netns: a, env: process.env, columns: 81, rows: 25 });
+  let shown = '';
+  terminal.onData((chunk) => (shown += chunk.toString()));
+  assert.deepEqual(await terminal.exited, { code: 0, signal: 0 });
+  assert.equal(shown, `${inside}\r\n25 81\r\n`);
+
+  assert.match(await run('ip', ['-br', 'link', 'show', 'lo'], { netns: a }), /LOOPBACK,UP/);
+  const again = openNamespace(dir, 'vm-a');
+  assert.equal(again.within(here), inside);
+  again.close();
+  if (dir === '/run/netns') assert.match(await run('ip', ['netns']), /vm-a/);
+
+  a.remove();
+  a.remove();
+  assert.deepEqual(listNamespaces(dir, 'vm-'), ['vm-b']);
+  assert.notDeepEqual(mountsUnder(dir), []);
+  b.remove();
+  writeFileSync(join(dir, 'vm-left-over'), '');
+  assert.throws(() => openNamespace(dir, 'vm-left-over'), { code: 'EINVAL' });
+  removeNamespace(dir, 'vm-left-over');
+  removeNamespace(dir, 'vm-never-was');
+  assert.deepEqual(readdirSync(dir), []);
+  assert.deepEqual(mountsUnder(dir), [], 'no mount is left');
+}
+
+/** `ip netns add` after us must neither cover our namespaces nor keep us from removing them. Root only. */
+export async function besideIpNetns(): Promise<void> {
+  const ours = createNamespace('/run/netns', 'vm-ours');
+  await run('ip', ['netns', 'add', 'theirs']);
+  assert.deepEqual(listNamespaces('/run/netns', ''), ['theirs', 'vm-ours']);
+  ours.remove();
+  assert.match(await run('ip', ['netns']), /^theirs\b/);
+  await run('ip', ['netns', 'del', 'theirs']);
+  const late = createNamespace('/run/netns', 'vm-late');
+  late.remove();
+  assert.deepEqual(mountsUnder('/run/netns'), []);
+}
+
+/** A namespace must go although another mount namespace, such as a task's, has a copy of its mount. */
+export async function copiedMounts(): Promise<void> {
+  const dir = directory();
+  const ns = createNamespace(dir, 'vm-a');
+  const inode = ns.within(here);
+  const task = start('unshare', ['--mount', 'sh', '-c', 'echo ready; exec sleep 60'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await task.stdout!.take(1).toArray();
+  ns.remove();
+  assert.equal(existsSync(join(dir, 'vm-a')), false);
+  assert.doesNotMatch(readFileSync(`/proc/${task.pid}/mountinfo`, 'utf8'), /vm-a/, `${inode} is still pinned`);
+  task.kill('SIGKILL');
+}
+
+export async function links(): Promise<void> {
+  const ns = createNamespace(directory(), 'vm-a');
+  try {
+    await ipBatch(ns, ['link add d0 type veth peer name d1', 'addr add 10.9.0.1/24 dev d0', 'link set d0 up']);
+    assert.match(await run('ip', ['-4', 'addr', 'show', 'd0'], { netns: ns }), /10\.9\.0\.1\/24/);
+    await assert.rejects(ipBatch(ns, ['link set d0 mtu 1400', 'link set nosuch up', 'link del d0']), (error) => {
+      assert.ok(error instanceof IpBatchError);
+      assert.equal(error.line, 'link set nosuch up');
+      assert.match(error.reason, /Cannot find device/);
+      return true;
+    });
+    assert.match(await run('ip', ['link', 'show', 'd0'], { netns: ns }), /mtu 1400/, 'stopped at the line that failed');
+    setSysctl(ns, 'net/ipv4/ip_forward', '1');
+    const forward = (): string => readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8').trim();
+    assert.equal(ns.within(forward), '1');
+    assert.equal(forward(), '0', 'only there');
+  } finally {
+    ns.remove();
+  }
+}
+
+export async function sockets(): Promise<void> {
+  const ns = createNamespace(directory(), 'vm-a');
+  try {
+    const server = net.createServer((socket) => socket.end('tcp'));
+    server.listen({ fd: listenTcp(ns, '127.0.0.1', 80) });
+    assert.throws(() => listenTcp(ns, '127.0.0.1', 80), {
+      code: 'EADDRINUSE',
+      message: 'bind(127.0.0.1:80): EADDRINUSE: address already in use',
+    });
+    assert.throws(() => listenTcp(ns, '10.9.9.9', 81), { code: 'EADDRNOTAVAIL' });
+    const dual = net.createServer((socket) => socket.end('dual')).listen({ fd: listenTcp(ns, '::', 82) });
+    const echo = dgram.createSocket('udp4', (message, peer) => echo.send(message, peer.port, peer.address));
+    echo.bind({ fd: bindUdp(ns, '127.0.0.1', 53) });
+    assert.equal(await run('nc', ['-N', '127.0.0.1', '80'], { netns: ns }), 'tcp');
+    assert.equal(await run('nc', ['-N', '127.0.0.1', '82'], { netns: ns }), 'dual', 'IPv4 to ::');
+    assert.equal(await run('nc', ['-u', '-w', '1', '-W', '1', '127.0.0.1', '53'], { netns: ns, input: 'udp' }), 'udp');
+    await assert.rejects(run('nc', ['-N', '127.0.0.1', '80']), { exitCode: 1 }, 'not in our own namespace');
+    server.close();
+    dual.close();
+    echo.close();
+  } finally {
+    ns.remove();
+  }
+}
+
+export async function tun(): Promise<void> {
+  const ns = createNamespace(directory(), 'vm-a');
+  const device = openTun(ns, { name: 'vip0', mtu: 1400 });
+  try {
+    assert.match(await run('ip', ['link', 'show', 'vip0'], { netns: ns }), /UP.* mtu 1400/);
+    assert.throws(() => openTun(ns, { name: 'vip0', mtu: 1400 }), { code: 'EBUSY' });
+    assert.equal(device.write(new Uint8Array(MAX_FRAME_BYTES), 10), -EINVAL, 'a header without a packet');
+    device.close();
+    device.close();
+    await assert.rejects(run('ip', ['link', 'show', 'vip0'], { netns: ns }), /does not exist/, 'gone with its descriptor');
+  } finally {
+    device.close();
+    ns.remove();
+  }
+}
+
+/** As root of a user namespace: a file of the machine's root that only root may read stands in for a closed /dev/net/tun. */
+export async function tunRefused(): Promise<void> {
+  const ns = createNamespace(directory(), 'vm-a');
+  try {
+    await run('mount', ['--bind', '/etc/shadow', '/dev/net/tun']);
+    assert.throws(() => openTun(ns, { name: 'vip0', mtu: 1400 }), (error) => {
+      assert.ok(error instanceof TunUnavailableError);
+      assert.match(error.message, /^\/dev\/net\/tun is not readable by uid [1-9]\d*: chmod 0666 \/dev\/net\/tun, or run as root$/);
+      return true;
+    });
+  } finally {
+    ns.remove();
+  }
+}
+
+/** System calls and namespaces work in a worker thread, which moves alone. */
+export async function workerThread(): Promise<void> {
+  const ns = createNamespace(directory(), 'vm-a');
+  try {
+    const source = `
+      import { readlinkSync } from 'node:fs';
+      import { parentPort, workerData } from 'node:worker_threads';
+      const { enterNamespace } = await import(workerData.module);
+      enterNamespace(workerData.fd);
+      parentPort.postMessage(readlinkSync('/proc/thread-self/ns/net'));`;
+    const module = new URL('../../../kernel/netns/netns.js', import.meta.url).href;
+    const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`), { workerData: { module, fd: ns.fd } });
+    const seen = await new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject));
+    assert.equal(seen, ns.within(here));
+    assert.notEqual(here(), seen);
+  } finally {
+    ns.remove();
+  }
+}

@@ -1,0 +1,15 @@
+/**
+ * Runs one scenario in this process: `node scenario-main.js MODULE-URL EXPORT`. See host.ts.
+ */
+const [, , module = '', name = ''] = process.argv;
+try {
+  const scenarios = (await import(module)) as Record<string, (() => Promise<void>) | undefined>;
+  const scenario = scenarios[name];
+  if (!scenario) throw new Error(`${module} exports no ${name}`);
+  await scenario();
+  process.exit(0);
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  if (error instanceof Error && error.cause instanceof Error) process.stderr.write(`caused by ${error.cause.stack}\n`);
+  process.exit(1);
+}
