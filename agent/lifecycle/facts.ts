@@ -23,9 +23,10 @@ const TRIAL_TIMEOUT = 10_000;
 export async function findFacts(uid: number = process.getuid?.() ?? 0): Promise<HostFacts> {
   const missingTools = TOOLS.filter(({ tool }) => findTool(tool) === undefined);
   const canTry = missingTools.length === 0;
+  const notTried = Promise.resolve<Trial>('not tried');
   const [ownNamespaces, userNamespaces] = await Promise.all([
-    canTry && uid === 0 ? tryNamespaces([]) : 'not tried',
-    canTry ? tryNamespaces(['--user', '--map-root-user']) : 'not tried',
+    canTry && uid === 0 ? tryNamespaces([]) : notTried,
+    canTry ? tryNamespaces(['--user', '--map-root-user']) : notTried,
   ]);
   return {
     uid,

@@ -40,6 +40,8 @@ export interface Paths {
   readonly log: string;
   /** Namespace pins of a rootless agent; root uses /run/netns, so that `ip netns` shows them. */
   readonly rootlessNamespaces: string;
+  /** Files made for tasks (resolv.conf, hosts); removed as a whole by cleanUp. */
+  readonly taskFiles: string;
 }
 
 /** What is known of the file system; replaced in tests. */
@@ -87,6 +89,7 @@ export function resolvePaths(options: PathOptions): Paths {
     store: join(stateDirectory, 'store'),
     log: join(stateDirectory, 'agent.log'),
     rootlessNamespaces: join(runtimeDirectory, 'netns'),
+    taskFiles: join(runtimeDirectory, 'tasks'),
   };
 }
 

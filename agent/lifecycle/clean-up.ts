@@ -1,0 +1,83 @@
+/**
+ * Removes what a dead agent of this node left on the machine. It remembers nothing: everything of ours is found by its
+ * name. Called before an agent starts, by `vipmesh down`, and as often as one likes; only with the agent's lock held, so
+ * that nothing here belongs to a living agent. What the store keeps is not touched.
+ */
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { listNamespaces, removeNamespace } from '../../kernel/netns/netns.js';
+import type { Paths } from './paths.js';
+import { killProcessesIn, namespaceId, type NamespaceId } from './processes.js';
+
+const ROOT_NAMESPACES = '/run/netns';
+
+export interface CleanedUp {
+  /** Names of the network namespaces that were removed. */
+  readonly namespaces: readonly string[];
+  /** How many processes still lived in them. */
+  readonly processes: number;
+  readonly files: readonly string[];
+}
+
+/** Everything that could be removed was; `errors` are the rest. */
+export class CleanUpError extends AggregateError {
+  override readonly name = 'CleanUpError';
+}
+
+/**
+ * Idempotent. `prefix` is namePrefix() of the node, e.g. `vm1a2b-`; undefined when it never had an identity. Rejects with
+ * CleanUpError after everything has been tried.
+ */
+export async function cleanUp(paths: Paths, prefix: string | undefined): Promise<CleanedUp> {
+  const errors: unknown[] = [];
+  const namespaces: string[] = [];
+  let processes = 0;
+  const pinned = prefix === undefined ? [] : [ROOT_NAMESPACES, paths.rootlessNamespaces].flatMap((directory) => list(directory, prefix, errors));
+  const ids = pinned.map(({ directory, name }) => namespaceId(join(directory, name))).filter((id): id is NamespaceId => id !== undefined);
+  try {
+    processes = await killProcessesIn('net', ids);
+  } catch (error) {
+    errors.push(error);
+  }
+  for (const { directory, name } of pinned) {
+    collect(errors, () => {
+      removeNamespace(directory, name);
+      namespaces.push(name);
+    });
+  }
+  const files = [paths.socket, paths.taskFiles, paths.rootlessNamespaces].filter((path) => existsSync(path));
+  for (const path of files) collect(errors, () => rmSync(path, { recursive: true, force: true }));
+  if (errors.length > 0) {
+    const causes = errors.map((error) => (error instanceof Error ? error.message : String(error))).join('; ');
+    throw new CleanUpError(errors, `what an earlier agent left cannot all be removed: ${causes}`);
+  }
+  return { namespaces, processes, files };
+}
+
+/** `3 namespaces, 2 processes, 1 file`, or undefined when there was nothing. */
+export function cleanedUpText({ namespaces, processes, files }: CleanedUp): string | undefined {
+  const parts = [
+    [namespaces.length, 'namespace', 'namespaces'],
+    [processes, 'process', 'processes'],
+    [files.length, 'file', 'files'],
+  ] as const;
+  const text = parts.filter(([count]) => count > 0).map(([count, one, many]) => `${count} ${count === 1 ? one : many}`);
+  return text.length === 0 ? undefined : text.join(', ');
+}
+
+function list(directory: string, prefix: string, errors: unknown[]): { directory: string; name: string }[] {
+  try {
+    return listNamespaces(directory, prefix).map((name) => ({ directory, name }));
+  } catch (error) {
+    errors.push(error);
+    return [];
+  }
+}
+
+function collect(errors: unknown[], step: () => void): void {
+  try {
+    step();
+  } catch (error) {
+    errors.push(error);
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * `vipmesh down`: asks the agent to end and waits until it has; where none is alive, removes what a dead one left.
+ */
+import { setTimeout as wait } from 'node:timers/promises';
+import { AgentClient } from '../api/client.js';
+import { acquireAgentLock, lockHolder, type Holder } from './agent-lock.js';
+import { cleanedUpText, cleanUp } from './clean-up.js';
+import { namePrefix, readIdentity } from './identity.js';
+import { ensureDirectories, resolvePaths, type Paths } from './paths.js';
+import { sendSignal } from './processes.js';
+
+export interface DownOptions {
+  readonly stateDir?: string;
+  /** Milliseconds to wait for the agent's end. Its tasks have their stop grace periods within it. */
+  readonly timeout: number;
+  /** Takes a line about what is going on, without its end. */
+  readonly progress: (line: string) => void;
+}
+
+/** The agent lives on after the time it was given. */
+export class StillRunningError extends Error {
+  override readonly name = 'StillRunningError';
+}
+
+const POLL = 50;
+const PROGRESS = 2000;
+
+/** Idempotent: no agent at all is no error. Rejects with StillRunningError, CleanUpError, PathError, IdentityError. */
+export async function down(options: DownOptions): Promise<void> {
+  const uid = process.getuid?.() ?? 0;
+  const paths = resolvePaths({ stateDir: options.stateDir, env: process.env, uid });
+  const holder = lockHolder(paths);
+  if (holder !== 'free') {
+    await askToEnd(paths, holder, options.progress);
+    await waitForEnd(paths, holder, options);
+  }
+  ensureDirectories(paths, uid);
+  // With the lock held, so that what is removed cannot be a new agent's.
+  const lock = acquireAgentLock(paths, { name: 'vipmesh down', pid: process.pid, since: new Date().toISOString() });
+  try {
+    const identity = readIdentity(paths.identity);
+    const left = cleanedUpText(await cleanUp(paths, identity === undefined ? undefined : namePrefix(identity)));
+    if (holder === 'free') options.progress(`no agent runs on ${paths.stateDirectory}`);
+    else options.progress(`${agentName(holder)} has ended`);
+    if (left !== undefined) options.progress(`removed what it left behind: ${left}`);
+  } finally {
+    lock.release();
+  }
+}
+
+/** Over its socket; an agent that does not answer there (still starting, or stuck) is sent SIGTERM. */
+async function askToEnd(paths: Paths, holder: Holder | 'unknown', progress: DownOptions['progress']): Promise<void> {
+  try {
+    await new AgentClient(paths.socket).shutdown();
+    progress(`${agentName(holder)} is shutting down`);
+  } catch (error) {
+    const cause = error instanceof Error ? error.message : String(error);
+    if (holder === 'unknown' || !sendSignal(holder.pid, 'SIGTERM')) progress(`${agentName(holder)} cannot be asked to end: ${cause}`);
+    else progress(`${agentName(holder)} does not answer on its socket, sent SIGTERM`);
+  }
+}
+
+async function waitForEnd(paths: Paths, holder: Holder | 'unknown', { timeout, progress }: DownOptions): Promise<void> {
+  const start = performance.now();
+  let nextProgress = PROGRESS;
+  while (lockHolder(paths) !== 'free') {
+    const waited = performance.now() - start;
+    if (waited > timeout) {
+      const remedy = holder === 'unknown' ? 'see who has its lock with `fuser ' + paths.stateLock + '`' : `kill it with \`kill -9 ${holder.pid}\``;
+      throw new StillRunningError(
+        `${agentName(holder)} still runs after ${Math.round(timeout / 1000)} s: wait longer with --timeout, or ${remedy} and run \`vipmesh down\` again`,
+      );
+    }
+    if (waited > nextProgress) {
+      progress(`waiting for ${agentName(holder)} to stop its tasks (${Math.round(waited / 1000)} s)`);
+      nextProgress += PROGRESS;
+    }
+    await wait(POLL);
+  }
+}
+
+function agentName(holder: Holder | 'unknown'): string {
+  return holder === 'unknown' ? 'the agent' : `agent '${holder.name}' (pid ${holder.pid})`;
+}

@@ -1,0 +1,94 @@
+/**
+ * An agent whose foreground process is this one: decides the mode, takes the lock, removes what a dead predecessor left,
+ * starts the agent and stays until it has ended.
+ *
+ * Every reason not to start is an error with a message for the user: PathError, ModeError, AlreadyRunningError,
+ * IdentityError, AgentFailedError, or what the daemon's own start throws.
+ */
+import { hostname } from 'node:os';
+import type { LogFormat, LogLevel } from '../log.js';
+import { acquireAgentLock } from './agent-lock.js';
+import { cleanedUpText, cleanUp } from './clean-up.js';
+import { findFacts } from './facts.js';
+import { loadIdentity, namePrefix } from './identity.js';
+import { Interruptions, onShutdownSignals } from './interruptions.js';
+import type { ReadyAgent } from './messages.js';
+import { decideMode, type ModeRequest } from './modes.js';
+import { startRootless } from './outer.js';
+import { ensureDirectories, type Paths } from './paths.js';
+import type { Program } from './program.js';
+import { agentLogger, startHere, type AgentSettings, type RunningAgent } from './running.js';
+
+/** Plain data: a detached agent gets it as JSON. */
+export interface AgentRequest {
+  readonly mode: ModeRequest;
+  readonly stateDir?: string;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  readonly version: string;
+}
+
+/** Resolves with the exit code when the agent has ended in order. When `ready` rejects, it is shut down and so does this. */
+export async function runForeground(request: AgentRequest, paths: Paths, program: Program, ready?: (agent: ReadyAgent) => Promise<void>): Promise<number> {
+  const interruptions = new Interruptions();
+  let shutdownAsked = false;
+  let agent: RunningAgent | undefined;
+  const stopListening = onShutdownSignals((signal) => {
+    const verdict = interruptions.signal(signal, performance.now());
+    if (verdict === 'nothing new') return;
+    shutdownAsked = true;
+    // Before there is an agent there is nothing to end in order: the start looks at shutdownAsked when it is done.
+    if (verdict === 'shut down') agent?.shutdown();
+    else if (agent !== undefined) agent.kill();
+    else process.exit(1);
+  });
+  const uid = process.getuid?.() ?? 0;
+  try {
+    const { mode, note } = decideMode(request.mode, await findFacts(uid));
+    ensureDirectories(paths, uid);
+    const startedAt = new Date().toISOString();
+    const lock = acquireAgentLock(paths, { name: hostname(), pid: process.pid, since: startedAt });
+    try {
+      const identity = loadIdentity(paths.identity, hostname());
+      const { version, logLevel, logFormat } = request;
+      const settings: AgentSettings = { paths, identity, pid: process.pid, startedAt, version, logLevel, logFormat };
+      const log = agentLogger(settings);
+      if (note !== undefined) log.warn(`running rootless: ${note}`);
+      const left = cleanedUpText(await cleanUp(paths, namePrefix(identity)));
+      if (left !== undefined) log.info(`removed what an earlier agent left: ${left}`);
+      if (shutdownAsked) return 0;
+      agent = mode === 'root' ? await startHere(settings, program) : await startRootless(settings, lock.fds, program);
+      if (shutdownAsked) agent.shutdown();
+      const readyAgent: ReadyAgent = {
+        name: identity.name,
+        mode,
+        pid: process.pid,
+        socket: paths.socket,
+        stateDirectory: paths.stateDirectory,
+        log: paths.log,
+      };
+      await stay(agent, shutdownAsked || ready === undefined ? undefined : () => ready(readyAgent));
+      return 0;
+    } finally {
+      lock.release();
+    }
+  } finally {
+    stopListening();
+  }
+}
+
+/** Until the agent has ended. What `ready` was doing when it ended no longer matters. */
+async function stay(agent: RunningAgent, ready: (() => Promise<void>) | undefined): Promise<void> {
+  let ended = false;
+  const closed = agent.closed.finally(() => (ended = true));
+  let failure: unknown;
+  const welcomed = ready?.().catch((error: unknown) => {
+    if (ended) return;
+    failure = error;
+    agent.shutdown();
+  });
+  // Not waited for, only watched: an agent may well end before it has been welcomed.
+  void welcomed;
+  await closed;
+  if (failure !== undefined) throw failure instanceof Error ? failure : new Error(String(failure));
+}

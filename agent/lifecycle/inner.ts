@@ -1,0 +1,49 @@
+/**
+ * Mode rootless, seen from inside: the process that unshare(1) executed. It is root of its user namespace and runs the
+ * daemon as root would, with a gateway whose other end is the outer process.
+ *
+ * It ends for one of three reasons, all the same to it: the outer process says so, a signal (a Ctrl-C reaches both), or
+ * the channel closes because the outer process is gone.
+ */
+import { connectOuterGateway } from '../gateway/remote.js';
+import { onShutdownSignals } from './interruptions.js';
+import { asLifecycleMessage, failedMessage, tellParent } from './messages.js';
+import { namespaceDirectory } from './paths.js';
+import type { Daemon, Program } from './program.js';
+import { agentLogger, daemonIdentity, type AgentSettings } from './running.js';
+
+/** Answers the exit code. `argument` is AgentSettings as JSON. */
+export async function runInner(argument: string, program: Program): Promise<number> {
+  const settings = JSON.parse(argument) as AgentSettings;
+  const log = agentLogger(settings);
+  let daemon: Daemon | undefined;
+  let ending = false;
+  const end = (): void => {
+    ending = true;
+    daemon?.shutdown().catch((error: unknown) => log.error('the shutdown was not complete', { err: error }));
+  };
+  process.on('message', (message) => {
+    if (asLifecycleMessage(message)?.lifecycle === 'shutdown') end();
+  });
+  process.on('disconnect', () => {
+    if (!ending) log.warn('the outer process is gone, shutting down');
+    end();
+  });
+  onShutdownSignals(end);
+  try {
+    daemon = await program.runDaemon({
+      mode: 'rootless',
+      gateway: connectOuterGateway(),
+      log,
+      ...daemonIdentity(settings),
+      namespaceDirectory: namespaceDirectory('rootless', settings.paths),
+    });
+    await tellParent({ lifecycle: 'ready' });
+    if (ending) end();
+    await daemon.closed;
+    return 0;
+  } catch (error) {
+    await tellParent(failedMessage(error));
+    return 1;
+  }
+}

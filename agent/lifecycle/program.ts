@@ -1,0 +1,52 @@
+/**
+ * What this folder starts: the daemon, and the program file that is executed again for a process of its own. Given as an
+ * argument to whatever starts something, so that its tests start a small agent in place of the whole one.
+ */
+import { fileURLToPath } from 'node:url';
+import type { HostGateway } from '../host-gateway.js';
+import type { Logger } from '../log.js';
+import type { Mode } from './modes.js';
+import type { Paths } from './paths.js';
+
+export interface DaemonOptions {
+  readonly mode: Mode;
+  readonly paths: Paths;
+  readonly gateway: HostGateway;
+  /** 12 hexadecimal digits, kept in the state directory. */
+  readonly nodeId: string;
+  readonly nodeName: string;
+  readonly log: Logger;
+  readonly version: string;
+  /** How the name of everything this node makes on the machine begins, e.g. `vm1a2b-`. */
+  readonly prefix: string;
+  /** Where network namespaces are pinned. */
+  readonly namespaceDirectory: string;
+  /** The process that holds the lock and takes signals: this one, or the outer one in mode rootless. */
+  readonly pid: number;
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+}
+
+export interface Daemon {
+  /** Resolves when the daemon has shut down, whoever asked for it. */
+  readonly closed: Promise<void>;
+  /** Idempotent; resolves when everything is gone. */
+  shutdown(): Promise<void>;
+}
+
+export interface Program {
+  /** Resolves once the API answers on paths.socket. */
+  runDaemon(options: DaemonOptions): Promise<Daemon>;
+  /** JavaScript file that takes the hidden commands. */
+  readonly main: string;
+}
+
+/** Hidden commands of the program, each with one argument of JSON. */
+export const INNER_COMMAND = '__inner';
+export const DETACHED_COMMAND = '__agent';
+
+/** Loaded when it is needed: most commands only talk to an agent. */
+export const vipmesh: Program = {
+  runDaemon: async (options) => (await import('../daemon.js')).runDaemon(options),
+  main: fileURLToPath(new URL('../cli/main.js', import.meta.url)),
+};

@@ -1,0 +1,72 @@
+/**
+ * An agent seen from the process that a user started: in mode root the daemon in this very process, in mode rootless the
+ * inner process behind this one (agent/lifecycle/outer.ts). Also what both are started from.
+ */
+import { createLogger, type LogFormat, type LogLevel, type Logger } from '../log.js';
+import { LocalGateway } from '../gateway/local.js';
+import { namePrefix, type Identity } from './identity.js';
+import { AgentFailedError } from './messages.js';
+import { namespaceDirectory, type Paths } from './paths.js';
+import type { Program } from './program.js';
+
+/** Decided before any agent process starts; plain data, handed to the inner process as JSON. */
+export interface AgentSettings {
+  readonly paths: Paths;
+  readonly identity: Identity;
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly version: string;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+}
+
+export interface RunningAgent {
+  /** Resolves after an orderly end; rejects with AgentFailedError when it died. */
+  readonly closed: Promise<void>;
+  /** Asks for an orderly end; idempotent. */
+  shutdown(): void;
+  /** Ends it at once. What it leaves is cleaned up by the next start, or by `vipmesh down`. */
+  kill(): void;
+}
+
+export function agentLogger(settings: Pick<AgentSettings, 'logLevel' | 'logFormat'>): Logger {
+  return createLogger({ level: settings.logLevel, format: settings.logFormat, colour: process.stderr.isTTY });
+}
+
+/** Mode root: the daemon in this process. Rejects with what the daemon's start rejected with. */
+export async function startHere(settings: AgentSettings, program: Program): Promise<RunningAgent> {
+  const gateway = new LocalGateway();
+  try {
+    const daemon = await program.runDaemon({
+      mode: 'root',
+      gateway,
+      log: agentLogger(settings),
+      ...daemonIdentity(settings),
+      namespaceDirectory: namespaceDirectory('root', settings.paths),
+    });
+    let failed: (error: unknown) => void = () => undefined;
+    const failure = new Promise<never>((_, reject) => (failed = reject));
+    return {
+      closed: Promise.race([daemon.closed, failure]).finally(() => gateway.close()),
+      shutdown: () => void daemon.shutdown().catch(failed),
+      kill: () => failed(new AgentFailedError('ended before it had cleaned up: `vipmesh down` removes what is left')),
+    };
+  } catch (error) {
+    await gateway.close();
+    throw error;
+  }
+}
+
+/** The part of DaemonOptions that both modes fill alike. */
+export function daemonIdentity(settings: AgentSettings): {
+  paths: Paths;
+  nodeId: string;
+  nodeName: string;
+  prefix: string;
+  version: string;
+  pid: number;
+  startedAt: string;
+} {
+  const { paths, identity, version, pid, startedAt } = settings;
+  return { paths, nodeId: identity.id, nodeName: identity.name, prefix: namePrefix(identity), version, pid, startedAt };
+}
