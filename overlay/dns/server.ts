@@ -104,6 +104,7 @@ class Sandbox {
   readonly #udp: UdpSocket;
   readonly #tcp: Server;
   readonly #connections = new Set<Socket>();
+  #opened: Promise<void> = Promise.resolve();
   #closed: Promise<void> | undefined;
 
   constructor(responder: Responder, clock: Clock, counters: SocketCounters) {
@@ -130,7 +131,18 @@ class Sandbox {
   }
 
   /** The view is in place before the first query can arrive. */
-  async open(udpFd: number, tcpFd: number, view: DnsView): Promise<void> {
+  open(udpFd: number, tcpFd: number, view: DnsView): Promise<void> {
+    this.#opened = this.#open(udpFd, tcpFd, view);
+    return this.#opened;
+  }
+
+  /** Also while the sockets are being opened: then they are opened first, so that there is something to close. */
+  close(): Promise<void> {
+    this.#closed ??= this.#opened.catch(() => undefined).then(() => this.#close());
+    return this.#closed;
+  }
+
+  async #open(udpFd: number, tcpFd: number, view: DnsView): Promise<void> {
     try {
       this.show(view);
       await new Promise<void>((resolve, reject) => {
@@ -157,11 +169,6 @@ class Sandbox {
         resolve();
       });
     });
-  }
-
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
   }
 
   async #close(): Promise<void> {
