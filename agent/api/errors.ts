@@ -1,0 +1,52 @@
+/**
+ * How an error becomes an HTTP status and a body `{ error: { code, message, remedy? } }`, and nothing else: a stack or a
+ * path inside the agent never leaves it.
+ */
+import type { ControlErrorCode } from '../control.js';
+import type { ErrorBody } from './frames.js';
+
+export const STATUS: Readonly<Record<ControlErrorCode, number>> = {
+  'not-found': 404,
+  conflict: 409,
+  invalid: 400,
+  unavailable: 503,
+  internal: 500,
+};
+
+/** Errors of the folders below that carry no code of their own, by their stable names. */
+const CODE_OF_NAME: Readonly<Record<string, ControlErrorCode>> = {
+  AddressError: 'invalid',
+  FrameError: 'invalid',
+  ListenError: 'conflict',
+  StoreError: 'unavailable',
+};
+
+/** A request that is refused here, before the agent is asked. */
+export class RequestError extends Error {
+  override readonly name = 'RequestError';
+  readonly code = 'invalid';
+}
+
+export interface Failure {
+  readonly status: number;
+  readonly error: ErrorBody & { readonly code: ControlErrorCode };
+}
+
+/** Total: anything thrown has an answer. */
+export function failureOf(thrown: unknown): Failure {
+  if (!(thrown instanceof Error)) return { status: 500, error: { code: 'internal', message: String(thrown) } };
+  const { code: ownCode, remedy, statusCode } = thrown as { code?: unknown; remedy?: unknown; statusCode?: unknown };
+  const code = isCode(ownCode) ? ownCode : (CODE_OF_NAME[thrown.name] ?? codeOfStatus(statusCode));
+  return { status: STATUS[code], error: { code, message: thrown.message, ...(typeof remedy === 'string' ? { remedy } : {}) } };
+}
+
+/** The HTTP library's own refusals (a body that is not JSON, or too long) carry a status. */
+function codeOfStatus(status: unknown): ControlErrorCode {
+  if (status === 404) return 'not-found';
+  return typeof status === 'number' && status >= 400 && status < 500 ? 'invalid' : 'internal';
+}
+
+function isCode(value: unknown): value is ControlErrorCode {
+  return typeof value === 'string' && Object.hasOwn(STATUS, value);
+}
+

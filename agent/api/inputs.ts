@@ -1,0 +1,19 @@
+/**
+ * What a client may send for a spec: the names and what cannot be guessed; the agent fills in every default
+ * (overlay/model/validate), so that all clients get the same ones.
+ */
+import type { HealthCheckSpec, NetworkAttachment, NetworkSpec, PortSpec, RestartPolicy, ServiceSpec, TaskSpec } from '../../overlay/model/spec.js';
+
+export type NetworkInput = Pick<NetworkSpec, 'name'> & Partial<NetworkSpec>;
+
+export type HealthCheckInput = Pick<HealthCheckSpec, 'command'> & Partial<HealthCheckSpec>;
+
+export type TaskInput = Pick<TaskSpec, 'command'> & Partial<Omit<TaskSpec, 'healthcheck'>> & { readonly healthcheck?: HealthCheckInput };
+
+export type ServiceInput = Pick<ServiceSpec, 'name'> &
+  Partial<Omit<ServiceSpec, 'task' | 'restart' | 'networks' | 'ports'>> & {
+    readonly task: TaskInput;
+    readonly networks?: readonly NetworkAttachment[];
+    readonly ports?: readonly PortSpec[];
+    readonly restart?: Partial<RestartPolicy>;
+  };

@@ -1,0 +1,180 @@
+/**
+ * Commands as data, and the only import of commander. A command says what it is called, what it takes and what it does;
+ * this file turns the tree into a parser whose every complaint is a UsageError, and whose `--help` teaches: one line of
+ * purpose, the options with their defaults, an example or two.
+ */
+import { Argument, Command, CommanderError, Help, Option } from 'commander';
+import { ValidationError } from '../../overlay/model/errors.js';
+import type { Context } from './context.js';
+
+/** The command line is wrong: exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+  constructor(
+    message: string,
+    readonly remedy?: string,
+  ) {
+    super(message);
+  }
+}
+
+export interface OptionSpec {
+  /** `-f, --file <path>`, `--internal`, `--no-trunc`. */
+  readonly flags: string;
+  readonly about: string;
+  /** May be given several times; the action gets an array. */
+  readonly many?: boolean;
+  /** From text to value. Throws a ValidationError or UsageError for a bad one. */
+  readonly parse?: (text: string) => unknown;
+  /** Text or number used when the option is not given, and shown in the help. */
+  readonly fallback?: string | number;
+  /** Shown as the default, though the agent is the one that applies it. */
+  readonly shown?: string;
+  readonly choices?: readonly string[];
+}
+
+export interface CommandSpec {
+  readonly name: string;
+  readonly alias?: string;
+  readonly purpose: string;
+  /** `NAME`, `[SERVICE...]`, in commander's spelling: `<name>`, `[service...]`. */
+  readonly args?: readonly { readonly name: string; readonly about: string }[];
+  readonly options?: readonly OptionSpec[];
+  /** Words after the first operand belong to the command that is to be run, whatever they look like. */
+  readonly passThrough?: boolean;
+  readonly examples?: readonly string[];
+  /** Further help, below the options. */
+  readonly notes?: string;
+  readonly run: (context: Context, args: Arguments, options: Record<string, unknown>) => Promise<void>;
+}
+
+/** Operands in order; a variadic one is an array. */
+export type Arguments = readonly (string | string[] | undefined)[];
+
+export interface GroupSpec {
+  readonly name: string;
+  readonly purpose: string;
+  readonly commands: readonly CommandSpec[];
+}
+
+/** Gives a command's options their type: names and types are those of its own `options` list. */
+export function command<O>(spec: Omit<CommandSpec, 'run'> & { run: (context: Context, args: Arguments, options: O) => Promise<void> }): CommandSpec {
+  return { ...spec, run: (context, args, options) => spec.run(context, args, options as O) };
+}
+
+export interface ProgramSpec {
+  readonly name: string;
+  readonly purpose: string;
+  readonly version: string;
+  readonly examples: readonly string[];
+  readonly commands: readonly (CommandSpec | GroupSpec)[];
+  /** Options that every command takes. */
+  readonly common: readonly OptionSpec[];
+}
+
+/** What a parse came to: help that was asked for (already text), or nothing more to do. */
+export type Outcome = { readonly help: string } | undefined;
+
+/** Runs the command that `argv` (without node and script) names. Rejects with UsageError, or as the command does. */
+export async function runProgram(program: ProgramSpec, argv: readonly string[], makeContext: (options: Record<string, unknown>) => Context): Promise<Outcome> {
+  let written = '';
+  const root = configured(new Command(program.name), (text) => (written += text));
+  root.description(program.purpose).enablePositionalOptions().version(`vipmesh ${program.version}`, '-V, --version', 'print the version');
+  root.addHelpText('after', examplesText(program.examples));
+  root.helpCommand('help [command]', 'explain a command');
+  for (const item of program.commands) {
+    if ('commands' in item) {
+      const group = configured(root.command(item.name), (text) => (written += text));
+      group.description(item.purpose).enablePositionalOptions().helpCommand(false);
+      for (const spec of item.commands) define(group.command(spec.name), spec, program.common, makeContext, (text) => (written += text));
+    } else define(root.command(item.name), item, program.common, makeContext, (text) => (written += text));
+  }
+  try {
+    await root.parseAsync([...argv], { from: 'user' });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.code === 'commander.helpDisplayed' || error.code === 'commander.version') return { help: written };
+    // A group without a command shows what it has; asked for with `help`, that is not an error.
+    if (error.code === 'commander.help') {
+      if (argv[0] === 'help') return { help: written };
+      throw new UsageError(`${commandPath(program, argv)} needs a command`, written.trimEnd());
+    }
+    throw new UsageError(plainMessage(error.message), `see '${commandPath(program, argv)} --help'`);
+  }
+}
+
+function configured(target: Command, write: (text: string) => void): Command {
+  return target
+    .exitOverride()
+    .showSuggestionAfterError(true)
+    .helpOption('-h, --help', 'explain this command')
+    .configureOutput({ writeOut: write, writeErr: write, outputError: () => undefined, getOutHasColors: () => false, getErrHasColors: () => false })
+    .configureHelp({ sortSubcommands: false, optionDescription: describeOption });
+}
+
+function define(target: Command, spec: CommandSpec, common: readonly OptionSpec[], makeContext: (options: Record<string, unknown>) => Context, write: (text: string) => void): void {
+  configured(target, write).description(spec.purpose);
+  if (spec.alias !== undefined) target.alias(spec.alias);
+  for (const { name, about } of spec.args ?? []) target.addArgument(new Argument(name, about));
+  for (const option of [...(spec.options ?? []), ...common]) target.addOption(optionOf(option));
+  if (spec.passThrough === true) target.passThroughOptions();
+  target.allowExcessArguments(false);
+  const notes = spec.notes === undefined ? '' : `\n${spec.notes}\n`;
+  target.addHelpText('after', notes + examplesText(spec.examples ?? []));
+  target.action(async (...parameters: unknown[]) => {
+    const operands = target.processedArgs as Arguments;
+    void parameters;
+    const options = target.opts();
+    await spec.run(makeContext(options), operands, options);
+  });
+}
+
+function optionOf(spec: OptionSpec): Option {
+  const option = new Option(spec.flags, spec.about);
+  if (spec.choices) option.choices(spec.choices);
+  const parse = spec.parse ?? ((text: string) => text);
+  const name = /--[a-z-]+/.exec(spec.flags)?.[0] ?? spec.flags;
+  const checked = (text: string): unknown => {
+    try {
+      return parse(text);
+    } catch (error) {
+      if (error instanceof ValidationError || error instanceof UsageError) throw new UsageError(`${name}: ${error.message}`);
+      throw error;
+    }
+  };
+  if (spec.many === true) option.argParser((text, before: unknown) => [...((before as unknown[] | undefined) ?? []), checked(text)]);
+  else if (spec.parse) option.argParser(checked);
+  if (spec.fallback !== undefined) option.default(spec.fallback);
+  if (spec.shown !== undefined) SHOWN.set(option, spec.shown);
+  return option;
+}
+
+/** Defaults that the agent applies: known to the help, unknown to the parser. */
+const SHOWN = new WeakMap<Option, string>();
+
+function describeOption(this: void, option: Option): string {
+  const shown = SHOWN.get(option);
+  const text = new Help().optionDescription(option);
+  return shown === undefined ? text : `${text} (default: ${shown})`;
+}
+
+function examplesText(examples: readonly string[]): string {
+  if (examples.length === 0) return '';
+  return `\n${examples.length === 1 ? 'Example' : 'Examples'}:\n${examples.map((example) => `  ${example}`).join('\n')}\n`;
+}
+
+/** `error: unknown command 'x'\n(Did you mean y?)` becomes one line in our words. */
+function plainMessage(message: string): string {
+  return message
+    .replace(/^error: /, '')
+    .replace(/\n\(Did you mean (?:one of )?(.+?)\?\)/, (_, names: string) => ` (did you mean ${names.split(', ').map((name) => `'${name}'`).join(' or ')}?)`);
+}
+
+/** As much of the command line as names a command. */
+function commandPath(program: ProgramSpec, argv: readonly string[]): string {
+  const item = program.commands.find(({ name }) => name === argv[0]);
+  if (!item) return program.name;
+  const inner = 'commands' in item ? item.commands.find(({ name, alias }) => name === argv[1] || alias === argv[1]) : undefined;
+  return [program.name, item.name, ...(inner ? [inner.name] : [])].join(' ');
+}

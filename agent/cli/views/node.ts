@@ -1,0 +1,49 @@
+/** Nodes, flows and findings of the doctor as rows. */
+import type { NodeObject } from '../../../overlay/model/object.js';
+import type { FlowRecord } from '../../../proxy/dataplane/handle.js';
+import type { DoctorCheck } from '../../control.js';
+import { bytes, shortAge } from '../io/units.js';
+import type { View } from './view.js';
+
+export const nodeView: View<NodeObject> = {
+  columns: [
+    { heading: 'ID', cell: ({ id }) => id },
+    { heading: 'HOSTNAME', cell: ({ hostname }) => hostname },
+    { heading: 'STATUS', cell: ({ status }) => (status === 'ready' ? 'Ready' : 'Down') },
+    { heading: 'AVAILABILITY', cell: ({ availability }) => availability.charAt(0).toUpperCase() + availability.slice(1) },
+    { heading: 'MODE', cell: ({ mode }) => mode },
+    { heading: 'ADDRESS', cell: ({ address }) => address },
+    { heading: 'VERSION', cell: ({ version }) => version },
+  ],
+  id: ({ id }) => id,
+  raw: (node) => node,
+};
+
+/** IN is what the client sent, OUT what went back to it. */
+export const flowView: View<FlowRecord> = {
+  columns: [
+    { heading: 'PROTO', cell: ({ protocol }) => protocol },
+    { heading: 'CLIENT', cell: ({ client }) => client },
+    { heading: 'VIP', cell: ({ vip }) => vip },
+    { heading: 'ENDPOINT', cell: ({ endpoint }) => endpoint },
+    { heading: 'SERVICE', cell: ({ service }) => service },
+    { heading: 'STATE', cell: ({ state }) => state },
+    { heading: 'IN', cell: ({ bytesIn }) => bytes(bytesIn) },
+    { heading: 'OUT', cell: ({ bytesOut }) => bytes(bytesOut) },
+    { heading: 'AGE', cell: ({ age }) => shortAge(age) },
+    { heading: 'PATH', cell: ({ path }) => path },
+  ],
+  id: ({ client, vip, protocol }) => `${protocol} ${client} ${vip}`,
+  raw: (flow) => flow,
+};
+
+export const doctorView: View<DoctorCheck> = {
+  columns: [
+    { heading: 'CHECK', cell: ({ name }) => name },
+    { heading: 'STATUS', cell: ({ status }) => status },
+    { heading: 'FOUND', cell: ({ detail }) => detail },
+    { heading: 'NEEDED FOR', cell: ({ need }) => need },
+  ],
+  id: ({ name }) => name,
+  raw: (check) => check,
+};

@@ -1,0 +1,46 @@
+/** Tasks as rows: Docker's columns of `service ps`, and what a network engineer asks next. */
+import type { TaskObject, TaskState } from '../../../overlay/model/object.js';
+import { ago } from '../io/units.js';
+import type { View } from './view.js';
+
+const STATE_WORD: Readonly<Record<TaskState, string>> = {
+  pending: 'Pending',
+  starting: 'Starting',
+  running: 'Running',
+  stopping: 'Stopping',
+  complete: 'Complete',
+  failed: 'Failed',
+  shutdown: 'Shutdown',
+};
+
+/** @param wall milliseconds since the epoch, for the ages */
+export function taskView(wall: number, noTrunc = false): View<TaskObject> {
+  return {
+    columns: [
+      { heading: 'ID', cell: ({ id }) => id },
+      { heading: 'NAME', cell: ({ name }) => name },
+      { heading: 'NODE', cell: ({ node }) => node },
+      { heading: 'DESIRED', cell: ({ desired }) => (desired === 'running' ? 'Running' : 'Shutdown') },
+      { heading: 'CURRENT STATE', cell: ({ status }) => `${STATE_WORD[status.state]} ${ago(status.since, wall)}` },
+      { heading: 'HEALTH', cell: ({ status }) => (status.health === 'none' ? '' : status.health) },
+      { heading: 'ADDRESS', cell: ({ addresses }) => addresses.map(({ address }) => address).join(',') },
+      { heading: 'PID', cell: ({ status }) => (status.pid === undefined ? '' : String(status.pid)) },
+      { heading: 'ERROR', cell: ({ status }) => (noTrunc ? errorText(status) : truncated(errorText(status))) },
+    ],
+    id: ({ id }) => id,
+    raw: (task) => task,
+  };
+}
+
+/** Nothing for a task that is well, or that was told to stop. */
+export function errorText({ state, message, exitCode }: TaskObject['status']): string {
+  if (state === 'running' || state === 'shutdown' || state === 'complete') return '';
+  if (message !== undefined) return `"${message}"`;
+  return state === 'failed' && exitCode !== undefined ? `"exit code ${exitCode}"` : '';
+}
+
+const LONGEST = 60;
+
+function truncated(text: string): string {
+  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST - 2)}…"`;
+}
