@@ -1,6 +1,7 @@
 /**
  * `vipmesh down`: asks the agent to end and waits until it has; where none is alive, removes what a dead one left.
  */
+import { existsSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { AgentClient } from '../api/client.js';
 import { acquireAgentLock, lockHolder, type Holder } from './agent-lock.js';
@@ -33,6 +34,10 @@ export async function down(options: DownOptions): Promise<void> {
   if (holder !== 'free') {
     await askToEnd(paths, holder, options.progress);
     await waitForEnd(paths, holder, options);
+  }
+  if (!existsSync(paths.stateDirectory)) {
+    options.progress(`no agent ever ran on ${paths.stateDirectory}`);
+    return;
   }
   ensureDirectories(paths, uid);
   // With the lock held, so that what is removed cannot be a new agent's.

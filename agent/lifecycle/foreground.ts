@@ -81,14 +81,14 @@ export async function runForeground(request: AgentRequest, paths: Paths, program
 async function stay(agent: RunningAgent, ready: (() => Promise<void>) | undefined): Promise<void> {
   let ended = false;
   const closed = agent.closed.finally(() => (ended = true));
-  let failure: unknown;
+  let failure: Error | undefined;
   const welcomed = ready?.().catch((error: unknown) => {
     if (ended) return;
-    failure = error;
+    failure = error instanceof Error ? error : new Error(String(error));
     agent.shutdown();
   });
   // Not waited for, only watched: an agent may well end before it has been welcomed.
   void welcomed;
   await closed;
-  if (failure !== undefined) throw failure instanceof Error ? failure : new Error(String(failure));
+  if (failure !== undefined) throw failure;
 }

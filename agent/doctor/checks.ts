@@ -1,0 +1,126 @@
+/**
+ * What `vipmesh doctor` says of a host: facts in, checks out. The facts are found in agent/doctor/doctor.ts; which mode
+ * can run is decided by agent/lifecycle/modes.ts, the same code that decides at start.
+ */
+import type { DoctorCheck } from '../control.js';
+import { obstacleText, rootlessObstacles, rootObstacles, sysctlObstacles, tunObstacles, type HostFacts, type Obstacle } from '../lifecycle/modes.js';
+
+export interface DoctorFacts {
+  readonly host: HostFacts;
+  /** `6.18.5`. */
+  readonly kernel: string;
+  /** `20.19.4`. */
+  readonly node: string;
+  /** `ip utility, iproute2-6.1.0`; undefined without the tool. */
+  readonly iproute2: string | undefined;
+  /** `unshare from util-linux 2.38.1`. */
+  readonly utilLinux: string | undefined;
+  /** net.ipv4.ip_unprivileged_port_start; undefined on kernels before 4.11. */
+  readonly unprivilegedPortStart: number | undefined;
+  /** Addresses of the nameserver lines in /etc/resolv.conf. */
+  readonly resolvers: readonly string[];
+  /** Of the route to the rest of the world, or why it is not known. */
+  readonly underlayMtu: number | { readonly failed: string };
+}
+
+/** The first Node.js that works, from package.json. */
+const NODE = '20.19';
+/** TUNSETOFFLOAD takes TUN_F_USO4 since Linux 6.2. */
+const USO_KERNEL = '6.2';
+/** An overlay packet carries 50 bytes more than the task's: outer IPv4 20, UDP 8, VXLAN 8, inner Ethernet 14 (RFC 7348). */
+const OVERLAY_OVERHEAD = 50;
+/** RFC 791: every host takes packets of this size. */
+const LEAST_MTU = 576;
+
+type Checked = Omit<DoctorCheck, 'name' | 'need'>;
+
+export function doctorChecks(facts: DoctorFacts): DoctorCheck[] {
+  const { host } = facts;
+  return [
+    check('mode root', 'tasks and namespaces in the host’s own namespaces', mode(rootObstacles(host))),
+    check('mode rootless', 'the same without root, in a user namespace', mode(rootlessObstacles(host))),
+    check('user', 'root can choose its mode, others run rootless', { status: 'ok', detail: host.uid === 0 ? 'root' : `uid ${host.uid}` }),
+    check('/dev/net/tun', 'capturing packets to virtual IPs', tun(host)),
+    check('user namespaces', 'mode rootless', userNamespaces(host)),
+    check('iproute2', 'links and routes', tool(facts.iproute2, 'iproute2')),
+    check('util-linux', 'namespaces of tasks', tool(facts.utilLinux, 'util-linux')),
+    check('kernel', 'UDP segmentation offload on TUN, from 6.2 on', kernel(facts.kernel)),
+    check('node', `Node.js ${NODE} or newer`, node(facts.node)),
+    check('low ports', 'publishing ports below 1024 in mode rootless', lowPorts(facts)),
+    check('resolvers', 'names outside the overlay networks', resolvers(facts.resolvers)),
+    check('underlay MTU', 'the size of packets on overlay networks', underlay(facts.underlayMtu)),
+  ];
+}
+
+function check(name: string, need: string, checked: Checked): DoctorCheck {
+  return { name, need, ...checked };
+}
+
+function mode(obstacles: readonly Obstacle[]): Checked {
+  const [first] = obstacles;
+  if (first === undefined) return { status: 'ok', detail: 'can run' };
+  return { status: 'missing', detail: `cannot run: ${obstacles.map((obstacle) => obstacle.cause).join('; ')}`, remedy: remedies(obstacles) };
+}
+
+const remedies = (obstacles: readonly Obstacle[]): string =>
+  obstacles.length === 1 && obstacles[0] !== undefined ? obstacles[0].remedy : obstacles.map(obstacleText).join('; ');
+
+function tun(host: HostFacts): Checked {
+  const [obstacle] = tunObstacles(host);
+  return obstacle === undefined ? { status: 'ok', detail: 'can be opened' } : { status: 'missing', detail: obstacle.cause, remedy: obstacle.remedy };
+}
+
+function userNamespaces(host: HostFacts): Checked {
+  if (host.userNamespaces === 'ok') return { status: 'ok', detail: `uid ${host.uid} can make them` };
+  const forbidding = sysctlObstacles(host);
+  if (forbidding.length > 0) {
+    return { status: 'missing', detail: forbidding.map((obstacle) => obstacle.cause).join('; '), remedy: forbidding.map((obstacle) => obstacle.remedy).join('; ') };
+  }
+  return host.userNamespaces === 'not tried'
+    ? { status: 'missing', detail: 'cannot be tried without the tools below', remedy: 'install these first' }
+    : { status: 'missing', detail: host.userNamespaces.failed, remedy: 'see that no container or sandbox forbids them' };
+}
+
+function tool(version: string | undefined, name: string): Checked {
+  return version === undefined ? { status: 'missing', detail: 'not found', remedy: `apt-get install ${name}` } : { status: 'ok', detail: version };
+}
+
+function kernel(release: string): Checked {
+  return atLeast(release, USO_KERNEL)
+    ? { status: 'ok', detail: release }
+    : { status: 'partial', detail: `${release}: large UDP packets are split before they reach the balancer`, remedy: `Linux ${USO_KERNEL} or newer` };
+}
+
+function node(version: string): Checked {
+  return atLeast(version, NODE) ? { status: 'ok', detail: version } : { status: 'missing', detail: version, remedy: `install Node.js ${NODE} or newer` };
+}
+
+function lowPorts({ host, unprivilegedPortStart: start }: DoctorFacts): Checked {
+  if (host.uid === 0) return { status: 'ok', detail: 'root may use every port' };
+  if (start !== undefined && start <= 80) return { status: 'ok', detail: `ports from ${start} on may be used` };
+  return {
+    status: 'partial',
+    detail: `only ports from ${start ?? 1024} on may be used by uid ${host.uid}`,
+    remedy: 'sysctl -w net.ipv4.ip_unprivileged_port_start=80',
+  };
+}
+
+function resolvers(addresses: readonly string[]): Checked {
+  return addresses.length > 0
+    ? { status: 'ok', detail: addresses.join(', ') }
+    : { status: 'partial', detail: '/etc/resolv.conf names none: tasks resolve services only', remedy: 'add a nameserver line to /etc/resolv.conf' };
+}
+
+function underlay(mtu: DoctorFacts['underlayMtu']): Checked {
+  if (typeof mtu !== 'number') return { status: 'partial', detail: `not known: ${mtu.failed}`, remedy: 'give the host a route to the other nodes' };
+  return mtu - OVERLAY_OVERHEAD >= LEAST_MTU
+    ? { status: 'ok', detail: `${mtu}, so ${mtu - OVERLAY_OVERHEAD} on overlay networks` }
+    : { status: 'partial', detail: `${mtu} is too small for an overlay network`, remedy: `raise it to ${LEAST_MTU + OVERLAY_OVERHEAD} or more` };
+}
+
+/** Compares the first two numbers of dotted versions. */
+export function atLeast(version: string, wanted: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map((part) => Number.parseInt(part, 10));
+  const [wantedMajor = 0, wantedMinor = 0] = wanted.split('.').map(Number);
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+}

@@ -1,0 +1,56 @@
+/**
+ * `vipmesh doctor`: looks at this host and says which modes can run, and what is missing for the rest. Needs no agent.
+ */
+import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { run } from '../../kernel/run/runner.js';
+import type { DoctorCheck } from '../control.js';
+import { LocalGateway } from '../gateway/local.js';
+import { findFacts, readSysctl } from '../lifecycle/facts.js';
+import { doctorChecks, type DoctorFacts } from './checks.js';
+
+export async function doctor(): Promise<DoctorCheck[]> {
+  const [host, iproute2, utilLinux, underlayMtu] = await Promise.all([findFacts(), version('ip', '-V'), version('unshare', '--version'), findUnderlayMtu()]);
+  return doctorChecks({
+    host,
+    kernel: release(),
+    node: process.versions.node,
+    iproute2,
+    utilLinux,
+    unprivilegedPortStart: readSysctl('net.ipv4.ip_unprivileged_port_start'),
+    resolvers: findResolvers(),
+    underlayMtu,
+  });
+}
+
+async function version(tool: string, option: string): Promise<string | undefined> {
+  try {
+    return (await run(tool, [option], { timeout: 5000 })).split('\n')[0]?.trim();
+  } catch {
+    return undefined;
+  }
+}
+
+async function findUnderlayMtu(): Promise<DoctorFacts['underlayMtu']> {
+  const gateway = new LocalGateway();
+  try {
+    return await gateway.underlayMtu();
+  } catch (error) {
+    return { failed: error instanceof Error ? error.message : String(error) };
+  } finally {
+    await gateway.close();
+  }
+}
+
+function findResolvers(): string[] {
+  try {
+    return parseResolvers(readFileSync('/etc/resolv.conf', 'utf8'));
+  } catch {
+    return [];
+  }
+}
+
+/** resolv.conf(5): addresses of the nameserver lines. */
+export function parseResolvers(text: string): string[] {
+  return text.split('\n').flatMap((line) => /^nameserver\s+(\S+)/.exec(line)?.[1] ?? []);
+}
