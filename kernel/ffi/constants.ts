@@ -17,6 +17,8 @@ export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
+// include/uapi/linux/fcntl.h
+export const F_DUPFD_CLOEXEC = 1030;
 
 // include/linux/socket.h, include/linux/net.h, include/uapi/asm-generic/socket.h
 export const AF_INET = 2;
@@ -27,6 +29,8 @@ export const SOCK_NONBLOCK = O_NONBLOCK;
 export const SOCK_CLOEXEC = O_CLOEXEC;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
+export const SO_ERROR = 4;
+export const SO_DOMAIN = 39;
 
 // include/uapi/linux/in.h, include/uapi/linux/in6.h
 export const IPPROTO_IPV6 = 41;
@@ -56,6 +60,7 @@ export const TUN_F_USO6 = 0x40;
 // include/uapi/asm-generic/poll.h
 export const POLLIN = 0x0001;
 export const POLLERR = 0x0008;
+export const POLLHUP = 0x0010;
 export const POLLNVAL = 0x0020;
 
 // include/linux/eventfd.h
@@ -63,3 +68,8 @@ export const EFD_NONBLOCK = O_NONBLOCK;
 export const EFD_CLOEXEC = O_CLOEXEC;
 
 // include/uapi/asm-generic/errno-base.h, errno.h
+
+// include/uapi/asm-generic/ioctls.h
+export const TIOCSWINSZ = 0x5414;
+export const TIOCGPTN = 0x80045430;
+export const TIOCSPTLCK = 0x40045431;

@@ -8,6 +8,7 @@
  * thread, so a descriptor opened with openSync inside Namespace.within() belongs to that namespace.
  */
 import koffi from 'koffi';
+import { F_DUPFD_CLOEXEC } from './constants.js';
 
 /** A system call that failed: `open(/dev/net/tun): EACCES: permission denied`. */
 export class SystemError extends Error {
@@ -52,6 +53,14 @@ const cSetsockopt = libc.func('int setsockopt(int, int, int, const void *, unsig
   value: Uint8Array,
   length: number,
 ) => number;
+const cGetsockopt = libc.func('int getsockopt(int, int, int, _Out_ void *, _Inout_ void *)') as (
+  fd: number,
+  level: number,
+  option: number,
+  value: Int32Array,
+  length: Uint32Array,
+) => number;
+const cFcntl = libc.func('int fcntl(int, int, ...)') as (fd: number, command: number, type: string, argument: number) => number;
 const cBind = libc.func('int bind(int, const void *, unsigned int)') as (fd: number, address: Uint8Array, length: number) => number;
 const cListen = libc.func('int listen(int, int)') as (fd: number, backlog: number) => number;
 const cStrerror = libc.func('const char *strerror(int)') as (errno: number) => string;
@@ -137,6 +146,18 @@ export function socket(family: number, type: number, protocol = 0): number {
 export function setsockopt(fd: number, level: number, option: number, value: number): void {
   const bytes = new Uint8Array(new Int32Array([value]).buffer);
   check(cSetsockopt(fd, level, option, bytes, bytes.length), 'setsockopt', `${level}, ${option}`);
+}
+
+/** getsockopt(2) for the options whose value is an int. */
+export function getsockopt(fd: number, level: number, option: number): number {
+  const value = new Int32Array(1);
+  check(cGetsockopt(fd, level, option, value, new Uint32Array([value.byteLength])), 'getsockopt', `${level}, ${option}`);
+  return value[0] ?? 0;
+}
+
+/** A second descriptor of the same open file, closed on exec (fcntl(2), F_DUPFD_CLOEXEC). */
+export function duplicate(fd: number): number {
+  return check(cFcntl(fd, F_DUPFD_CLOEXEC, 'int', 0), 'fcntl', `fd ${fd}`);
 }
 
 /** bind(2) to an encoded sockaddr (kernel/ffi/structs). `subject` is the address as the user knows it. */
