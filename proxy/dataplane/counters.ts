@@ -3,7 +3,7 @@
  *
  * A count is exact up to 2^53. The books balance: `receivedPackets` is the sum of `forwardedPackets`, every `replied…`,
  * every `refused…` and every `dropped…` counter, because every packet ends in exactly one of them.
- * What a device cannot deliver is the worker's to count, not the pipeline's (`device…`).
+ * What a device cannot deliver is the worker's to count, not the pipeline's (`device…`, `devicesLost`).
  */
 
 /** Index of each counter. A key here is the name that users see. */
@@ -58,8 +58,16 @@ export const Counter = {
   droppedIcmpUnsupported: 34,
   /** A port unreachable not sent because of the limit on ICMP errors (RFC 1812 4.3.2.8). */
   droppedIcmpLimited: 35,
-  deviceReadErrors: 36,
-  deviceWriteErrors: 37,
+  /** Devices that failed and were let go. */
+  devicesLost: 36,
+  /** Frames that the device did not take: its queue is full or memory is short. */
+  deviceWriteBusy: 37,
+  /** The kernel found the frame malformed. */
+  deviceWriteInvalid: 38,
+  /** The link is down or gone. */
+  deviceWriteDown: 39,
+  /** Any other cause. */
+  deviceWriteErrors: 40,
 } as const;
 
 export type CounterName = keyof typeof Counter;

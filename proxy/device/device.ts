@@ -7,33 +7,23 @@
  * wrappers pcap and fault.
  */
 
-/** sizeof(struct virtio_net_hdr). */
-export const VIRTIO_HEADER_BYTES = 10;
-/** The largest frame: the header and an IP packet whose length field is at its maximum. */
-export const MAX_FRAME_BYTES = VIRTIO_HEADER_BYTES + 65535;
-
 // include/uapi/asm-generic/errno-base.h and errno.h: what devices answer with.
 export const EINTR = 4;
 export const EIO = 5;
 export const EBADF = 9;
 export const EAGAIN = 11;
+export const ENOMEM = 12;
 export const EINVAL = 22;
-export const ENOBUFS = 105;
 export const EBADFD = 77;
+export const EMSGSIZE = 90;
+export const ENETDOWN = 100;
+export const ENOBUFS = 105;
 
 export interface PacketDevice {
-  /** Copies the next frame into `frame`, which must hold MAX_FRAME_BYTES. Its length; 0 when nothing waits; -errno. */
+  /** Copies the next frame into `frame`, which must hold FRAME_SIZE bytes. Its length; 0 when nothing waits; -errno. */
   read(frame: Uint8Array): number;
   /** Sends the first `length` bytes of `frame` and keeps no reference to it. `length`; -errno when it was not taken. */
   write(frame: Uint8Array, length: number): number;
   /** After it, read and write answer -EBADF. Idempotent. */
   close(): void;
-}
-
-/** Counts of one device, for wrappers and tests. */
-export interface DeviceCounts {
-  framesRead: number;
-  framesWritten: number;
-  /** Frames that write did not take. */
-  writesRefused: number;
 }

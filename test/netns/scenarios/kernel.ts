@@ -8,7 +8,8 @@ import net from 'node:net';
 import os from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { EINVAL, MAX_FRAME_BYTES } from '../../../proxy/device/device.js';
+import { EINVAL } from '../../../proxy/device/device.js';
+import { FRAME_SIZE } from '../../../proxy/wire/frame.js';
 import { IpBatchError, ipBatch, setSysctl } from '../../../kernel/netns/links.js';
 import {
   AsyncWithinError,
@@ -160,7 +161,7 @@ export async function tun(): Promise<void> {
   try {
     assert.match(await run('ip', ['link', 'show', 'vip0'], { netns: ns }), /UP.* mtu 1400/);
     assert.throws(() => openTun(ns, { name: 'vip0', mtu: 1400 }), { code: 'EBUSY' });
-    assert.equal(device.write(new Uint8Array(MAX_FRAME_BYTES), 10), -EINVAL, 'a header without a packet');
+    assert.equal(device.write(new Uint8Array(FRAME_SIZE), 10), -EINVAL, 'a header without a packet');
     device.close();
     device.close();
     await assert.rejects(run('ip', ['link', 'show', 'vip0'], { netns: ns }), /does not exist/, 'gone with its descriptor');
