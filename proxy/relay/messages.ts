@@ -1,0 +1,60 @@
+/**
+ * What the relay's owner and its worker say to each other. Plain data: it crosses threads by structured clone. Every
+ * request is answered by exactly one reply with the same number.
+ */
+import type { EndpointConfig } from '../config/snapshot.js';
+import type { FlowRecord } from '../dataplane/handle.js';
+import type { RelayPort } from './relay.js';
+
+/** What the worker is told once, when it starts. */
+export interface RelayLimits {
+  /** Open TCP connections at once, all ports together. Each holds two descriptors. */
+  readonly maxConnections: number;
+  /** UDP sessions at once, all ports together. Each holds one descriptor. The one idle for longest makes room. */
+  readonly maxSessions: number;
+  /** Milliseconds an endpoint has to accept a connection before the next one is tried. */
+  readonly connectTimeout: number;
+  /** Milliseconds without a datagram in either direction after which a UDP session ends. */
+  readonly sessionTimeout: number;
+}
+
+export const DEFAULT_LIMITS: RelayLimits = {
+  maxConnections: 16_384,
+  maxSessions: 4096,
+  connectTimeout: 2000,
+  sessionTimeout: 300_000,
+};
+
+export type RelayRequest =
+  | { readonly kind: 'publish'; readonly port: RelayPort; readonly fd: number }
+  | { readonly kind: 'update'; readonly id: string; readonly endpoints: readonly EndpointConfig[] }
+  | { readonly kind: 'unpublish'; readonly id: string }
+  | { readonly kind: 'flows' }
+  | { readonly kind: 'flowsTo'; readonly address: number }
+  | { readonly kind: 'counters' }
+  | { readonly kind: 'close' };
+
+export interface RelayAnswers {
+  publish: undefined;
+  update: undefined;
+  unpublish: undefined;
+  flows: FlowRecord[];
+  flowsTo: number;
+  counters: Record<string, number>;
+  close: undefined;
+}
+
+export interface RelayCall {
+  readonly call: number;
+  readonly request: RelayRequest;
+}
+
+export type RelayReply =
+  | { readonly kind: 'started' }
+  | { readonly kind: 'done'; readonly call: number; readonly value: RelayAnswers[keyof RelayAnswers] }
+  | { readonly kind: 'failed'; readonly call: number; readonly message: string };
+
+/** A request the relay could not meet, or a relay that is gone. */
+export class RelayError extends Error {
+  override readonly name = 'RelayError';
+}

@@ -1,0 +1,203 @@
+/**
+ * One relayed TCP connection: two sockets, the client's and the endpoint's, with every byte of one written to the other.
+ *
+ *   opening      the client is accepted and not read from; endpoints are tried one after the other, each once
+ *   established  both directions are copied; a slow writer pauses the reader, so at most a few buffers are held
+ *   closing      one side has sent its FIN and the other was given one; the second direction goes on
+ *   closed       both sides are done
+ *
+ * What happens to one side happens to the other: FIN becomes FIN, reset becomes reset. No endpoint: the client is reset.
+ * How many connections there may be and where endpoints come from is for others.
+ */
+import { connect, type Socket } from 'node:net';
+import type { EndpointConfig } from '../config/snapshot.js';
+import type { FlowState } from '../dataplane/handle.js';
+import { formatIpv4 } from '../net/addr.js';
+import type { Clock } from '../time/clock.js';
+import type { RelayCounter, RelayCounters } from './counters.js';
+import { schedulingAddress } from './peer.js';
+import type { Targets } from './targets.js';
+
+/**
+ * Idle milliseconds until TCP asks whether the other side still lives. Only a dead peer is found this way: an idle
+ * connection is never ended (RFC 5382 REQ-5 asks for two hours at least).
+ */
+export const KEEPALIVE_DELAY = 300_000;
+
+export interface ConnectionContext {
+  readonly targets: Targets;
+  readonly targetPort: number;
+  readonly connectTimeout: number;
+  readonly clock: Clock;
+  readonly counters: RelayCounters;
+  /**
+   * Asked when a stream ends: was it a reset after all? libuv reports end of file for a reset that finds data still
+   * unread (uv__stream_io, "short-circuit iff POLLHUP"), and only the kernel knows better.
+   */
+  readonly wasReset: (socket: Socket) => boolean;
+}
+
+export class TcpConnection {
+  readonly clientAddress: string;
+  readonly clientPort: number;
+  readonly openedAt: number;
+  #state: FlowState = 'opening';
+  #lastByte: number;
+  #endpoint: EndpointConfig | undefined;
+  #endpointSocket: Socket | undefined;
+  #abandonAttempt: (() => void) | undefined;
+  readonly #tried = new Set<string>();
+
+  /** `client` is paused. `onClosed` is called once, when nothing of the connection is left. */
+  constructor(
+    private readonly client: Socket,
+    private readonly context: ConnectionContext,
+    private readonly onClosed: (connection: TcpConnection) => void,
+  ) {
+    this.clientAddress = client.remoteAddress ?? '';
+    this.clientPort = client.remotePort ?? 0;
+    this.openedAt = this.#lastByte = context.clock.now();
+    client.on('error', () => this.#resetByPeer());
+    client.on('close', () => this.#sideClosed());
+    this.#tryNext();
+  }
+
+  get state(): FlowState {
+    return this.#state;
+  }
+
+  /** Where it goes, or is trying to go. */
+  get endpoint(): EndpointConfig | undefined {
+    return this.#endpoint;
+  }
+
+  /** Payload bytes from the client. */
+  get bytesIn(): number {
+    return this.client.bytesRead;
+  }
+
+  /** Payload bytes toward the client. */
+  get bytesOut(): number {
+    return this.#endpointSocket?.bytesRead ?? 0;
+  }
+
+  get lastByteAt(): number {
+    return this.#lastByte;
+  }
+
+  /** The endpoints changed: one that is gone takes its connections with it; an attempt goes on with the next endpoint. */
+  endpointsChanged(): void {
+    if (!this.#endpoint || this.context.targets.lives(this.#endpoint)) return;
+    if (this.#state === 'opening') {
+      this.#abandonAttempt?.();
+      this.#tryNext();
+      return;
+    }
+    this.context.counters.count('relay_tcp_endpoint_gone');
+    this.reset();
+  }
+
+  /** Resets both sides. */
+  reset(): void {
+    this.#state = 'closed';
+    this.#abandonAttempt?.();
+    resetSocket(this.client);
+    if (this.#endpointSocket) resetSocket(this.#endpointSocket);
+  }
+
+  #tryNext(): void {
+    this.#endpoint = this.context.targets.pick(schedulingAddress(this.clientAddress), this.clientPort, this.#tried);
+    if (!this.#endpoint) {
+      this.context.counters.count(this.#tried.size === 0 ? 'relay_tcp_refused_no_endpoint' : 'relay_tcp_refused_unreachable');
+      this.reset();
+      return;
+    }
+    this.#tried.add(this.#endpoint.id);
+    this.#attempt(this.#endpoint);
+  }
+
+  #attempt(endpoint: EndpointConfig): void {
+    const socket = connect({
+      host: formatIpv4(endpoint.address),
+      port: this.context.targetPort,
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEPALIVE_DELAY,
+    });
+    const settle = (): void => {
+      this.#abandonAttempt = undefined;
+      cancelTimer();
+      socket.removeAllListeners();
+    };
+    const abandon = (): void => {
+      settle();
+      socket.on('error', () => undefined);
+      socket.destroy();
+    };
+    const fail = (cause: RelayCounter): void => {
+      abandon();
+      this.context.counters.count(cause);
+      this.#tryNext();
+    };
+    const cancelTimer = this.context.clock.after(this.context.connectTimeout, () => fail('relay_tcp_connect_timeouts'));
+    this.#abandonAttempt = abandon;
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      fail(error.code === 'EMFILE' || error.code === 'ENFILE' ? 'relay_tcp_no_descriptor' : 'relay_tcp_connect_failures');
+    });
+    socket.on('connect', () => {
+      settle();
+      this.#join(socket);
+    });
+  }
+
+  #join(socket: Socket): void {
+    this.#state = 'established';
+    this.#endpointSocket = socket;
+    socket.on('error', () => this.#resetByPeer());
+    socket.on('close', () => this.#sideClosed());
+    this.#copy(this.client, socket);
+    this.#copy(socket, this.client);
+    this.client.resume();
+  }
+
+  #copy(from: Socket, to: Socket): void {
+    from.on('data', (chunk: Buffer) => {
+      this.#lastByte = this.context.clock.now();
+      if (!to.write(chunk)) from.pause();
+    });
+    to.on('drain', () => from.resume());
+    from.on('end', () => {
+      if (this.context.wasReset(from)) {
+        this.#resetByPeer();
+        return;
+      }
+      this.#lastByte = this.context.clock.now();
+      this.#state = 'closing';
+      to.end();
+    });
+  }
+
+  #resetByPeer(): void {
+    if (this.#state === 'closed') return;
+    this.context.counters.count('relay_tcp_resets');
+    this.reset();
+  }
+
+  #sideClosed(): void {
+    if (!this.client.destroyed || this.#endpointSocket?.destroyed === false) return;
+    this.#state = 'closed';
+    this.onClosed(this);
+  }
+}
+
+/** Closes with a reset, also when a FIN is on its way. */
+function resetSocket(socket: Socket): void {
+  if (socket.destroyed) return;
+  if (socket.writableEnded && !socket.writableFinished && socket.writableLength === 0) {
+    // shutdown(2) is due in this turn of the loop, and libuv refuses a reset until it is done (uv_tcp_close_reset).
+    socket.once('finish', () => resetSocket(socket));
+    return;
+  }
+  socket.resetAndDestroy();
+}
