@@ -46,8 +46,6 @@ export interface PipelineOptions {
   /** The pipeline is its only writer. */
   readonly table: FlowTable;
   readonly counters: Counters;
-  /** 64 random bits as two int32, for the port pool's hash. */
-  readonly hashKey: readonly [number, number];
   readonly timeouts?: Timeouts;
 }
 
@@ -77,7 +75,7 @@ export class Pipeline {
     this.#words = options.table.words;
     this.#doubles = options.table.doubles;
     this.#counts = options.counters.values;
-    this.#ports = new PortPool(options.table, options.hashKey);
+    this.#ports = new PortPool(options.table);
     this.#expiry = new Expiry(options.table, options.timeouts ?? DEFAULT_TIMEOUTS);
   }
 

@@ -8,7 +8,6 @@
  * another client, whose timestamps may be behind, would be ignored for a second. The same client may use it again at once.
  * What rests is remembered in a cache of fixed size; what it forgets costs that second and no more.
  */
-import { Hash } from './hash.js';
 import type { FlowTable } from './table.js';
 
 export const FIRST_PORT = 1024;
@@ -32,13 +31,11 @@ export class PortCursor {
 
 export class PortPool {
   readonly #table: FlowTable;
-  readonly #hash: Hash;
   /** Three words per entry: hash of the tuple, client address, time of release (deciseconds). */
   readonly #rest = new Int32Array(REST_ENTRIES * 3);
 
-  constructor(table: FlowTable, hashKey: readonly [number, number]) {
+  constructor(table: FlowTable) {
     this.#table = table;
-    this.#hash = new Hash(hashKey[0], hashKey[1]);
     // So that at no `now` an entry that was never written looks like one.
     for (let at = 2; at < this.#rest.length; at += 3) this.#rest[at] = -REST - 1;
   }
@@ -74,7 +71,7 @@ export class PortPool {
 
   /** A TCP flow has ended: its port rests. */
   release(kind: number, endpoint: number, ports: number, client: number, now: number): void {
-    const hash = this.#hash.of(kind, endpoint, 0, ports);
+    const hash = this.#table.hash.of(kind, endpoint, 0, ports);
     const at = (hash & (REST_ENTRIES - 1)) * 3;
     this.#rest[at] = hash;
     this.#rest[at + 1] = client;
@@ -86,7 +83,7 @@ export class PortPool {
   }
 
   #rests(kind: number, endpoint: number, endpointPort: number, port: number, client: number, now: number): boolean {
-    const hash = this.#hash.of(kind, endpoint, 0, (endpointPort << 16) | port);
+    const hash = this.#table.hash.of(kind, endpoint, 0, (endpointPort << 16) | port);
     const at = (hash & (REST_ENTRIES - 1)) * 3;
     return this.#rest[at] === hash && this.#rest[at + 1] !== client && now - this.#rest[at + 2]! < REST;
   }

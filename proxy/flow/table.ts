@@ -45,8 +45,9 @@ export class FlowTable {
   readonly words: Int32Array;
   /** Float64 `slot << 3 | field`. */
   readonly doubles: Float64Array;
+  /** Keyed: whoever else hashes tuples may use it. */
+  readonly hash: Hash;
 
-  readonly #hash: Hash;
   readonly #clientIndex: Int32Array;
   readonly #endpointIndex: Int32Array;
   readonly #indexMask: number;
@@ -68,7 +69,7 @@ export class FlowTable {
     this.words = new Int32Array(buffer);
     this.doubles = new Float64Array(buffer);
     this.capacity = buffer.byteLength / SLOT_BYTES - 1;
-    this.#hash = new Hash(options.hashKey[0], options.hashKey[1]);
+    this.hash = new Hash(options.hashKey[0], options.hashKey[1]);
     let size = 4;
     while (size < this.capacity * 2) size *= 2;
     this.#clientIndex = new Int32Array(size);
@@ -95,7 +96,7 @@ export class FlowTable {
     const words = this.words;
     const index = this.#clientIndex;
     const slotMask = this.#slotMask;
-    const hash = this.#hash.of(kind, client, vip, ports);
+    const hash = this.hash.of(kind, client, vip, ports);
     const tag = hash & ~slotMask;
     for (let at = hash & this.#indexMask; ; at = (at + 1) & this.#indexMask) {
       const entry = index[at]!;
@@ -119,7 +120,7 @@ export class FlowTable {
     const words = this.words;
     const index = this.#endpointIndex;
     const slotMask = this.#slotMask;
-    const hash = this.#hash.of(kind, endpoint, 0, ports);
+    const hash = this.hash.of(kind, endpoint, 0, ports);
     const tag = hash & ~slotMask;
     for (let at = hash & this.#indexMask; ; at = (at + 1) & this.#indexMask) {
       const entry = index[at]!;
@@ -174,8 +175,8 @@ export class FlowTable {
     this.doubles[double + BYTES_IN] = 0;
     this.doubles[double + BYTES_OUT] = 0;
     Atomics.store(words, word + KIND, kind | state);
-    this.#add(this.#clientIndex, slot, this.#hash.of(kind, client, vip, clientPorts));
-    this.#add(this.#endpointIndex, slot, this.#hash.of(kind, endpoint, 0, endpointPorts));
+    this.#add(this.#clientIndex, slot, this.hash.of(kind, client, vip, clientPorts));
+    this.#add(this.#endpointIndex, slot, this.hash.of(kind, endpoint, 0, endpointPorts));
     words[HEADER_LIVE]! += 1;
     return slot;
   }
@@ -192,12 +193,12 @@ export class FlowTable {
 
   #clientHash(word: number): number {
     const words = this.words;
-    return this.#hash.of(words[word + KIND]! & ~STATE_MASK, words[word + CLIENT]!, words[word + VIP]!, words[word + CLIENT_PORTS]!);
+    return this.hash.of(words[word + KIND]! & ~STATE_MASK, words[word + CLIENT]!, words[word + VIP]!, words[word + CLIENT_PORTS]!);
   }
 
   #endpointHash(word: number): number {
     const words = this.words;
-    return this.#hash.of(words[word + KIND]! & ~STATE_MASK, words[word + ENDPOINT]!, 0, words[word + ENDPOINT_PORTS]!);
+    return this.hash.of(words[word + KIND]! & ~STATE_MASK, words[word + ENDPOINT]!, 0, words[word + ENDPOINT_PORTS]!);
   }
 
   #add(index: Int32Array, slot: number, hash: number): void {
