@@ -1,0 +1,235 @@
+/**
+ * This node: makes what runs here match what the mirror says should.
+ *
+ * One pass, in this order: sandboxes for the networks, runners for the tasks, then the three projections (balancer, name
+ * server, published ports), then the sandboxes that nothing needs any more. A pass never waits for a task to start or to
+ * stop; both tell it to run again.
+ */
+import type { DnsServer } from '../../overlay/dns/server.js';
+import type { TaskObject, TaskStatus } from '../../overlay/model/object.js';
+import type { Dataplane, FlowRecord } from '../../proxy/dataplane/handle.js';
+import { parseIpv4 } from '../../proxy/net/addr.js';
+import type { Relay } from '../../proxy/relay/relay.js';
+import type { Clock } from '../../proxy/time/clock.js';
+import type { Logger } from '../log.js';
+import { NetworkSandbox } from '../sandbox/network-sandbox.js';
+import type { TaskOutput } from '../tasks/task.js';
+import { Loop } from './loop.js';
+import type { Mirror } from './mirror.js';
+import type { World } from './project.js';
+import { projectDns, projectPorts, projectSnapshot, viewOf } from './project.js';
+import type { Publisher } from './publisher.js';
+import { TaskRunner } from './task-runner.js';
+
+/** A port that could not be bound is tried again this often. */
+const PORT_RETRY_MS = 5000;
+
+export interface NodeOptions {
+  readonly name: string;
+  readonly mirror: Mirror;
+  readonly dataplane: Dataplane;
+  readonly relay: Relay;
+  readonly publisher: Publisher;
+  readonly dns: DnsServer;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly namespaces: string;
+  readonly prefix: string;
+  readonly runtime: string;
+  readonly mtu: number;
+  outputOf(task: TaskObject): TaskOutput;
+  onStatus(task: TaskObject, status: TaskStatus): void;
+}
+
+interface PlacedSandbox {
+  readonly index: number;
+  readonly sandbox: NetworkSandbox;
+}
+
+export class Node {
+  readonly #sandboxes = new Map<string, PlacedSandbox>();
+  readonly #runners = new Map<string, TaskRunner>();
+  readonly #loop: Loop;
+  #nextIndex = 0;
+  #epoch = 0;
+  #lastSnapshot = '';
+  #closing = false;
+
+  constructor(private readonly options: NodeOptions) {
+    this.#loop = new Loop(
+      () => this.#pass(),
+      options.clock,
+      (error) => options.log.error(`reconciling this node failed, trying again: ${error instanceof Error ? error.message : String(error)}`),
+    );
+  }
+
+  /** Something changed: look again soon. */
+  request(): void {
+    this.#loop.request();
+  }
+
+  /** Resolves when everything known now has been applied. */
+  settled(): Promise<void> {
+    return this.#loop.settled();
+  }
+
+  runner(taskId: string): TaskRunner | undefined {
+    return this.#runners.get(taskId);
+  }
+
+  /** Takes over a sandbox that was made before the node was (ingress, which the relay lives in). */
+  async adopt(networkId: string, sandbox: NetworkSandbox): Promise<void> {
+    const index = this.#nextIndex++;
+    await this.options.dataplane.attach(index, sandbox.tunFd);
+    this.#sandboxes.set(networkId, { index, sandbox });
+  }
+
+  /** Starts a task that no service asked for, with its output where the caller wants it. */
+  async runOnce(task: TaskObject, output: TaskOutput): Promise<TaskRunner> {
+    await this.#loop.settled();
+    return this.#run(task, output);
+  }
+
+  async flows(): Promise<FlowRecord[]> {
+    return [...this.options.dataplane.flows(), ...(await this.options.relay.flows())];
+  }
+
+  /** Stops every task and removes every sandbox. `graceMs` bounds each task's own grace. */
+  async close(graceMs: number): Promise<void> {
+    this.#closing = true;
+    const runners = [...this.#runners.values()];
+    await Promise.all(
+      runners.map((runner) =>
+        runner.stop({ drain: false, graceMs: Math.min(graceMs, runner.task.spec.stopGracePeriod), message: 'the agent was stopped' }),
+      ),
+    );
+    await this.#loop.close();
+    for (const [id, placed] of this.#sandboxes) {
+      await this.options.dataplane.detach(placed.index);
+      await placed.sandbox.destroy();
+      this.#sandboxes.delete(id);
+    }
+  }
+
+  #world(): World {
+    const { mirror } = this.options;
+    const live = [...this.#runners.values()].flatMap((runner) => runner.live ?? []);
+    return { networks: [...mirror.networks.values()], services: [...mirror.services.values()], live };
+  }
+
+  async #pass(): Promise<void> {
+    if (!this.#closing) {
+      await this.#ensureSandboxes();
+      this.#startTasks();
+      this.#stopTasks();
+    }
+    await this.#project();
+    if (!this.#closing) await this.#removeSandboxes();
+  }
+
+  async #ensureSandboxes(): Promise<void> {
+    const { mirror, namespaces, prefix, mtu } = this.options;
+    for (const network of mirror.networks.values()) {
+      if (this.#sandboxes.has(network.id)) continue;
+      const { subnet, gateway, balancer } = network;
+      const name = `${prefix}${network.spec.name}`;
+      await this.adopt(network.id, await NetworkSandbox.create({ directory: namespaces, name, subnet, gateway, balancer, mtu }));
+    }
+  }
+
+  #startTasks(): void {
+    const { mirror, name } = this.options;
+    for (const task of mirror.tasks.values()) {
+      if (task.node !== name || task.serviceId === undefined || task.desired !== 'running' || this.#runners.has(task.id)) continue;
+      if (task.status.state !== 'pending') continue;
+      this.#run(task, this.options.outputOf(task));
+    }
+  }
+
+  #run(task: TaskObject, output: TaskOutput): TaskRunner {
+    const { options } = this;
+    const expectListener = (options.mirror.services.get(task.serviceId ?? '')?.ports.length ?? 0) > 0;
+    const runner = new TaskRunner(
+      task,
+      {
+        clock: options.clock,
+        log: options.log,
+        namespaces: options.namespaces,
+        prefix: options.prefix,
+        runtime: options.runtime,
+        dns: options.dns,
+        sandbox: (networkId) => this.#sandboxes.get(networkId)?.sandbox,
+        viewOf: (wanted) => this.#viewOf(wanted),
+        flowsTo: (wanted) => this.#flowsTo(wanted),
+        applied: () => this.settled(),
+        onChange: () => this.request(),
+        onStatus: (changed, status) => options.onStatus(changed, status),
+      },
+      { output, expectListener },
+    );
+    this.#runners.set(task.id, runner);
+    void runner.ended.then(() => {
+      this.#runners.delete(task.id);
+      this.request();
+    });
+    return runner;
+  }
+
+  #stopTasks(): void {
+    const { mirror } = this.options;
+    for (const runner of this.#runners.values()) {
+      const task = mirror.tasks.get(runner.task.id);
+      if (task?.desired === 'running') continue;
+      // When the service itself is gone its address is too: nothing can drain.
+      const drain = runner.task.serviceId !== undefined && mirror.services.has(runner.task.serviceId);
+      void runner.stop({ drain });
+    }
+  }
+
+  async #project(): Promise<void> {
+    const { dataplane, publisher, dns, mirror, clock } = this.options;
+    const world = this.#world();
+    for (const network of world.networks) {
+      const vips = world.services.flatMap((service) => service.vips.filter((vip) => vip.networkId === network.id));
+      await this.#sandboxes.get(network.id)?.sandbox.setVips(vips.map((vip) => vip.address));
+    }
+    const snapshot = projectSnapshot(world, this.#epoch + 1, (id) => this.#sandboxes.get(id)?.index);
+    const content = JSON.stringify(snapshot.networks);
+    if (content !== this.#lastSnapshot) {
+      this.#epoch++;
+      await dataplane.apply(snapshot);
+      this.#lastSnapshot = content;
+    }
+    const names = projectDns(world);
+    const ingressId = [...mirror.networks.values()].find((network) => network.ingress)?.id;
+    for (const runner of this.#runners.values()) {
+      if (runner.process) dns.update(runner.task.id, viewOf(runner.task, names, ingressId));
+    }
+    if (!(await publisher.sync(projectPorts(world)))) clock.after(PORT_RETRY_MS, () => this.request());
+  }
+
+  #viewOf(task: TaskObject): ReturnType<typeof viewOf> {
+    const world = this.#world();
+    return viewOf(task, projectDns(world), world.networks.find((network) => network.ingress)?.id);
+  }
+
+  async #flowsTo(task: TaskObject): Promise<number> {
+    let count = 0;
+    for (const { networkId, address } of task.addresses) {
+      const index = this.#sandboxes.get(networkId)?.index;
+      if (index !== undefined) count += this.options.dataplane.flowsTo(index, parseIpv4(address));
+      if (this.options.mirror.networks.get(networkId)?.ingress) count += await this.options.relay.flowsTo(parseIpv4(address));
+    }
+    return count;
+  }
+
+  async #removeSandboxes(): Promise<void> {
+    for (const [id, placed] of this.#sandboxes) {
+      if (this.options.mirror.networks.has(id)) continue;
+      if ([...this.#runners.values()].some((runner) => runner.task.addresses.some((address) => address.networkId === id))) continue;
+      this.#sandboxes.delete(id);
+      await this.options.dataplane.detach(placed.index);
+      await placed.sandbox.destroy();
+    }
+  }
+}

@@ -1,0 +1,272 @@
+/**
+ * One task on this node, from its network namespace to its last process.
+ *
+ *   starting ──► up ──► draining ──► ended
+ *       └───────────────────┴──────────▲        (a task that fails to start, or ends by itself)
+ *
+ * starting  namespace, interfaces, name server, process; then, when it has a health check, until that succeeds
+ * up        takes part in balancing as project.ts says
+ * draining  told to stop: the node has applied that no new flow comes here *before* anything is done to the process.
+ *           Established flows go on until they end or the grace does; then SIGTERM, grace, SIGKILL
+ * ended     nothing of it is left on the machine
+ *
+ * Whatever happens is told at once through `onChange` (the balancer must know within milliseconds) and then, for the
+ * store, through `onStatus`.
+ */
+import { join } from 'node:path';
+import type { Namespace } from '../../kernel/netns/netns.js';
+import { createNamespace } from '../../kernel/netns/netns.js';
+import { bindUdp, listenTcp } from '../../kernel/netns/sockets.js';
+import type { DnsServer } from '../../overlay/dns/server.js';
+import type { DnsView } from '../../overlay/dns/view.js';
+import type { Health, TaskObject, TaskStatus } from '../../overlay/model/object.js';
+import type { Clock } from '../../proxy/time/clock.js';
+import type { Logger } from '../log.js';
+import type { NetworkSandbox } from '../sandbox/network-sandbox.js';
+import type { TaskOutput, TaskProcess } from '../tasks/task.js';
+import { startTask } from '../tasks/task.js';
+import { watchHealth } from '../tasks/health.js';
+import { waitUntilListening } from '../tasks/readiness.js';
+import type { LiveTask } from './project.js';
+
+const DNS_ADDRESS = '127.0.0.11';
+const DNS_PORT = 53;
+/** How often a draining task's flows are counted. */
+const DRAIN_POLL_MS = 100;
+
+export interface RunnerContext {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Where namespaces are pinned, and the prefix of their names. */
+  readonly namespaces: string;
+  readonly prefix: string;
+  /** Runtime files of tasks (resolv.conf, hosts), one directory each below this. */
+  readonly runtime: string;
+  readonly dns: DnsServer;
+  sandbox(networkId: string): NetworkSandbox | undefined;
+  viewOf(task: TaskObject): DnsView;
+  /** Flows that the balancer and the relay have toward the task. */
+  flowsTo(task: TaskObject): Promise<number>;
+  /** Resolves when what is live now has reached the balancer, the relay and the name server. */
+  applied(): Promise<void>;
+  onChange(): void;
+  onStatus(task: TaskObject, status: TaskStatus): void;
+}
+
+export interface RunnerOptions {
+  readonly output: TaskOutput;
+  /** The task is only `running` once it listens: it has a published port, so it is known that it will. */
+  readonly expectListener: boolean;
+}
+
+type Phase = 'starting' | 'up' | 'draining' | 'ended';
+
+export class TaskRunner {
+  #phase: Phase = 'starting';
+  #healthy: boolean;
+  #ready = false;
+  #namespace: Namespace | undefined;
+  #attached: string[] = [];
+  #process: TaskProcess | undefined;
+  #status: TaskStatus;
+  #stopping: Promise<void> | undefined;
+  /** Why it ends without having been asked to. */
+  #failure: { message: string; exitCode?: number } | undefined;
+  readonly #abort = new AbortController();
+  /** Resolves with the process, or undefined when it could not be started. Never rejects. */
+  readonly started: Promise<TaskProcess | undefined>;
+  /** Resolves when nothing is left of the task. Never rejects. */
+  readonly ended: Promise<void>;
+
+  constructor(
+    readonly task: TaskObject,
+    private readonly context: RunnerContext,
+    private readonly options: RunnerOptions,
+  ) {
+    this.#status = task.status;
+    this.#healthy = task.spec.healthcheck === undefined;
+    this.started = this.#start();
+    this.ended = this.started.then((process) => this.#supervise(process));
+  }
+
+  /** What the projections see of it: nothing before there is a process and after it has ended. */
+  get live(): LiveTask | undefined {
+    if (this.#process === undefined || this.#phase === 'ended') return undefined;
+    return {
+      task: this.task,
+      phase: this.#phase === 'draining' ? 'draining' : 'up',
+      healthy: this.#healthy,
+      ready: this.#ready,
+    };
+  }
+
+  get status(): TaskStatus {
+    return this.#status;
+  }
+
+  get process(): TaskProcess | undefined {
+    return this.#process;
+  }
+
+  /**
+   * Ends the task: drain (unless `drain` is false), SIGTERM, grace, SIGKILL. Idempotent; resolves when nothing is left.
+   * `message` says why, for the task's status.
+   */
+  stop(options: { readonly drain: boolean; readonly graceMs?: number; readonly message?: string }): Promise<void> {
+    this.#stopping ??= this.#stop(options.drain, options.graceMs ?? this.task.spec.stopGracePeriod, options.message);
+    return this.#stopping;
+  }
+
+  async #stop(drain: boolean, graceMs: number, message: string | undefined): Promise<void> {
+    const process = await this.started;
+    if (process && this.#phase !== 'ended') {
+      this.#phase = 'draining';
+      this.#abort.abort();
+      this.#setStatus({ state: 'stopping', ...(message !== undefined && { message }) });
+      this.context.onChange();
+      await this.context.applied();
+      if (drain) await this.#drained(graceMs);
+      await process.stop(graceMs);
+    }
+    await this.ended;
+  }
+
+  /** Waits until no flow is left, or the grace has passed, or the task ended by itself. */
+  async #drained(graceMs: number): Promise<void> {
+    const { clock } = this.context;
+    const deadline = clock.now() + graceMs;
+    while (this.#process && clock.now() < deadline && (await this.context.flowsTo(this.task)) > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, DRAIN_POLL_MS);
+        void this.#process?.exited.then(() => (clearTimeout(timer), resolve()));
+      });
+    }
+  }
+
+  async #start(): Promise<TaskProcess | undefined> {
+    const { task, context } = this;
+    this.#setStatus({ state: 'starting' });
+    try {
+      const namespace = createNamespace(context.namespaces, `${context.prefix}${task.name}`);
+      this.#namespace = namespace;
+      for (const { networkId, interface: device, address } of task.addresses) {
+        const sandbox = context.sandbox(networkId);
+        if (!sandbox) throw new Error(`network ${networkId} has no sandbox on this node`);
+        await sandbox.attachTask(namespace, { id: task.id, interface: device, address });
+        this.#attached.push(networkId);
+      }
+      await context.dns.serve(
+        task.id,
+        bindUdp(namespace, DNS_ADDRESS, DNS_PORT),
+        listenTcp(namespace, DNS_ADDRESS, DNS_PORT),
+        context.viewOf(task),
+      );
+      const process = await startTask({
+        id: task.id,
+        namespace,
+        command: task.spec.command,
+        env: task.spec.env,
+        ...(task.spec.workdir !== undefined && { workdir: task.spec.workdir }),
+        addresses: task.addresses.map((entry) => entry.address),
+        directory: join(context.runtime, task.id),
+        output: this.options.output,
+      });
+      this.#process = process;
+      this.#phase = 'up';
+      this.#watch(process, namespace);
+      context.onChange();
+      return process;
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      const exitCode = error instanceof Error && 'exitCode' in error && typeof error.exitCode === 'number' ? error.exitCode : undefined;
+      this.#failure = { message, ...(exitCode !== undefined && { exitCode }) };
+      context.log.warn(`task ${task.name} did not start: ${message}`);
+      return undefined;
+    }
+  }
+
+  /** Health or readiness, whichever the task has, from the start of its process on. */
+  #watch(process: TaskProcess, namespace: Namespace): void {
+    const { task, context } = this;
+    const { signal } = this.#abort;
+    const healthcheck = task.spec.healthcheck;
+    if (healthcheck) {
+      this.#ready = true;
+      this.#setStatus({ state: 'starting', health: 'starting', pid: process.pid });
+      watchHealth({ process, spec: healthcheck, clock: context.clock, signal, onChange: (health) => this.#onHealth(health) });
+      return;
+    }
+    const state = this.options.expectListener ? 'starting' : 'running';
+    this.#setStatus({ state, health: 'none', pid: process.pid });
+    void waitUntilListening({ namespace, pid: process.pid, clock: context.clock, signal }).then(() => {
+      if (signal.aborted || this.#phase !== 'up') return;
+      this.#ready = true;
+      if (state === 'starting') this.#setStatus({ state: 'running' });
+      context.onChange();
+    });
+  }
+
+  #onHealth(health: Health): void {
+    if (this.#phase !== 'up') return;
+    this.#healthy = health === 'healthy';
+    this.#setStatus({ state: this.#healthy ? 'running' : this.#status.state, health });
+    this.context.onChange();
+    if (health === 'unhealthy') {
+      this.#failure = { message: 'unhealthy: its health check failed' };
+      void this.stop({ drain: true, message: 'unhealthy: its health check failed' });
+    }
+  }
+
+  async #supervise(process: TaskProcess | undefined): Promise<void> {
+    const exit = await process?.exited;
+    const asked = this.#stopping !== undefined && this.#failure === undefined;
+    this.#phase = 'ended';
+    this.#process = undefined;
+    this.#abort.abort();
+    this.context.onChange();
+    await this.#cleanUp();
+    const exitCode = exit?.exitCode ?? this.#failure?.exitCode;
+    const message = this.#failure?.message ?? (exitCode !== undefined && exitCode !== 0 && !asked ? describeExit(exitCode) : undefined);
+    this.#setStatus({
+      state: asked ? 'shutdown' : exitCode === 0 && !this.#failure ? 'complete' : 'failed',
+      ...(exitCode !== undefined && { exitCode }),
+      ...(message !== undefined && { message }),
+    });
+  }
+
+  async #cleanUp(): Promise<void> {
+    const { task, context } = this;
+    const steps = [
+      () => context.dns.remove(task.id),
+      ...this.#attached.map((networkId) => () => context.sandbox(networkId)?.detachTask(task.id)),
+      () => this.#namespace?.remove(),
+    ];
+    for (const step of steps) {
+      try {
+        await step();
+      } catch (error) {
+        context.log.warn(`task ${task.name}: clean-up went on after: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+  }
+
+  #setStatus(change: Partial<Omit<TaskStatus, 'since'>>): void {
+    const { pid: _pid, exitCode: _exit, message: _message, ...kept } = this.#status;
+    const running = change.state !== 'shutdown' && change.state !== 'failed' && change.state !== 'complete';
+    const pid = change.pid ?? (running ? this.#process?.pid : undefined);
+    const state = change.state ?? kept.state;
+    this.#status = {
+      state,
+      since: state === kept.state ? kept.since : new Date(this.context.clock.wall()).toISOString(),
+      health: change.health ?? kept.health,
+      ...(pid !== undefined && { pid }),
+      ...(change.exitCode !== undefined && { exitCode: change.exitCode }),
+      ...(change.message !== undefined && { message: change.message }),
+    };
+    this.context.onStatus(this.task, this.#status);
+  }
+}
+
+function describeExit(exitCode: number): string {
+  return exitCode > 128 ? `ended by signal ${exitCode - 128}` : `exited with status ${exitCode}`;
+}
