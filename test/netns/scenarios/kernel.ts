@@ -8,8 +8,10 @@ import net from 'node:net';
 import os from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { parseIpv4 } from '../../../proxy/net/addr.js';
 import { EINVAL } from '../../../proxy/device/device.js';
 import { FRAME_SIZE } from '../../../proxy/wire/frame.js';
+import { deviceContract } from '../../contract/device.js';
 import { IpBatchError, ipBatch, setSysctl } from '../../../kernel/netns/links.js';
 import {
   AsyncWithinError,
@@ -168,6 +170,26 @@ export async function tun(): Promise<void> {
   } finally {
     device.close();
     ns.remove();
+  }
+}
+
+/** The device contract over two TUNs with the kernel's router between them. */
+export async function deviceContractOverTun(): Promise<void> {
+  for (const contract of deviceContract) {
+    const ns = createNamespace(directory(), 'vm-a');
+    setSysctl(ns, 'net/ipv6/conf/default/disable_ipv6', '1');
+    setSysctl(ns, 'net/ipv4/ip_forward', '1');
+    const from = openTun(ns, { name: 'from', mtu: 65_535 });
+    const to = openTun(ns, { name: 'to', mtu: 65_535 });
+    try {
+      await ipBatch(ns, ['route add 10.1.0.2/32 dev from', 'route add 10.2.0.2/32 dev to']);
+      await contract.run({ from, to, source: parseIpv4('10.1.0.2'), destination: parseIpv4('10.2.0.2') });
+      process.stdout.write(`ok: ${contract.name}\n`);
+    } finally {
+      from.close();
+      to.close();
+      ns.remove();
+    }
   }
 }
 

@@ -1,0 +1,38 @@
+import fs from 'node:fs';
+import test from 'ava';
+import { EFD_CLOEXEC, EFD_NONBLOCK, POLLIN, POLLNVAL } from '../../../../kernel/ffi/constants.js';
+import { errnoName, eventfd, ioctl, poll, read, SystemError, write } from '../../../../kernel/ffi/libc.js';
+import { PollSet } from '../../../../kernel/ffi/structs.js';
+import { EAGAIN, EBADF, EBADFD, EINVAL, EIO, EMSGSIZE, ENETDOWN, ENOBUFS, ENOMEM } from '../../../../proxy/device/device.js';
+
+test('an error names the call, its subject, the errno and its meaning', (t) => {
+  const error = new SystemError('open', 13, '/dev/net/tun');
+  t.is(error.message, 'open(/dev/net/tun): EACCES: permission denied');
+  t.like(error, { name: 'SystemError', code: 'EACCES', errno: 13, syscall: 'open' });
+  t.throws(() => ioctl(-1, 0, new Uint8Array(40), 'nothing'), { message: /^ioctl\(nothing\): EBADF: / });
+});
+
+test('the numbers that proxy/device knows are this system’s', (t) => {
+  const names = [EIO, EBADF, EAGAIN, ENOMEM, EINVAL, EBADFD, EMSGSIZE, ENETDOWN, ENOBUFS].map(errnoName);
+  t.deepEqual(names, ['EIO', 'EBADF', 'EAGAIN', 'ENOMEM', 'EINVAL', 'EBADFD', 'EMSGSIZE', 'ENETDOWN', 'ENOBUFS']);
+  t.is(errnoName(4095), 'errno 4095');
+});
+
+test('read, write and poll answer counts or minus the errno', (t) => {
+  const fd = eventfd(EFD_NONBLOCK | EFD_CLOEXEC);
+  const set = new PollSet(2);
+  set.set(0, fd, POLLIN);
+  const bytes = new Uint8Array(new BigUint64Array([3n]).buffer);
+  t.is(read(fd, new Uint8Array(8), 8), -EAGAIN);
+  t.is(poll(set.bytes, 1, 0), 0);
+  t.is(write(fd, bytes, 8), 8);
+  t.is(poll(set.bytes, 1, 0), 1);
+  t.is(set.ready(0), POLLIN);
+  const got = new BigUint64Array(1);
+  t.is(read(fd, new Uint8Array(got.buffer), 8), 8);
+  t.is(got[0], 3n);
+  fs.closeSync(fd);
+  t.is(read(fd, bytes, 8), -EBADF);
+  t.is(poll(set.bytes, 1, 0), 1);
+  t.is(set.ready(0), POLLNVAL);
+});
