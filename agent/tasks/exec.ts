@@ -1,0 +1,44 @@
+/**
+ * A further process in a running task: in all of the task's namespaces, with its environment. It dies with the task, because
+ * it is in its PID namespace, and its helpers with the agent.
+ */
+import type { ExecRequest, ExecSession } from '../control.js';
+import { killChain, launch, type LaunchOptions } from './launch.js';
+import { signalProcess, statOf } from './process-tree.js';
+import { makeSession } from './session.js';
+import { EXEC_SCRIPT } from './setup-script.js';
+import { tool } from './tools.js';
+
+export interface ExecTarget {
+  readonly taskId: string;
+  /** Process 1 of the task, in the agent's pid namespace. */
+  readonly shell: number;
+  /** The whole environment of the new process. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Where it starts when the request does not say. */
+  readonly workdir: string;
+}
+
+/** Rejects with TaskStartError. SIGKILL through the session takes the children of the command along. */
+export async function execIn(target: ExecTarget, request: ExecRequest): Promise<ExecSession> {
+  const namespaces = ['--target', `${target.shell}`, '--mount', '--uts', '--net', '--pid'];
+  const options: LaunchOptions = {
+    chain: [tool('nsenter'), ...namespaces, '/bin/sh', '-c', EXEC_SCRIPT, 'vipmesh-exec', request.workdir ?? target.workdir],
+    command: request.command,
+    env: target.env,
+    output: request.terminal ? { terminal: request.terminal } : { pipes: { stdin: request.stdin } },
+  };
+  const launched = await launch(options);
+  let running = true;
+  const exited = launched.exited.then((code) => {
+    running = false;
+    return code;
+  });
+  const kill = (signal: NodeJS.Signals): void => {
+    if (!running) return;
+    if (signal === 'SIGKILL') killChain(launched.helper);
+    else if (statOf(launched.main)?.parent === launched.shell) signalProcess(launched.main, signal);
+  };
+  // Only output to a file has none.
+  return makeSession({ taskId: target.taskId, streams: launched.streams!, kill, exited });
+}

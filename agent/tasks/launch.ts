@@ -1,0 +1,175 @@
+/**
+ * Starts a command behind a chain of helpers that ends in the setup script, and finds its process:
+ *
+ *     agent ── helper (unshare or nsenter; session leader) ── shell (setup script) ── command
+ *
+ * The helper gets SIGKILL when this thread's process dies (setpriv --pdeathsig), and a task's shell when the helper does; so
+ * this must run on the agent's main thread. What the chain does is the callers' (task.ts, exec.ts).
+ */
+import type { ChildProcess, StdioOptions } from 'node:child_process';
+import { constants } from 'node:os';
+import type { Duplex, Readable, Writable } from 'node:stream';
+import type { Namespace } from '../../kernel/netns/netns.js';
+import { start } from '../../kernel/run/runner.js';
+import { openTerminal, type Terminal } from '../../kernel/run/terminal.js';
+import type { TerminalSize } from '../control.js';
+import { notForShells } from './environment.js';
+import { childrenOf, signalProcess, statOf } from './process-tree.js';
+import { SetupReader } from './setup-reply.js';
+import { TaskStartError } from './start-error.js';
+import { tool } from './tools.js';
+
+/** Where the command's streams go: to a file, to pipes of ours, or to a terminal of its own. */
+export type LaunchOutput = { readonly file: number } | { readonly pipes: { readonly stdin: boolean } } | { readonly terminal: TerminalSize };
+
+export interface LaunchOptions {
+  /** Arguments of setpriv after its own: the helper and how it runs the setup script. */
+  readonly chain: readonly string[];
+  /** The command, as given. */
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly netns?: Namespace;
+  readonly output: LaunchOutput;
+}
+
+export interface LaunchedStreams {
+  readonly stdin: Writable | undefined;
+  readonly stdout: Readable;
+  readonly stderr: Readable | undefined;
+  readonly terminal: Terminal | undefined;
+}
+
+export interface Launched {
+  /** The helper: leader of the process group of the whole chain. */
+  readonly helper: number;
+  /** The shell in between: process 1 of a task. */
+  readonly shell: number;
+  /** The command's process. */
+  readonly main: number;
+  /** Absent when the output goes to a file. */
+  readonly streams: LaunchedStreams | undefined;
+  /** What the setup remarked. */
+  readonly warnings: readonly string[];
+  /** 0 to 255, or 128 + signal. Never rejects. */
+  readonly exited: Promise<number>;
+}
+
+/** How long a setup may take, mounts on a slow machine included. */
+const SETUP_TIMEOUT_MS = 30_000;
+
+/** Rejects with TaskStartError, and then nothing of it is left. */
+export async function launch(options: LaunchOptions): Promise<Launched> {
+  const [program] = options.command;
+  if (program === undefined || program === '') throw new TaskStartError('no command given', 125);
+  const terminal = 'terminal' in options.output ? openTerminal(options.output.terminal) : undefined;
+  try {
+    const child = start(tool('setpriv'), ['--pdeathsig', 'KILL', ...options.chain, program, ...argumentsOf(options)], {
+      env: options.env,
+      stdio: stdioOf(options.output, terminal),
+      // Out of the agent's session: Ctrl-C in the agent's terminal is the agent's to handle.
+      detached: true,
+      cwd: '/',
+      ...(options.netns && { netns: options.netns }),
+    });
+    terminal?.started();
+    return await followSetup(child, options.output, terminal);
+  } catch (error) {
+    terminal?.close();
+    throw error;
+  }
+}
+
+async function followSetup(child: ChildProcess, output: LaunchOutput, terminal: Terminal | undefined): Promise<Launched> {
+  const exited = exitOf(child);
+  try {
+    const warnings = await setUp(child, exited);
+    const helper = child.pid ?? 0;
+    const [shell = 0] = childrenOf(helper);
+    const [main = 0] = childrenOf(shell);
+    if (main === 0) throw new TaskStartError('it was killed while it was being started', 125);
+    const channel = child.stdio[3] as Duplex;
+    channel.end('go\n', () => channel.destroy());
+    child.stderr?.destroy();
+    return { helper, shell, main, streams: streamsOf(child, output, terminal), warnings, exited };
+  } catch (error) {
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) killChain(child.pid);
+    await exited;
+    throw error;
+  }
+}
+
+/**
+ * Kills a chain that has not been reaped: the command with its children, unless they left its process group, the shell and
+ * the helper. In a task the death of the shell, process 1, is that of everything else as well.
+ */
+export function killChain(helper: number): void {
+  for (const shell of childrenOf(helper)) {
+    // On a terminal the command leads a group of its own.
+    for (const main of childrenOf(shell)) signalProcess(statOf(main)?.group === main ? -main : main, 'SIGKILL');
+    signalProcess(shell, 'SIGKILL');
+  }
+  signalProcess(-helper, 'SIGKILL');
+}
+
+/** The command as the shell gets it: on its terminal, and with the variables that a shell loses. */
+function argumentsOf({ command, env, output }: LaunchOptions): string[] {
+  const lost = notForShells(env);
+  return [
+    ...('terminal' in output ? [tool('setsid'), '--ctty'] : []),
+    ...(lost.length > 0 ? [tool('env'), ...lost] : []),
+    ...command,
+  ];
+}
+
+function stdioOf(output: LaunchOutput, terminal: Terminal | undefined): StdioOptions {
+  if (terminal) return [terminal.slave, terminal.slave, 'pipe', 'pipe', terminal.slave];
+  if ('file' in output) return ['ignore', output.file, 'pipe', 'pipe', output.file];
+  const stdin = 'pipes' in output && output.pipes.stdin;
+  return [stdin ? 'pipe' : 'ignore', 'pipe', 'pipe', 'pipe', 'pipe'];
+}
+
+function streamsOf(child: ChildProcess, output: LaunchOutput, terminal: Terminal | undefined): LaunchedStreams | undefined {
+  if (terminal) return { stdin: terminal.input, stdout: terminal.output, stderr: undefined, terminal };
+  if ('file' in output || !child.stdout) return undefined;
+  // A command that ends without reading all of its input is no failure of ours.
+  child.stdin?.on('error', () => undefined);
+  return { stdin: child.stdin ?? undefined, stdout: child.stdout, stderr: child.stdio[4] as Duplex, terminal: undefined };
+}
+
+function exitOf(child: ChildProcess): Promise<number> {
+  return new Promise((resolve) => {
+    child.once('error', () => resolve(125));
+    child.once('exit', (code, signal) => resolve(code ?? 128 + (signal ? constants.signals[signal] : 0)));
+  });
+}
+
+/** Follows the setup until the command waits for its `go`. Answers what was remarked on the way. */
+function setUp(child: ChildProcess, exited: Promise<number>): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    const warnings: string[] = [];
+    let remarks = '';
+    const channel = child.stdio[3] as Duplex;
+    const timer = setTimeout(() => finish(new TaskStartError(`its setup took longer than ${SETUP_TIMEOUT_MS / 1000} s`, 125)), SETUP_TIMEOUT_MS);
+    const reader = new SetupReader();
+    let failure: TaskStartError | undefined;
+    function finish(error?: Error): void {
+      clearTimeout(timer);
+      if (error) reject(error);
+      else resolve(warnings);
+    }
+    child.once('error', (error) => finish(new TaskStartError(`cannot start setpriv: ${error.message}`, 125)));
+    child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (remarks += chunk));
+    channel.on('error', () => undefined);
+    channel.setEncoding('utf8').on('data', (chunk: string) => {
+      for (const message of reader.push(chunk)) {
+        if (message.kind === 'warn') warnings.push(message.text);
+        else if (message.kind === 'ready') finish();
+        else failure ??= new TaskStartError(message.text, message.code);
+      }
+    });
+    // Not before the channel has been read to its end: the reason may still be in it.
+    channel.on('close', () => {
+      void exited.then((code) => finish(failure ?? new TaskStartError(remarks.trim() || `its setup ended with status ${code}`, 125)));
+    });
+  });
+}

@@ -1,0 +1,157 @@
+/**
+ * A task's processes: one command and all it starts, in its own network, mount, UTS and PID namespaces. Made by setpriv,
+ * unshare and the setup script; nothing of it outlives the agent, the command, or stop(). Restarting, addresses and
+ * interfaces are others' concern.
+ */
+import type { Namespace } from '../../kernel/netns/netns.js';
+import { systemClock, type Clock } from '../../proxy/time/clock.js';
+import type { ExecRequest, ExecSession, TerminalSize } from '../control.js';
+import { taskEnvironment } from './environment.js';
+import { execIn } from './exec.js';
+import { launch, type LaunchOutput, type Launched } from './launch.js';
+import { LogFile } from './log-file.js';
+import { removeTaskFiles, setupScriptPath, writeTaskFiles } from './name-files.js';
+import { childrenOf, signalProcess, statOf } from './process-tree.js';
+import { makeSession } from './session.js';
+import { TaskEndedError } from './start-error.js';
+import { findTool, tool } from './tools.js';
+
+/** `pipe`: three streams, stdin included; end stdin when nothing is to be read from it. */
+export type TaskOutput = LogFile | 'pipe' | { readonly terminal: TerminalSize };
+
+export interface TaskProcessOptions {
+  /** 12 hexadecimal digits: the task's host name. */
+  readonly id: string;
+  /** The task's network, with its interfaces. Not ours to close. */
+  readonly namespace: Namespace;
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Absolute. Absent: `/`. */
+  readonly workdir?: string;
+  /** Of the task itself, for /etc/hosts. */
+  readonly addresses: readonly string[];
+  /** For the task's files. Ours from the start to the end of the task, when it is removed with all in it. */
+  readonly directory: string;
+  /** A LogFile stays the caller's to close. */
+  readonly output: TaskOutput;
+  readonly clock?: Clock;
+}
+
+export interface TaskExit {
+  /** 0 to 255, or 128 + signal. */
+  readonly exitCode: number;
+}
+
+const GONE_POLL_MS = 5;
+
+/** Rejects with TaskStartError when the command cannot be executed; nothing of it is left then. */
+export async function startTask(options: TaskProcessOptions): Promise<TaskProcess> {
+  const { id, directory, output, command } = options;
+  const workdir = options.workdir ?? '/';
+  const terminal = typeof output === 'object' && 'terminal' in output;
+  try {
+    const env = taskEnvironment({ id, env: options.env, terminal, host: process.env });
+    const unshare = [tool('unshare'), '--pid', '--mount', '--uts', '--fork', '--kill-child=KILL'];
+    const setup = ['/bin/sh', setupScriptPath(directory), directory, id, tool('mount'), findTool('hostname') ?? '', workdir];
+    writeTaskFiles(directory, id, options.addresses);
+    const launched = await launch({ chain: [...unshare, ...setup], command, env, netns: options.namespace, output: launchOutput(output) });
+    return new TaskProcess(launched, { id, directory, env, workdir, clock: options.clock ?? systemClock });
+  } catch (error) {
+    removeTaskFiles(directory);
+    throw error;
+  }
+}
+
+function launchOutput(output: TaskOutput): LaunchOutput {
+  if (output === 'pipe') return { pipes: { stdin: true } };
+  return output instanceof LogFile ? { file: output.fd } : output;
+}
+
+interface TaskFacts {
+  readonly id: string;
+  readonly directory: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly workdir: string;
+  readonly clock: Clock;
+}
+
+export class TaskProcess {
+  readonly #launched: Launched;
+  readonly #facts: TaskFacts;
+  #ended = false;
+  #terminated = false;
+  /** The command's process, in the agent's pid namespace. */
+  readonly pid: number;
+  /** Resolves once, when no process of the task is left and its files are removed. Never rejects. */
+  readonly exited: Promise<TaskExit>;
+  /** The task's streams; absent when they go to a log. */
+  readonly session: ExecSession | undefined;
+  /** What the setup could not do, one sentence each. */
+  readonly warnings: readonly string[];
+
+  /** @internal use startTask. */
+  constructor(launched: Launched, facts: TaskFacts) {
+    this.#launched = launched;
+    this.#facts = facts;
+    this.pid = launched.main;
+    this.warnings = launched.warnings;
+    this.exited = this.#end();
+    this.session =
+      launched.streams &&
+      makeSession({
+        taskId: facts.id,
+        streams: launched.streams,
+        kill: (signal) => this.kill(signal),
+        exited: this.exited.then((exit) => exit.exitCode),
+      });
+  }
+
+  /** Sends a signal to the command's process; no effect when it has ended. */
+  kill(signal: NodeJS.Signals): void {
+    if (!this.#ended && statOf(this.pid)?.parent === this.#launched.shell) signalProcess(this.pid, signal);
+  }
+
+  /**
+   * SIGTERM to the command, then, `graceMs` later, SIGKILL to every process of the task. Resolves when nothing is left.
+   * May be called again: SIGTERM is sent once, and the shortest grace counts.
+   */
+  async stop(graceMs: number): Promise<void> {
+    if (!this.#terminated) {
+      this.#terminated = true;
+      this.kill('SIGTERM');
+    }
+    const cancel = this.#facts.clock.after(graceMs, () => this.#killAll());
+    await this.exited;
+    cancel();
+  }
+
+  /** Starts a further process in the task. Rejects with TaskStartError, TaskEndedError. */
+  async exec(request: ExecRequest): Promise<ExecSession> {
+    const { id, env, workdir } = this.#facts;
+    if (this.#ended) throw new TaskEndedError(id);
+    const full = { ...env, ...(request.terminal && { TERM: env.TERM ?? 'xterm' }), ...request.env };
+    return execIn({ taskId: id, shell: this.#launched.shell, env: full, workdir }, request);
+  }
+
+  /** The end of process 1 is everybody's end: the kernel sees to that before it reports it (zap_pid_ns_processes). */
+  #killAll(): void {
+    if (this.#ended) return;
+    const { helper, shell } = this.#launched;
+    signalProcess(childrenOf(helper).includes(shell) ? shell : helper, 'SIGKILL');
+  }
+
+  async #end(): Promise<TaskExit> {
+    const { shell } = this.#launched;
+    const born = statOf(shell)?.startTime;
+    const exitCode = await this.#launched.exited;
+    // The helper waits for the shell, unless somebody killed the helper: then the shell's end is yet to come.
+    for (;;) {
+      const stat = statOf(shell);
+      if (stat === undefined || stat.state === 'Z' || stat.startTime !== born) break;
+      await new Promise((resolve) => setTimeout(resolve, GONE_POLL_MS));
+    }
+    this.#ended = true;
+    removeTaskFiles(this.#facts.directory);
+    return { exitCode };
+  }
+}
