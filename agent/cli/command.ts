@@ -43,6 +43,8 @@ export interface CommandSpec {
   /** Words after the first operand belong to the command that is to be run, whatever they look like. */
   readonly passThrough?: boolean;
   readonly examples?: readonly string[];
+  /** It talks to no agent: it takes none of the options that find one. */
+  readonly local?: boolean;
   /** Further help, below the options. */
   readonly notes?: string;
   readonly run: (context: Context, args: Arguments, options: Record<string, unknown>) => Promise<void>;
@@ -68,8 +70,8 @@ export interface ProgramSpec {
   readonly version: string;
   readonly examples: readonly string[];
   readonly commands: readonly (CommandSpec | GroupSpec)[];
-  /** Options that every command takes. */
-  readonly common: readonly OptionSpec[];
+  /** Options of every command that talks to an agent. */
+  readonly clientOptions: readonly OptionSpec[];
 }
 
 /** What a parse came to: help that was asked for (already text), or nothing more to do. */
@@ -86,8 +88,8 @@ export async function runProgram(program: ProgramSpec, argv: readonly string[], 
     if ('commands' in item) {
       const group = configured(root.command(item.name), (text) => (written += text));
       group.description(item.purpose).enablePositionalOptions().helpCommand(false);
-      for (const spec of item.commands) define(group.command(spec.name), spec, program.common, makeContext, (text) => (written += text));
-    } else define(root.command(item.name), item, program.common, makeContext, (text) => (written += text));
+      for (const spec of item.commands) define(group.command(spec.name), spec, program.clientOptions, makeContext, (text) => (written += text));
+    } else define(root.command(item.name), item, program.clientOptions, makeContext, (text) => (written += text));
   }
   try {
     await root.parseAsync([...argv], { from: 'user' });
@@ -113,20 +115,18 @@ function configured(target: Command, write: (text: string) => void): Command {
     .configureHelp({ sortSubcommands: false, optionDescription: describeOption });
 }
 
-function define(target: Command, spec: CommandSpec, common: readonly OptionSpec[], makeContext: (options: Record<string, unknown>) => Context, write: (text: string) => void): void {
+function define(target: Command, spec: CommandSpec, clientOptions: readonly OptionSpec[], makeContext: (options: Record<string, unknown>) => Context, write: (text: string) => void): void {
   configured(target, write).description(spec.purpose);
   if (spec.alias !== undefined) target.alias(spec.alias);
   for (const { name, about } of spec.args ?? []) target.addArgument(new Argument(name, about));
-  for (const option of [...(spec.options ?? []), ...common]) target.addOption(optionOf(option));
+  for (const option of [...(spec.options ?? []), ...(spec.local === true ? [] : clientOptions)]) target.addOption(optionOf(option));
   if (spec.passThrough === true) target.passThroughOptions();
   target.allowExcessArguments(false);
   const notes = spec.notes === undefined ? '' : `\n${spec.notes}\n`;
   target.addHelpText('after', notes + examplesText(spec.examples ?? []));
-  target.action(async (...parameters: unknown[]) => {
-    const operands = target.processedArgs as Arguments;
-    void parameters;
+  target.action(async () => {
     const options = target.opts();
-    await spec.run(makeContext(options), operands, options);
+    await spec.run(makeContext(options), target.processedArgs as Arguments, options);
   });
 }
 

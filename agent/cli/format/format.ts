@@ -1,5 +1,6 @@
 /**
- * `--format`: a Go-like template, a JSON path, or `json`, told apart by how it looks. See template.ts and path.ts.
+ * `--format`: a Go-like template, a JSON path, or `json`, told apart by how it looks. See template.ts and path.ts; what
+ * users read of it is in ../listing.ts.
  */
 import { renderTable } from '../io/table.js';
 import { FormatError } from './lookup.js';
@@ -16,16 +17,6 @@ export interface FormatItem {
 
 /** Renders items, each on a line of its own. */
 export type Formatter = (items: readonly FormatItem[]) => string;
-
-export const FORMAT_HELP = `--format takes one of
-  '{{.Name}}\\t{{.Replicas}}'        a Go-like template, once for each item. Field names match in any case; a listing's
-                                   columns are fields too ({{.ID}}, {{.CurrentState}}), and so is everything that --json
-                                   shows ({{.Spec.Name}}). A missing field is '<no value>'.
-                                   range, if, with, else, end, $variables, pipes and json upper lower title join split
-                                   truncate pad len index print println printf eq ne lt le gt ge and or not
-  'table {{.ID}}\\t{{.Name}}'        the same, aligned and with headings
-  '$.vips[0].address'  '.spec.name'  a JSON path over what --json shows: fields, [n], [*], ['a key']
-  json                             each item as one line of JSON`;
 
 /** Throws FormatError. */
 export function parseFormat(text: string): Formatter {

@@ -1,0 +1,98 @@
+/** `vipmesh up` and `vipmesh down`. What they do is in agent/lifecycle. */
+import { parseDuration } from '../../../overlay/model/duration.js';
+import type { ReadyAgent } from '../../lifecycle/messages.js';
+import type { ModeRequest } from '../../lifecycle/modes.js';
+import type { LogFormat, LogLevel } from '../../log.js';
+import { command } from '../command.js';
+import type { OptionSpec } from '../command.js';
+import type { Context } from '../context.js';
+import { programVersion } from '../version.js';
+
+interface UpOptions {
+  readonly mode: ModeRequest;
+  readonly detach?: boolean;
+  readonly demo?: boolean;
+  readonly stateDir?: string;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+}
+
+/** Shown here, known to agent/lifecycle/paths.ts. */
+const stateDirOption: OptionSpec = {
+  flags: '--state-dir <path>',
+  about: 'where state is kept; it also decides the socket',
+  shown: '$XDG_STATE_HOME/vipmesh, /var/lib/vipmesh for root',
+};
+
+export const upCommand = command<UpOptions>({
+  name: 'up',
+  local: true,
+  purpose: 'Start an agent on this host, in the foreground unless told otherwise.',
+  options: [
+    { flags: '--mode <mode>', about: 'root: in the host\'s namespaces; rootless: in a user namespace; auto: what this host can run', choices: ['auto', 'root', 'rootless'], fallback: 'auto' },
+    { flags: '-d, --detach', about: 'return when it runs; it goes on in the background' },
+    { flags: '--demo', about: 'deploy the demonstration stack and say what to try' },
+    stateDirOption,
+    { flags: '--log-level <level>', about: 'least that is logged', choices: ['trace', 'debug', 'info', 'warn', 'error', 'silent'], fallback: 'info' },
+    { flags: '--log-format <format>', about: 'lines for people or for programs', choices: ['human', 'json'], fallback: 'human' },
+  ],
+  notes: "Ctrl-C, or 'vipmesh down' elsewhere, stops the agent and all of its tasks, and leaves nothing behind.",
+  examples: ['vipmesh up --demo', 'vipmesh up --mode rootless --detach'],
+  async run(context, _, options) {
+    const { up } = await import('../../lifecycle/up.js');
+    const { mode, detach, demo, stateDir, logLevel, logFormat } = options;
+    context.exitCode = await up({
+      mode,
+      detach: detach === true,
+      logLevel,
+      logFormat,
+      version: await programVersion(),
+      ...(stateDir === undefined ? {} : { stateDir }),
+      ready: (agent) => (demo === true ? startDemo(context, agent, detach === true) : announce(context, agent, detach === true)),
+    });
+  },
+});
+
+function announce(context: Context, agent: ReadyAgent, detached: boolean): Promise<void> {
+  const how = detached ? `stop it with 'vipmesh down', its log is ${agent.log}` : 'stop it with Ctrl-C';
+  context.write(`vipmesh agent '${agent.name}' is up (mode ${agent.mode}, pid ${agent.pid}, socket ${agent.socket}): ${how}\n`);
+  return Promise.resolve();
+}
+
+async function startDemo(context: Context, agent: ReadyAgent, detached: boolean): Promise<void> {
+  const [{ AgentClient }, { demoStack, DEMO_STACK }, { demoWelcome }, { waitForServices }, { clientSocket }] = await Promise.all([
+    import('../../api/client.js'),
+    import('../../demo/stack.js'),
+    import('../../demo/welcome.js'),
+    import('../wait.js'),
+    import('../../lifecycle/paths.js'),
+  ]);
+  const client = new AgentClient(agent.socket);
+  const stack = demoStack();
+  await client.deployStack(DEMO_STACK, stack);
+  await waitForServices(context, client, stack.services.map(({ name }) => name), {});
+  const [services, networks, tasks] = await Promise.all([client.services(), client.networks(), client.tasks()]);
+  const found = clientSocket({ env: context.env, uid: context.uid }) === agent.socket;
+  context.write(demoWelcome({ agent, detached, services, networks, tasks, wall: context.wall(), ...(found ? {} : { socket: agent.socket }) }));
+}
+
+interface DownOptions {
+  readonly stateDir?: string;
+  readonly timeout?: number;
+}
+
+export const downCommand = command<DownOptions>({
+  name: 'down',
+  local: true,
+  purpose: 'Stop the agent and all of its tasks; clean up after one that died.',
+  options: [stateDirOption, { flags: '--timeout <duration>', about: 'how long to wait for its end', parse: parseDuration, shown: '60s' }],
+  examples: ['vipmesh down'],
+  async run(context, _, { stateDir, timeout }) {
+    const { down } = await import('../../lifecycle/down.js');
+    await down({
+      timeout: timeout ?? 60_000,
+      progress: (line) => context.warn(`${line}\n`),
+      ...(stateDir === undefined ? {} : { stateDir }),
+    });
+  },
+});

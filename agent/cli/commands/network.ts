@@ -1,0 +1,84 @@
+/** `vipmesh network …` */
+import { parseLabels } from '../../grammar/attachments.js';
+import { command } from '../command.js';
+import type { GroupSpec } from '../command.js';
+import { FORMAT_NOTE, inspectOptions, listingOptions, makePrinter, printObjects } from '../listing.js';
+import type { ListingOptions } from '../listing.js';
+import { removeEach } from '../remove.js';
+import { networkView } from '../views/services.js';
+
+interface CreateOptions {
+  readonly driver: 'overlay';
+  readonly subnet?: string;
+  readonly gateway?: string;
+  readonly internal?: boolean;
+  readonly label?: string[];
+}
+
+const create = command<CreateOptions>({
+  name: 'create',
+  purpose: 'Create an overlay network and print its id.',
+  args: [{ name: '<name>', about: 'name of the network' }],
+  options: [
+    { flags: '--driver <driver>', about: 'kind of network', fallback: 'overlay', choices: ['overlay'] },
+    { flags: '--subnet <cidr>', about: 'subnet, such as 10.0.9.0/24', shown: 'the next free /24 of 10.0.0.0/8' },
+    { flags: '--gateway <address>', about: 'the network\'s own address in the subnet', shown: 'its first host address' },
+    { flags: '--internal', about: 'its tasks resolve no names beyond the mesh' },
+    { flags: '--label <key=value>', about: 'a label (repeatable)', many: true },
+  ],
+  examples: ['vipmesh network create overlay1', 'vipmesh network create --subnet 10.0.9.0/24 --internal backend'],
+  async run(context, [name], { driver, subnet, gateway, internal, label }) {
+    const client = await context.client();
+    const network = await client.createNetwork({
+      name: name as string,
+      driver,
+      internal: internal === true,
+      labels: parseLabels(label ?? []),
+      ...(subnet === undefined ? {} : { subnet }),
+      ...(gateway === undefined ? {} : { gateway }),
+    });
+    context.write(`${network.id}\n`);
+  },
+});
+
+const ls = command<ListingOptions>({
+  name: 'ls',
+  alias: 'list',
+  purpose: 'List networks.',
+  options: listingOptions,
+  notes: FORMAT_NOTE,
+  examples: ['vipmesh network ls', "vipmesh network ls --format '{{.Name}}\\t{{.Subnet}}'"],
+  async run(context, _, options) {
+    const print = await makePrinter(context, options);
+    print(networkView, await (await context.client()).networks());
+  },
+});
+
+const inspect = command<ListingOptions>({
+  name: 'inspect',
+  purpose: 'Show all that is known of networks.',
+  args: [{ name: '<network...>', about: 'names or ids' }],
+  options: inspectOptions,
+  notes: FORMAT_NOTE,
+  examples: ['vipmesh network inspect overlay1', "vipmesh network inspect --format '$.subnet' overlay1"],
+  async run(context, [refs], options) {
+    await printObjects(context, options, async () => {
+      const client = await context.client();
+      return Promise.all((refs as string[]).map(client.network));
+    });
+  },
+});
+
+const rm = command({
+  name: 'rm',
+  alias: 'remove',
+  purpose: 'Remove networks that no task uses.',
+  args: [{ name: '<network...>', about: 'names or ids' }],
+  examples: ['vipmesh network rm overlay1'],
+  async run(context, [refs]) {
+    const client = await context.client();
+    await removeEach(context, refs as string[], client.removeNetwork);
+  },
+});
+
+export const networkCommands: GroupSpec = { name: 'network', purpose: 'Manage overlay networks', commands: [create, ls, inspect, rm] };

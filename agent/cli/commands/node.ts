@@ -1,0 +1,116 @@
+/** What one asks of the node itself: `node ls`, `flows`, `status`, `doctor`, `version`. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AgentInfo } from '../../control.js';
+import { parseDuration } from '../../../overlay/model/duration.js';
+import { command } from '../command.js';
+import type { CommandSpec, GroupSpec } from '../command.js';
+import { humanDuration } from '../io/units.js';
+import { FORMAT_NOTE, inspectOptions, listingOptions, makePrinter, printObjects } from '../listing.js';
+import type { ListingOptions } from '../listing.js';
+import { programVersion } from '../version.js';
+import { doctorView, flowView, nodeView } from '../views/node.js';
+import { tableOf } from '../views/view.js';
+
+const nodeLs = command<ListingOptions>({
+  name: 'ls',
+  alias: 'list',
+  purpose: 'List nodes.',
+  options: listingOptions,
+  notes: FORMAT_NOTE,
+  examples: ['vipmesh node ls'],
+  async run(context, _, options) {
+    const print = await makePrinter(context, options);
+    print(nodeView, await (await context.client()).nodes());
+  },
+});
+
+export const nodeCommands: GroupSpec = { name: 'node', purpose: 'Look at nodes', commands: [nodeLs] };
+
+interface FlowsOptions extends ListingOptions {
+  readonly watch?: boolean;
+  readonly interval?: number;
+}
+
+export const flowsCommand = command<FlowsOptions>({
+  name: 'flows',
+  purpose: 'List the connections that are balanced right now: client, virtual address, the endpoint chosen.',
+  options: [
+    { flags: '--watch', about: 'show them again and again until Ctrl-C' },
+    { flags: '--interval <duration>', about: 'between two looks', parse: parseDuration, shown: '1s' },
+    ...listingOptions.filter(({ flags }) => !flags.includes('--quiet')),
+  ],
+  notes: `IN counts bytes from the client, OUT bytes toward it. PATH is tun for a virtual address, relay for a published port.\n\n${FORMAT_NOTE}`,
+  examples: ['vipmesh flows --watch', "vipmesh flows --format '{{.Client}} {{.Endpoint}}'"],
+  async run(context, _, options) {
+    const print = await makePrinter(context, options);
+    const client = await context.client();
+    if (options.watch !== true) return print(flowView, await client.flows());
+    const signal = context.interrupted();
+    while (!signal.aborted) {
+      const flows = await client.flows();
+      if (context.stdoutIsTerminal) context.write('\u001b[H\u001b[2J');
+      print(flowView, flows);
+      await sleep(options.interval ?? 1000, undefined, { signal }).catch(() => undefined);
+    }
+  },
+});
+
+export const statusCommand = command<ListingOptions>({
+  name: 'status',
+  purpose: 'Say whether an agent runs, and what it is doing. Exit code 1 when there is none.',
+  options: inspectOptions,
+  notes: FORMAT_NOTE,
+  examples: ['vipmesh status', "vipmesh status --format '{{.Pid}}'"],
+  async run(context, _, options) {
+    const client = await context.client();
+    if (options.json === true || options.format !== undefined) return printObjects(context, options, async () => [await client.info()]);
+    context.write(statusText(await client.info(), context.wall()));
+  },
+});
+
+/** `wall` in milliseconds since the epoch. */
+export function statusText(info: AgentInfo, wall: number): string {
+  const lines: [string, string][] = [
+    ['Agent', `${info.name} (${info.nodeId}), version ${info.version}, mode ${info.mode}, pid ${info.pid}`],
+    ['Up for', humanDuration(wall - Date.parse(info.startedAt)).toLowerCase()],
+    ['Socket', info.socket],
+    ['State', info.stateDirectory],
+    ['Networks', String(info.networks)],
+    ['Services', String(info.services)],
+    ['Tasks', `${info.tasksRunning} running of ${info.tasksDesired} wanted`],
+    ['Flows', String(info.flows)],
+  ];
+  const counters = Object.entries(info.counters).filter(([, count]) => count > 0);
+  if (counters.length > 0) lines.push(['Counters', '']);
+  const text = lines.map(([name, value]) => `${`${name}:`.padEnd(11)}${value}`.trimEnd() + '\n').join('');
+  const widest = Math.max(0, ...counters.map(([name]) => name.length));
+  return text + counters.map(([name, count]) => `  ${name.padEnd(widest)}  ${count}\n`).join('');
+}
+
+export const doctorCommand = command<ListingOptions>({
+  name: 'doctor',
+  local: true,
+  purpose: 'Check what this host has, which modes can run, and what to do about the rest. Needs no agent.',
+  options: listingOptions.filter(({ flags }) => !flags.includes('--quiet')),
+  notes: FORMAT_NOTE,
+  examples: ['vipmesh doctor'],
+  async run(context, _, options) {
+    const print = await makePrinter(context, options);
+    const { doctor } = await import('../../doctor/doctor.js');
+    const checks = await doctor();
+    if (options.json === true || options.format !== undefined) return print(doctorView, checks);
+    context.write(tableOf(doctorView, checks));
+    for (const { name, remedy } of checks) if (remedy !== undefined) context.write(`\n${name}: ${remedy}\n`);
+  },
+});
+
+export const versionCommand: CommandSpec = command<ListingOptions>({
+  name: 'version',
+  local: true,
+  purpose: 'Print the version.',
+  options: [],
+  examples: ['vipmesh version'],
+  async run(context) {
+    context.write(`vipmesh ${await programVersion()}\n`);
+  },
+});

@@ -1,0 +1,75 @@
+/** `vipmesh service create` */
+import { parsePort } from '../../../overlay/model/port.js';
+import type { NetworkAttachment, PortSpec } from '../../../overlay/model/spec.js';
+import type { ServiceInput } from '../../api/inputs.js';
+import { parseAttachment, parseLabels, parsePairs, withAliases } from '../../grammar/attachments.js';
+import { command, UsageError } from '../command.js';
+import { waitOptions } from '../values.js';
+import type { WaitOptions } from '../values.js';
+import { commandWords, healthCheckOf, restartOf, taskOptions } from './service-options.js';
+import type { TaskOptions } from './service-options.js';
+
+export interface CreateOptions extends TaskOptions, WaitOptions {
+  readonly name?: string;
+  readonly network?: readonly NetworkAttachment[];
+  readonly publish?: readonly PortSpec[];
+  readonly env?: readonly string[];
+  readonly label?: readonly string[];
+  readonly alias?: readonly string[];
+}
+
+/** Pure. `environment` is where `--env KEY` without a value takes it from. Throws UsageError, ValidationError. */
+export function createInput(options: CreateOptions, words: readonly string[], environment: Readonly<Record<string, string | undefined>>): ServiceInput {
+  if (options.name === undefined) throw new UsageError('a service needs --name');
+  if (words.length === 0) throw new UsageError('a service needs a command', "write it after '--', for example: -- python3 -m http.server 80");
+  const networks = options.network ?? [];
+  if (options.alias !== undefined && networks.length === 0) throw new UsageError('--alias needs a --network to be an alias on');
+  const healthcheck = healthCheckOf(options);
+  const restart = restartOf(options);
+  const { replicas, endpointMode, workdir, stopGracePeriod } = options;
+  return {
+    name: options.name,
+    labels: parseLabels(options.label ?? []),
+    task: {
+      command: words,
+      env: parsePairs(options.env ?? [], environment),
+      ...(workdir === undefined ? {} : { workdir }),
+      ...(healthcheck === undefined ? {} : { healthcheck }),
+      ...(stopGracePeriod === undefined ? {} : { stopGracePeriod }),
+    },
+    networks: withAliases(networks, options.alias ?? []),
+    ports: options.publish ?? [],
+    ...(replicas === undefined ? {} : { replicas }),
+    ...(endpointMode === undefined ? {} : { endpointMode }),
+    ...(restart === undefined ? {} : { restart }),
+  };
+}
+
+export const serviceCreate = command<CreateOptions>({
+  name: 'create',
+  purpose: 'Create a service, print its id and wait until its tasks run.',
+  args: [{ name: '[command...]', about: 'what each task runs, after --' }],
+  passThrough: true,
+  options: [
+    { flags: '--name <name>', about: 'name of the service, also in DNS (required)' },
+    { flags: '--network <network>', about: 'a network to attach to, or name=NETWORK,alias=NAME (repeatable)', many: true, parse: parseAttachment },
+    { flags: '--alias <name>', about: 'a further DNS name on all of its networks (repeatable)', many: true },
+    { flags: '-p, --publish <port>', about: '8080:80[/udp], 127.0.0.1:8080:80, or published=8080,target=80,protocol=tcp,mode=ingress|host (repeatable)', many: true, parse: parsePort },
+    { flags: '-e, --env <key=value>', about: 'environment; KEY alone takes your own value (repeatable)', many: true },
+    { flags: '-l, --label <key=value>', about: 'a label (repeatable)', many: true },
+    ...taskOptions(true),
+    ...waitOptions,
+  ],
+  examples: [
+    'vipmesh service create --name web --network overlay1 --replicas 3 -p 8080:80 -- python3 -m http.server 80',
+    "vipmesh service create --name db --network overlay1 --endpoint-mode dnsrr --health-cmd 'test -S /run/db.sock' -- /usr/bin/db",
+  ],
+  async run(context, [words], options) {
+    const input = createInput(options, commandWords(words), context.env);
+    const client = await context.client();
+    const service = await client.createService(input);
+    context.write(`${service.id}\n`);
+    const { waitForServices } = await import('../wait.js');
+    await waitForServices(context, client, [service.id], options);
+  },
+});

@@ -1,0 +1,109 @@
+/** `vipmesh service update`: the whole new spec, computed from the present one. */
+import { isDeepStrictEqual } from 'node:util';
+import { formatPort, parsePort } from '../../../overlay/model/port.js';
+import type { NetworkAttachment, PortSpec, ServiceSpec } from '../../../overlay/model/spec.js';
+import type { ServiceInput } from '../../api/inputs.js';
+import { parseAttachment, parseLabels, parsePairs } from '../../grammar/attachments.js';
+import { command, UsageError } from '../command.js';
+import { CommandFailure } from '../context.js';
+import { waitOptions } from '../values.js';
+import type { WaitOptions } from '../values.js';
+import { commandWords, healthCheckOf, restartOf, taskOptions } from './service-options.js';
+import type { TaskOptions } from './service-options.js';
+
+export interface UpdateOptions extends TaskOptions, WaitOptions {
+  readonly envAdd?: readonly string[];
+  readonly envRm?: readonly string[];
+  readonly publishAdd?: readonly PortSpec[];
+  readonly publishRm?: readonly PortSpec[];
+  readonly networkAdd?: readonly NetworkAttachment[];
+  readonly networkRm?: readonly string[];
+  readonly labelAdd?: readonly string[];
+  readonly labelRm?: readonly string[];
+}
+
+/** Pure. What is to be removed must be there: throws CommandFailure otherwise; UsageError for options that conflict. */
+export function updatedInput(spec: ServiceSpec, options: UpdateOptions, words: readonly string[], environment: Readonly<Record<string, string | undefined>>): ServiceInput {
+  const { healthcheck: before, ...task } = spec.task;
+  const healthcheck = healthCheckOf(options, before);
+  const { replicas, endpointMode, workdir, stopGracePeriod } = options;
+  return {
+    ...spec,
+    labels: { ...without(spec.labels, options.labelRm ?? [], 'label'), ...parseLabels(options.labelAdd ?? []) },
+    task: {
+      ...task,
+      env: { ...without(task.env, options.envRm ?? [], 'environment variable'), ...parsePairs(options.envAdd ?? [], environment) },
+      ...(words.length === 0 ? {} : { command: words }),
+      ...(workdir === undefined ? {} : { workdir }),
+      ...(healthcheck === undefined ? {} : { healthcheck }),
+      ...(stopGracePeriod === undefined ? {} : { stopGracePeriod }),
+    },
+    networks: changedNetworks(spec, options),
+    ports: changedPorts(spec.ports, options),
+    restart: restartOf(options, spec.restart) ?? spec.restart,
+    ...(replicas === undefined ? {} : { replicas }),
+    ...(endpointMode === undefined ? {} : { endpointMode }),
+  };
+}
+
+function without(pairs: Readonly<Record<string, string>>, names: readonly string[], what: string): Record<string, string> {
+  for (const name of names) if (!Object.hasOwn(pairs, name)) throw new CommandFailure(`the service has no ${what} '${name}'`);
+  return Object.fromEntries(Object.entries(pairs).filter(([name]) => !names.includes(name)));
+}
+
+/** An attachment that is added again replaces the one there was: its aliases are the new ones. */
+function changedNetworks(spec: ServiceSpec, { networkAdd = [], networkRm = [] }: UpdateOptions): NetworkAttachment[] {
+  for (const name of networkRm) {
+    if (!spec.networks.some(({ network }) => network === name)) throw new CommandFailure(`the service is not on network '${name}'`);
+  }
+  const gone = [...networkRm, ...networkAdd.map(({ network }) => network)];
+  return [...spec.networks.filter(({ network }) => !gone.includes(network)), ...networkAdd];
+}
+
+/** `--publish-rm` names a port by its target (`80`, `53/udp`), and by its published port where one is given. */
+function changedPorts(ports: readonly PortSpec[], { publishAdd = [], publishRm = [] }: UpdateOptions): PortSpec[] {
+  let kept = [...ports];
+  for (const wanted of publishRm) {
+    const matches = (port: PortSpec): boolean =>
+      port.target === wanted.target && port.protocol === wanted.protocol && (wanted.published === undefined || wanted.published === port.published);
+    if (!kept.some(matches)) throw new CommandFailure(`the service publishes no port ${formatPort(wanted)}`);
+    kept = kept.filter((port) => !matches(port));
+  }
+  return [...kept, ...publishAdd.filter((port) => !kept.some((other) => isDeepStrictEqual(other, port)))];
+}
+
+export const serviceUpdate = command<UpdateOptions>({
+  name: 'update',
+  purpose: 'Change a service. Its tasks are replaced when what they run has changed.',
+  args: [
+    { name: '<service>', about: 'name or id' },
+    { name: '[command...]', about: 'a new command, after --' },
+  ],
+  options: [
+    { flags: '--env-add <key=value>', about: 'add or change a variable (repeatable)', many: true },
+    { flags: '--env-rm <key>', about: 'remove a variable (repeatable)', many: true },
+    { flags: '--publish-add <port>', about: 'publish a port, as in service create (repeatable)', many: true, parse: parsePort },
+    { flags: '--publish-rm <target>', about: 'no longer publish this target port: 80, 53/udp (repeatable)', many: true, parse: parsePort },
+    { flags: '--network-add <network>', about: 'attach to a network (repeatable)', many: true, parse: parseAttachment },
+    { flags: '--network-rm <network>', about: 'leave a network (repeatable)', many: true },
+    { flags: '--label-add <key=value>', about: 'add or change a label (repeatable)', many: true },
+    { flags: '--label-rm <key>', about: 'remove a label (repeatable)', many: true },
+    ...taskOptions(false),
+    ...waitOptions,
+  ],
+  examples: ['vipmesh service update --env-add LEVEL=debug vote', 'vipmesh service update --publish-rm 80 --publish-add 9090:80 vote'],
+  async run(context, [ref, words], options) {
+    const input = (spec: ServiceSpec): ServiceInput => updatedInput(spec, options, commandWords(words), context.env);
+    if (Object.keys(options).every((name) => NOT_A_CHANGE.has(name)) && commandWords(words).length === 0 && options.healthcheck !== false) {
+      throw new UsageError('nothing to change', "name what is to change, for example --replicas 3; see 'vipmesh service update --help'");
+    }
+    const client = await context.client();
+    const before = await client.service(ref as string);
+    const service = await client.updateService(before.id, input(before.spec));
+    context.write(`${ref as string}\n`);
+    const { waitForServices } = await import('../wait.js');
+    await waitForServices(context, client, [service.id], options);
+  },
+});
+
+const NOT_A_CHANGE = new Set(['detach', 'timeout', 'socket', 'stateDir', 'healthcheck']);

@@ -1,0 +1,42 @@
+/** Whether a service has become what was asked for, judged from what is observed. Pure; the waiting is in wait.ts. */
+import type { ServiceObject, TaskObject } from '../../overlay/model/object.js';
+import { errorText } from './views/tasks.js';
+
+export type Convergence =
+  | { readonly state: 'converged' }
+  /** `message` is for a progress line. */
+  | { readonly state: 'waiting'; readonly ready: number; readonly message: string }
+  /** It will not get there by itself. */
+  | { readonly state: 'failed'; readonly message: string };
+
+/** A slot whose tasks failed this often without ever being ready is given up on (the agent goes on trying). */
+const HOPELESS_FAILURES = 3;
+
+export function convergence(service: ServiceObject, tasks: readonly TaskObject[]): Convergence {
+  const wanted = service.spec.replicas;
+  const current = tasks.filter(({ version }) => version === service.version);
+  const ready = current.filter(isReady).length;
+  // With a policy that does not restart, a task that has done its work is as good as one that runs.
+  const done = service.spec.restart.condition === 'any' ? 0 : current.filter(({ status }) => status.state === 'complete').length;
+  const surplus = tasks.filter((task) => task.desired === 'running' && (task.version !== service.version || task.slot > wanted));
+  if (surplus.length === 0 && ready + done >= wanted) return { state: 'converged' };
+  const hopeless = hopelessTask(service, current);
+  if (hopeless) return { state: 'failed', message: `${hopeless.name} does not start: ${errorText(hopeless.status).replace(/^"|"$/g, '') || 'it failed'}` };
+  const newest = current.find(({ status }) => status.state === 'failed' && status.message !== undefined);
+  return { state: 'waiting', ready, message: newest ? errorText(newest.status) : '' };
+}
+
+/** Running, and healthy where that is checked. */
+export function isReady({ desired, status }: TaskObject): boolean {
+  return desired === 'running' && status.state === 'running' && (status.health === 'none' || status.health === 'healthy');
+}
+
+function hopelessTask(service: ServiceObject, current: readonly TaskObject[]): TaskObject | undefined {
+  const limit = service.spec.restart.condition === 'none' ? 1 : Math.min(HOPELESS_FAILURES, (service.spec.restart.maxAttempts ?? Infinity) + 1);
+  for (const slot of new Set(current.map((task) => task.slot))) {
+    const own = current.filter((task) => task.slot === slot);
+    const failed = own.filter(({ status }) => status.state === 'failed');
+    if (failed.length >= limit && !own.some(isReady)) return failed[0];
+  }
+  return undefined;
+}

@@ -1,0 +1,24 @@
+/** Errors as the user sees them: `vipmesh: <message>`, and what to do on an indented line below. */
+import { ValidationError } from '../../overlay/model/errors.js';
+import type { Context } from './context.js';
+import { UsageError } from './command.js';
+
+export function failureText(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const remedy = error instanceof Error ? (error as { remedy?: unknown }).remedy : undefined;
+  const [first = '', ...more] = message.split('\n');
+  const lines = [`vipmesh: ${first}`, ...more.map(indented)];
+  if (typeof remedy === 'string') lines.push(...remedy.split('\n').map(indented));
+  return lines.map((line) => line + '\n').join('');
+}
+
+const indented = (line: string): string => (line === '' ? '' : `  ${line.replace(/^ {2}/, '')}`);
+
+export function reportFailure(context: Pick<Context, 'warn'>, error: unknown): void {
+  context.warn(failureText(error));
+}
+
+/** 2 when the command line is wrong, 1 for everything else. The agent's own refusals arrive as ClientErrors. */
+export function exitCodeOf(error: unknown): 1 | 2 {
+  return error instanceof UsageError || error instanceof ValidationError ? 2 : 1;
+}

@@ -1,0 +1,34 @@
+/** Values of options, from text. Each throws a UsageError or a ValidationError, which the parser quotes with the option. */
+import { parseDuration } from '../../overlay/model/duration.js';
+import { UsageError } from './command.js';
+import type { OptionSpec } from './command.js';
+
+/** A whole number of at least `least`. */
+export function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : NaN;
+    if (!(value >= least)) throw new UsageError(`'${text}' is not a whole number of at least ${least}`);
+    return value;
+  };
+}
+
+/** `vote=5` */
+export function parseScaleTarget(text: string): { readonly ref: string; readonly replicas: number } {
+  const match = /^(?<ref>[^=]+)=(?<replicas>[0-9]{1,9})$/.exec(text)?.groups;
+  if (!match) throw new UsageError(`'${text}' does not say how many replicas`, 'write SERVICE=REPLICAS, for example vote=5');
+  return { ref: match['ref'] ?? '', replicas: Number(match['replicas']) };
+}
+
+/** How commands that start tasks are waited for. */
+export const waitOptions: readonly OptionSpec[] = [
+  { flags: '-d, --detach', about: 'do not wait until the tasks run' },
+  { flags: '--timeout <duration>', about: 'how long to wait for that', parse: parseDuration, shown: '60s' },
+];
+
+export interface WaitOptions {
+  readonly detach?: boolean;
+  /** Milliseconds. */
+  readonly timeout?: number;
+}
+
+export const DEFAULT_WAIT = 60_000;
