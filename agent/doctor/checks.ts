@@ -17,7 +17,7 @@ export interface DoctorFacts {
   readonly utilLinux: string | undefined;
   /** net.ipv4.ip_unprivileged_port_start; undefined on kernels before 4.11. */
   readonly unprivilegedPortStart: number | undefined;
-  /** Addresses of the nameserver lines in /etc/resolv.conf. */
+  /** Addresses that names outside are asked of, from /etc/resolv.conf. */
   readonly resolvers: readonly string[];
   /** Of the route to the rest of the world, or why it is not known. */
   readonly underlayMtu: number | { readonly failed: string };
@@ -108,7 +108,7 @@ function lowPorts({ host, unprivilegedPortStart: start }: DoctorFacts): Checked 
 function resolvers(addresses: readonly string[]): Checked {
   return addresses.length > 0
     ? { status: 'ok', detail: addresses.join(', ') }
-    : { status: 'partial', detail: '/etc/resolv.conf names none: tasks resolve services only', remedy: 'add a nameserver line to /etc/resolv.conf' };
+    : { status: 'partial', detail: '/etc/resolv.conf names none that can be asked: tasks resolve services only', remedy: 'add a nameserver line to /etc/resolv.conf' };
 }
 
 function underlay(mtu: DoctorFacts['underlayMtu']): Checked {

@@ -1,11 +1,11 @@
 /**
  * `vipmesh doctor`: looks at this host and says which modes can run, and what is missing for the rest. Needs no agent.
  */
-import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { run } from '../../kernel/run/runner.js';
 import type { DoctorCheck } from '../control.js';
 import { LocalGateway } from '../gateway/local.js';
+import { ResolvConf } from '../gateway/resolv-conf.js';
 import { findFacts, readSysctl } from '../lifecycle/facts.js';
 import { doctorChecks, type DoctorFacts } from './checks.js';
 
@@ -18,7 +18,7 @@ export async function doctor(): Promise<DoctorCheck[]> {
     iproute2,
     utilLinux,
     unprivilegedPortStart: readSysctl('net.ipv4.ip_unprivileged_port_start'),
-    resolvers: findResolvers(),
+    resolvers: new ResolvConf().servers(),
     underlayMtu,
   });
 }
@@ -40,17 +40,4 @@ async function findUnderlayMtu(): Promise<DoctorFacts['underlayMtu']> {
   } finally {
     await gateway.close();
   }
-}
-
-function findResolvers(): string[] {
-  try {
-    return parseResolvers(readFileSync('/etc/resolv.conf', 'utf8'));
-  } catch {
-    return [];
-  }
-}
-
-/** resolv.conf(5): addresses of the nameserver lines. */
-export function parseResolvers(text: string): string[] {
-  return text.split('\n').flatMap((line) => /^nameserver\s+(\S+)/.exec(line)?.[1] ?? []);
 }

@@ -12,7 +12,10 @@ const TOOLS: readonly MissingTool[] = [
   { tool: 'ip', package: 'iproute2' },
   { tool: 'unshare', package: 'util-linux' },
   { tool: 'nsenter', package: 'util-linux' },
+  { tool: 'setpriv', package: 'util-linux' },
+  { tool: 'setsid', package: 'util-linux' },
   { tool: 'mount', package: 'mount' },
+  { tool: 'hostname', package: 'hostname' },
 ];
 
 /** capability.h: bit numbers. */

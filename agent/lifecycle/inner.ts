@@ -9,11 +9,11 @@ import { connectOuterGateway } from '../gateway/remote.js';
 import { onShutdownSignals } from './interruptions.js';
 import { asLifecycleMessage, failedMessage, tellParent } from './messages.js';
 import { namespaceDirectory } from './paths.js';
-import type { Daemon, Program } from './program.js';
+import { vipmesh, type Daemon, type Program } from './program.js';
 import { agentLogger, daemonIdentity, type AgentSettings } from './running.js';
 
 /** Answers the exit code. `argument` is AgentSettings as JSON. */
-export async function runInner(argument: string, program: Program): Promise<number> {
+export async function runInner(argument: string, program: Program = vipmesh): Promise<number> {
   const settings = JSON.parse(argument) as AgentSettings;
   const log = agentLogger(settings);
   let daemon: Daemon | undefined;
@@ -22,28 +22,38 @@ export async function runInner(argument: string, program: Program): Promise<numb
     ending = true;
     daemon?.shutdown().catch((error: unknown) => log.error('the shutdown was not complete', { err: error }));
   };
-  process.on('message', (message) => {
+  const onMessage = (message: unknown): void => {
     if (asLifecycleMessage(message)?.lifecycle === 'shutdown') end();
-  });
-  process.on('disconnect', () => {
+  };
+  const onDisconnect = (): void => {
     if (!ending) log.warn('the outer process is gone, shutting down');
     end();
-  });
-  onShutdownSignals(end);
+  };
+  process.on('message', onMessage);
+  process.on('disconnect', onDisconnect);
+  const stopListening = onShutdownSignals(end);
+  const gateway = connectOuterGateway();
   try {
     daemon = await program.runDaemon({
       mode: 'rootless',
-      gateway: connectOuterGateway(),
+      gateway,
       log,
       ...daemonIdentity(settings),
       namespaceDirectory: namespaceDirectory('rootless', settings.paths),
     });
     await tellParent({ lifecycle: 'ready' });
+    // Asked to end while it was starting.
     if (ending) end();
     await daemon.closed;
     return 0;
   } catch (error) {
     await tellParent(failedMessage(error));
     return 1;
+  } finally {
+    // An open channel that is listened to would keep this process alive.
+    stopListening();
+    process.off('message', onMessage);
+    process.off('disconnect', onDisconnect);
+    await gateway.close();
   }
 }

@@ -166,7 +166,7 @@ function nearestExisting(path: string): string {
 export function ensureDirectories(paths: Paths, uid: number): void {
   for (const shared of [privateStateDirectory(uid), privateRuntimeDirectory(uid)]) {
     if (!isWithin(paths.stateDirectory, shared) && !isWithin(paths.runtimeDirectory, shared)) continue;
-    mkdirSync(shared, { recursive: true, mode: 0o700 });
+    makeWithParents(shared, 0o700);
     requirePrivate(shared, uid);
   }
   makeDirectory(paths.stateDirectory, 0o700, 'state directory', 'name another with --state-dir');
@@ -177,10 +177,23 @@ const isWithin = (path: string, directory: string): boolean => path === director
 
 function makeDirectory(path: string, mode: number, what: string, remedy: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode });
+    makeWithParents(path, mode);
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new PathError(`the ${what} ${path} cannot be used (${(error as NodeJS.ErrnoException).code ?? String(error)}): ${remedy}`);
+  }
+}
+
+/** Node's own `recursive` never ends where a file system answers ENOENT to mkdir(2), as /proc does. */
+function makeWithParents(path: string, mode: number): void {
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+    if (code !== 'ENOENT' || dirname(path) === path) throw error;
+    makeWithParents(dirname(path), mode);
+    mkdirSync(path, { mode });
   }
 }
 

@@ -1,0 +1,119 @@
+import test from 'ava';
+import { decideMode, ModeError, rootlessObstacles, rootObstacles, TRIAL, type HostFacts } from '../../../../agent/lifecycle/modes.js';
+
+const root: HostFacts = {
+  uid: 0,
+  tun: 'ok',
+  missingTools: [],
+  missingCapabilities: [],
+  runWritable: true,
+  ownNamespaces: 'ok',
+  userNamespaces: 'ok',
+  sysctls: { 'user.max_user_namespaces': 15000 },
+};
+const nobody: HostFacts = { ...root, uid: 65534, missingCapabilities: ['CAP_NET_ADMIN', 'CAP_SYS_ADMIN'], runWritable: false, ownNamespaces: 'not tried' };
+const refused = { failed: 'unshare failed: Operation not permitted', code: 1 };
+
+test('auto takes root for root, and rootless for everybody else', (t) => {
+  t.deepEqual(decideMode('auto', root), { mode: 'root' });
+  t.deepEqual(decideMode('auto', nobody), { mode: 'rootless' });
+});
+
+test('root may ask for rootless', (t) => {
+  t.deepEqual(decideMode('rootless', root), { mode: 'rootless' });
+});
+
+test('root that cannot be root runs rootless, and says why', (t) => {
+  t.deepEqual(decideMode('auto', { ...root, missingCapabilities: ['CAP_NET_ADMIN'] }), {
+    mode: 'rootless',
+    note: 'mode root cannot run here: this root has no CAP_NET_ADMIN',
+  });
+});
+
+function refusal(request: 'auto' | 'root' | 'rootless', facts: HostFacts): string {
+  try {
+    return `runs ${decideMode(request, facts).mode}`;
+  } catch (error) {
+    if (!(error instanceof ModeError)) throw error;
+    return error.message;
+  }
+}
+
+test('mode root without root', (t) => {
+  t.is(refusal('root', nobody), 'mode root cannot run here: uid 65534 is not root: run it with sudo, or use --mode rootless');
+});
+
+test('/dev/net/tun, by cause', (t) => {
+  const tun = (code: string): string => refusal('auto', { ...nobody, tun: { failed: `${code}: open`, code } });
+  t.is(tun('EACCES'), 'mode rootless cannot run here: /dev/net/tun is not readable by uid 65534: chmod 0666 /dev/net/tun, or start vipmesh as root');
+  t.is(tun('ENOENT'), 'mode rootless cannot run here: there is no /dev/net/tun: modprobe tun; in a container, start it with --device /dev/net/tun');
+  t.is(tun('EPERM'), 'mode rootless cannot run here: /dev/net/tun is forbidden by the container: start the container with --device /dev/net/tun');
+  t.regex(tun('EBUSY'), /cannot be opened \(EBUSY: open\)/);
+});
+
+test('each sysctl that forbids user namespaces is named with its remedy', (t) => {
+  const forbidden = (sysctls: HostFacts['sysctls']): string => refusal('rootless', { ...nobody, userNamespaces: refused, sysctls });
+  t.is(
+    forbidden({ 'kernel.unprivileged_userns_clone': 0 }),
+    'mode rootless cannot run here: kernel.unprivileged_userns_clone=0 forbids user namespaces to uid 65534: sysctl -w kernel.unprivileged_userns_clone=1',
+  );
+  t.is(
+    forbidden({ 'user.max_user_namespaces': 0 }),
+    'mode rootless cannot run here: user.max_user_namespaces=0 forbids user namespaces to uid 65534: sysctl -w user.max_user_namespaces=15000',
+  );
+  t.is(
+    forbidden({ 'kernel.apparmor_restrict_unprivileged_userns': 1 }),
+    'mode rootless cannot run here: kernel.apparmor_restrict_unprivileged_userns=1 forbids user namespaces to uid 65534: ' +
+      'sysctl -w kernel.apparmor_restrict_unprivileged_userns=0',
+  );
+  t.regex(forbidden({}), /a user namespace cannot be made \(unshare failed: Operation not permitted\): allow user namespaces in the container/);
+});
+
+test('a sysctl that would forbid it but does not, as for root or with a profile, is no obstacle', (t) => {
+  t.deepEqual(rootlessObstacles({ ...nobody, sysctls: { 'kernel.apparmor_restrict_unprivileged_userns': 1 } }), []);
+  const asRoot = rootlessObstacles({ ...root, userNamespaces: refused, sysctls: { 'kernel.unprivileged_userns_clone': 0 } });
+  t.deepEqual(asRoot.map(({ cause }) => cause), ['a user namespace cannot be made (unshare failed: Operation not permitted)']);
+});
+
+test('missing tools are named with their package, once, and not the trials that fail for want of them', (t) => {
+  const facts: HostFacts = {
+    ...nobody,
+    missingTools: [
+      { tool: 'ip', package: 'iproute2' },
+      { tool: 'unshare', package: 'util-linux' },
+      { tool: 'setpriv', package: 'util-linux' },
+    ],
+    userNamespaces: 'not tried',
+  };
+  t.is(
+    refusal('auto', facts),
+    'mode rootless cannot run here:\n' +
+      '  - ip not found: install the package iproute2 (apt-get install iproute2)\n' +
+      '  - unshare, setpriv not found: install the package util-linux (apt-get install util-linux)',
+  );
+});
+
+test('root in a container, where neither mode can run', (t) => {
+  const facts: HostFacts = {
+    ...root,
+    missingCapabilities: ['CAP_NET_ADMIN', 'CAP_SYS_ADMIN'],
+    tun: { failed: 'ENOENT', code: 'ENOENT' },
+    ownNamespaces: refused,
+    userNamespaces: refused,
+  };
+  const text = refusal('auto', facts);
+  t.true(text.startsWith('neither mode can run here:\n'));
+  t.regex(text, /this root has no CAP_NET_ADMIN and no CAP_SYS_ADMIN: start it outside the container/);
+  t.is(text.match(/there is no \/dev\/net\/tun/g)?.length, 1, 'what hinders both modes is said once');
+});
+
+test('what the trial found out inside the namespaces', (t) => {
+  const inside = (code: number): string[] => rootObstacles({ ...root, ownNamespaces: { failed: 'x', code } }).map(({ cause }) => cause);
+  t.deepEqual(inside(TRIAL.sysctlReadOnly), ['/proc/sys is read-only']);
+  t.deepEqual(inside(TRIAL.noVeth), ['veth pairs cannot be made in a network namespace (x)']);
+  t.deepEqual(inside(1), ['a network namespace cannot be made (x)']);
+});
+
+test('root with nowhere to pin a namespace', (t) => {
+  t.is(refusal('root', { ...root, runWritable: false }), 'mode root cannot run here: /run is not writable, so no namespace can be pinned in /run/netns: mount a tmpfs on /run, or use --mode rootless');
+});
