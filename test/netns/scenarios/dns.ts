@@ -10,11 +10,13 @@ import { ipBatch } from '../../../kernel/netns/links.js';
 import { createNamespace } from '../../../kernel/netns/netns.js';
 import type { Namespace } from '../../../kernel/netns/netns.js';
 import { bindUdp, listenTcp } from '../../../kernel/netns/sockets.js';
+import { openTun } from '../../../kernel/tun/tun.js';
 import { run } from '../../../kernel/run/runner.js';
 import { DnsServer } from '../../../overlay/dns/server.js';
 import type { DnsView } from '../../../overlay/dns/view.js';
-import { back, buildResponse, overlay1, viewOf } from '../../support/dns.js';
+import { back, buildQuery, buildResponse, overlay1, u16, viewOf } from '../../support/dns.js';
 import { exchange, startUpstream } from '../../support/dns-net.js';
+import { pollUntil } from '../../support/poll-until.js';
 
 const DIRECTORY = join(tmpdir(), 'vipmesh-test');
 const SERVER = '127.0.0.11';
@@ -81,4 +83,37 @@ export async function namesInSandboxes(): Promise<void> {
   await upstream.close();
   one.remove();
   two.remove();
+}
+
+/** Sum of 16-bit words, complemented (RFC 1071). */
+function checksum(bytes: Buffer): number {
+  let sum = 0;
+  for (let i = 0; i < bytes.length; i += 2) sum += bytes.readUInt16BE(i);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return ~sum & 0xffff;
+}
+
+/** A query that no socket sends: its source port is 0, and Node throws when told to answer there. */
+export async function sourcePortZero(): Promise<void> {
+  fs.mkdirSync(DIRECTORY);
+  const namespace = createNamespace(join(DIRECTORY, 'netns'), 'raw');
+  const tun = openTun(namespace, { name: 'tun0', mtu: 1500 });
+  await ipBatch(namespace, ['address add 10.9.0.1/24 dev tun0', 'link set tun0 up']);
+  const server = new DnsServer({ forward: () => Promise.resolve(undefined) });
+  await server.serve('raw', bindUdp(namespace, '10.9.0.1', 53), listenTcp(namespace, '10.9.0.1', 53), viewOf(overlay1()));
+
+  for (const name of ['vote', 'www.example.com']) {
+    const query = buildQuery({ name });
+    const ip = Buffer.concat([u16(0x4500, 28 + query.length, 0, 0, 0x4011, 0), Buffer.of(10, 9, 0, 2, 10, 9, 0, 1)]);
+    ip.writeUInt16BE(checksum(ip), 10);
+    const udp = u16(0, 53, 8 + query.length, 0);
+    const frame = Buffer.concat([Buffer.alloc(10), ip, udp, query]);
+    assert.equal(tun.write(frame, frame.length), frame.length);
+  }
+  await pollUntil('both queries are read', () => server.counters().queriesUdp === 2 && server.counters().forwardsFailed === 1);
+  assert.equal(await run('dig', ['@10.9.0.1', '+short', '+time=5', '+tries=1', 'vote'], { netns: namespace }), '10.0.1.2\n');
+
+  await server.close();
+  tun.close();
+  namespace.remove();
 }

@@ -128,6 +128,16 @@ test('cutting keeps the OPT record', (t) => {
   t.is(parsed.additional[0]?.type, 41);
 });
 
+test('an OPT record that others follow is kept once', (t) => {
+  const query = buildQuery();
+  const whole = Buffer.concat([query, OPT, ...Array.from({ length: 40 }, () => Buffer.concat([u16(0xc00c, 1, 1, 0, 60, 4), Buffer.of(192, 0, 2, 1)]))]);
+  whole.writeUInt16BE(0x8180, 2);
+  whole.writeUInt16BE(41, 10);
+  const parsed = parseResponse(fitResponse(whole, 512));
+  t.true(parsed.tc);
+  t.deepEqual(parsed.additional.map((record) => record.type), [41]);
+});
+
 test('cutting at every size gives a well-formed response within it', (t) => {
   const whole = withOpt(buildResponse(buildQuery(), many(20)));
   for (let limit = 12; limit <= whole.length; limit++) {
