@@ -55,7 +55,7 @@ export async function serveApi(options: ApiOptions): Promise<ApiServer> {
   app.setNotFoundHandler((request, reply) =>
     reply.status(404).send({ error: { code: 'not-found', message: `no such request: ${request.method} ${request.url}` } }),
   );
-  addRoutes(app as FastifyInstance, control, closing.signal, (error) => log?.error('shutdown failed', { err: error }));
+  addRoutes(app, control, closing.signal, (error) => log?.error('shutdown failed', { err: error }));
   await app.ready();
   const sockets = webSocketServer();
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -64,7 +64,7 @@ export async function serveApi(options: ApiOptions): Promise<ApiServer> {
   await listenPrivately(app.server, socketPath);
   let closed: Promise<void> | undefined;
   return {
-    close: () => (closed ??= close(app as FastifyInstance, sockets, closing)),
+    close: () => (closed ??= close(app, sockets, closing)),
   };
 }
 

@@ -100,7 +100,7 @@ export async function runProgram(program: ProgramSpec, argv: readonly string[], 
     // A group without a command shows what it has; asked for with `help`, that is not an error.
     if (error.code === 'commander.help') {
       if (argv[0] === 'help') return { help: written };
-      throw new UsageError(`${commandPath(program, argv)} needs a command`, written.trimEnd());
+      throw new UsageError(argv.length === 0 ? 'there is no command' : `'${commandPath(program, argv)}' needs a command`, written.trimEnd());
     }
     throw new UsageError(plainMessage(error.message), `see '${commandPath(program, argv)} --help'`);
   }
@@ -175,6 +175,7 @@ function plainMessage(message: string): string {
 function commandPath(program: ProgramSpec, argv: readonly string[]): string {
   const item = program.commands.find(({ name }) => name === argv[0]);
   if (!item) return program.name;
-  const inner = 'commands' in item ? item.commands.find(({ name, alias }) => name === argv[1] || alias === argv[1]) : undefined;
+  const word = argv[1];
+  const inner = 'commands' in item && word !== undefined ? item.commands.find(({ name, alias }) => name === word || alias === word) : undefined;
   return [program.name, item.name, ...(inner ? [inner.name] : [])].join(' ');
 }

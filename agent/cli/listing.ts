@@ -67,11 +67,16 @@ const json = (value: unknown): string => JSON.stringify(value, null, 2) + '\n';
 
 /** Below the options of every command that takes --format. */
 export const FORMAT_NOTE = `--format takes one of
-  '{{.Name}}\\t{{.Replicas}}'       a Go-like template, once for each item. Field names match in any case; the columns
-                                  are fields ({{.ID}}, {{.CurrentState}}), and so is all that --json shows
-                                  ({{.Spec.Name}}, {{json .}}); a missing field is '<no value>'. There are range, if,
-                                  with, else, end, $variables, pipes, and json upper lower title join split truncate
-                                  pad len index print println printf eq ne lt le gt ge and or not
-  'table {{.ID}}\\t{{.Name}}'       the same, aligned and with headings
-  '$.vips[0].address' '.spec.name' a JSON path over what --json shows: fields, [n], [*], ['a key']
-  json                            each item as one line of JSON`;
+  '{{.Name}}\\t{{.Replicas}}'
+      a Go-like template, once for each item. Field names match in any case; the
+      columns are fields ({{.ID}}, {{.CurrentState}}), and so is all that --json
+      shows ({{.Spec.Name}}, {{json .}}). A missing field is '<no value>'. There
+      are range, if, with, else, end, $variables, pipes, and json upper lower
+      title join split truncate pad len index print println printf eq ne lt le
+      gt ge and or not.
+  'table {{.ID}}\\t{{.Name}}'
+      the same, aligned and with headings
+  '$.vips[0].address'  '.spec.name'
+      a JSON path over what --json shows: fields, [n], [*], ['a key']
+  json
+      each item as one line of JSON`;

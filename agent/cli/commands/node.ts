@@ -39,7 +39,7 @@ export const flowsCommand = command<FlowsOptions>({
     { flags: '--interval <duration>', about: 'between two looks', parse: parseDuration, shown: '1s' },
     ...listingOptions.filter(({ flags }) => !flags.includes('--quiet')),
   ],
-  notes: `IN counts bytes from the client, OUT bytes toward it. PATH is tun for a virtual address, relay for a published port.\n\n${FORMAT_NOTE}`,
+  notes: `IN counts bytes from the client, OUT bytes toward it. PATH is tun for a virtual\naddress, relay for a published port.\n\n${FORMAT_NOTE}`,
   examples: ['vipmesh flows --watch', "vipmesh flows --format '{{.Client}} {{.Endpoint}}'"],
   async run(context, _, options) {
     const print = await makePrinter(context, options);

@@ -12,6 +12,5 @@ function pad(cell: string, width: number): string {
 }
 
 export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
 }

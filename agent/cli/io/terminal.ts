@@ -27,9 +27,9 @@ export async function attach(session: ExecSession, request: ExecRequest): Promis
   const restore = request.terminal ? takeTerminal(session) : passSignalsOn(session);
   try {
     if (session.stdin) feed(session.stdin);
-    const outputs = [copy(session.stdout, process.stdout), session.stderr ? copy(session.stderr, process.stderr) : undefined];
-    const code = await session.exited;
-    await Promise.all(outputs);
+    const outputs = [copy(session.stdout, process.stdout)];
+    if (session.stderr) outputs.push(copy(session.stderr, process.stderr));
+    const [code] = await Promise.all([session.exited, ...outputs]);
     return code;
   } finally {
     restore();
