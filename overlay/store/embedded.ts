@@ -1,0 +1,221 @@
+/**
+ * The store of a single machine: LMDB, a memory-mapped B-tree with durable transactions (http://www.lmdb.tech/doc/). The
+ * only file that imports lmdb.
+ *
+ * A commit is acknowledged after its fsync, so it survives kill -9 and a power cut. One process writes at a time: that no
+ * second agent opens the same directory is the agent's lock's affair; watches see what this process commits.
+ *
+ * On disk: database `entries`, key → `<revision> <JSON>`; database `meta`, with `format` and the last `revision`.
+ */
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Database, RootDatabase } from 'lmdb';
+import { open } from 'lmdb';
+import { checkDataFile } from './embedded-file.js';
+import { History } from './history.js';
+import type { Compare, Entry, Store, WatchEvent, Write } from './store.js';
+import { StoreError } from './store.js';
+
+const FORMAT = 1;
+const DATA_FILE = 'data.mdb';
+/** LMDB's own limit is 1978 bytes; ours leaves room. */
+const MAX_KEY_BYTES = 1024;
+const DEFAULT_HISTORY = 1000;
+
+export interface EmbeddedOptions {
+  /** Transactions that a watch can start from the past of; at least 1. */
+  readonly history?: number;
+}
+
+/** Opens the store in `directory`, which is made when absent. Throws StoreError with the cause and the remedy. */
+export function openEmbeddedStore(directory: string, options: EmbeddedOptions = {}): Store {
+  prepareDirectory(directory);
+  try {
+    const root = open<string, Uint8Array>({ path: directory, noSubdir: false, maxDbs: 2, overlappingSync: false, encoding: 'string', keyEncoding: 'binary' });
+    const entries = root.openDB<string, Uint8Array>({ name: 'entries', encoding: 'string', keyEncoding: 'binary' });
+    const meta = root.openDB<number, string>({ name: 'meta', encoding: 'json' });
+    const format = meta.get('format') ?? FORMAT;
+    if (format !== FORMAT) throw new StoreError(`the store in ${directory} has format ${format}, and this version reads format ${FORMAT}: use the version that wrote it`);
+    return new EmbeddedStore(directory, root, entries, meta, options.history ?? DEFAULT_HISTORY);
+  } catch (error) {
+    if (error instanceof StoreError) throw error;
+    throw new StoreError(`the store in ${directory} cannot be opened: ${messageOf(error)}. If its files are damaged, restore them from a copy, or move them away to start empty`);
+  }
+}
+
+/** The checks that LMDB's binding does not survive failing, made beforehand. */
+function prepareDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+    for (const file of [DATA_FILE, 'lock.mdb']) {
+      if (existsSync(join(directory, file))) accessSync(join(directory, file), constants.R_OK | constants.W_OK);
+    }
+  } catch (error) {
+    throw new StoreError(`the store's directory ${directory} is not usable: ${messageOf(error)}. Make it writable for uid ${process.getuid?.() ?? 'of this process'}, or choose another state directory`);
+  }
+  checkDataFile(join(directory, DATA_FILE));
+}
+
+type Prepared = { readonly key: string; readonly bytes: Uint8Array; readonly json: string | undefined };
+
+class EmbeddedStore implements Store {
+  readonly #history: History;
+  /** Committed transactions whose predecessors have not been reported as committed yet. */
+  readonly #committed = new Map<number, readonly WatchEvent[]>();
+  #pending: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    private readonly directory: string,
+    private readonly root: RootDatabase<string, Uint8Array>,
+    private readonly entries: Database<string, Uint8Array>,
+    private readonly meta: Database<number, string>,
+    history: number,
+  ) {
+    this.#history = new History(meta.get('revision') ?? 0, history);
+  }
+
+  // The methods are async so that an error is a rejection, as it will be with a store across a network.
+  // eslint-disable-next-line @typescript-eslint/require-await
+  async get<T>(key: string): Promise<Entry<T> | undefined> {
+    this.#assertOpen();
+    const stored = this.#reading(() => this.entries.get(keyBytes(key)));
+    return stored === undefined ? undefined : parseStored<T>(key, stored);
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await
+  async list<T>(prefix: string): Promise<{ entries: Entry<T>[]; revision: number }> {
+    this.#assertOpen();
+    return this.#reading(() => {
+      const transaction = this.root.useReadTransaction();
+      try {
+        const found: Entry<T>[] = [];
+        for (const { key, value } of this.entries.getRange({ ...rangeOf(prefix), transaction })) {
+          const text = Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString();
+          found.push(parseStored<T>(text, value));
+        }
+        return { entries: found, revision: this.meta.get('revision', { transaction }) ?? 0 };
+      } finally {
+        transaction.done();
+      }
+    });
+  }
+
+  async commit(compares: readonly Compare[], writes: readonly Write[]): Promise<number | undefined> {
+    this.#assertOpen();
+    const prepared = prepare(writes);
+    const wanted = compares.map(({ key, revision }) => ({ bytes: keyBytes(key), revision }));
+    // The callback runs inside LMDB's write transaction, alone; it must not throw after its first write, hence `prepare`.
+    const committing = this.root.transaction((): { revision: number; events: WatchEvent[] } | undefined => {
+      for (const { bytes, revision } of wanted) if (revisionOf(this.entries.get(bytes)) !== revision) return undefined;
+      const last = this.meta.get('revision') ?? 0;
+      const effective = prepared.filter(({ bytes, json }) => json !== undefined || this.entries.doesExist(bytes));
+      if (effective.length === 0) return { revision: last, events: [] };
+      const revision = last + 1;
+      const events: WatchEvent[] = [];
+      for (const { key, bytes, json } of effective) {
+        if (json === undefined) {
+          this.entries.removeSync(bytes);
+          events.push({ type: 'delete', key, revision });
+        } else {
+          this.entries.putSync(bytes, `${revision} ${json}`);
+          events.push({ type: 'put', entry: { key, value: JSON.parse(json) as unknown, revision } });
+        }
+      }
+      if (last === 0) this.meta.putSync('format', FORMAT);
+      this.meta.putSync('revision', revision);
+      return { revision, events };
+    });
+    this.#pending = Promise.allSettled([this.#pending, committing]);
+    let result;
+    try {
+      result = await committing;
+    } catch (error) {
+      throw new StoreError(`the store in ${this.directory} could not be written: ${messageOf(error)}. Check the free space of its disk`);
+    }
+    if (result === undefined) return undefined;
+    if (result.events.length > 0) this.#publish(result.revision, result.events);
+    return result.revision;
+  }
+
+  watch(prefix: string, revision: number, signal: AbortSignal): AsyncIterable<readonly WatchEvent[]> {
+    this.#assertOpen();
+    return this.#history.watch(prefix, revision, signal);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#pending;
+    this.#history.end();
+    await this.root.close();
+  }
+
+  /** Several commits may share one fsync and be reported in any order; watches see them in the order of revisions. */
+  #publish(revision: number, events: readonly WatchEvent[]): void {
+    this.#committed.set(revision, events);
+    for (;;) {
+      const next = this.#committed.get(this.#history.revision + 1);
+      if (!next) return;
+      this.#committed.delete(this.#history.revision + 1);
+      this.#history.append(next);
+    }
+  }
+
+  #reading<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof TypeError) throw error;
+      throw new StoreError(`the store in ${this.directory} could not be read: ${messageOf(error)}. If its files are damaged, restore them from a copy`);
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#closing) throw new StoreError('the store is closed');
+  }
+}
+
+/** Everything that can be wrong with the writes is found here, before a transaction begins. */
+function prepare(writes: readonly Write[]): Prepared[] {
+  const seen = new Set<string>();
+  return writes.map((write) => {
+    const key = 'put' in write ? write.put : write.delete;
+    if (seen.has(key)) throw new TypeError(`key '${key}' is written twice in one transaction`);
+    seen.add(key);
+    const json = 'put' in write ? (JSON.stringify(write.value) as string | undefined) : undefined;
+    if ('put' in write && json === undefined) throw new TypeError(`the value of key '${key}' is not JSON`);
+    return { key, bytes: keyBytes(key), json };
+  });
+}
+
+function keyBytes(key: string): Uint8Array {
+  const bytes = Buffer.from(key);
+  if (bytes.length === 0 || bytes.length > MAX_KEY_BYTES) throw new TypeError(`key '${key.slice(0, 40)}' has ${bytes.length} bytes: a key has 1 to ${MAX_KEY_BYTES}`);
+  return bytes;
+}
+
+/** Every key that begins with `prefix`. UTF-8 has no byte 0xff, so the last byte can always be raised by one. */
+function rangeOf(prefix: string): { start?: Uint8Array; end?: Uint8Array } {
+  if (prefix === '') return {};
+  const start = keyBytes(prefix);
+  const end = Uint8Array.from(start);
+  end[end.length - 1] = (end.at(-1) ?? 0) + 1;
+  return { start, end };
+}
+
+function revisionOf(stored: string | undefined): number {
+  return stored === undefined ? 0 : Number(stored.slice(0, stored.indexOf(' ')));
+}
+
+function parseStored<T>(key: string, stored: string): Entry<T> {
+  return { key, value: JSON.parse(stored.slice(stored.indexOf(' ') + 1)) as T, revision: revisionOf(stored) };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,55 @@
+/**
+ * Where everything is in the store.
+ *
+ *   networks/<id>, services/<id>, tasks/<id>   the objects of model/object.ts
+ *   names/<kind>/<name>                        Owned: the object that has the name (of tasks, only named one-off ones)
+ *   addresses/<network id>/<address>           Owned: `balancer`, or the service or task that has the address
+ *   pools/<network id>                         Pool: where allocation goes on; rewritten whenever something joins the network
+ *   subnets                                    Subnets: one key, so that no two networks can take overlapping ones
+ *   vnis/<number>                              Owned: a network
+ *   ports/<protocol>/<port>                    PortHolder[]: one key per port, so that no two listeners can collide
+ *
+ * An owner is the key of an object: what is owned by a key that does not exist is free to be released (service/prune.ts).
+ */
+import type { Protocol } from '../model/spec.js';
+
+export const NETWORKS = 'networks/';
+export const SERVICES = 'services/';
+export const TASKS = 'tasks/';
+export const NAMES = 'names/';
+export const ADDRESSES = 'addresses/';
+export const POOLS = 'pools/';
+export const SUBNETS = 'subnets';
+export const VNIS = 'vnis/';
+export const PORTS = 'ports/';
+
+/** Owner of the address that the balancer of a network has; belongs to the network. */
+export const BALANCER = 'balancer';
+
+export interface Owned {
+  readonly owner: string;
+}
+
+export interface Pool {
+  /** The address that was allocated last. */
+  readonly last?: string;
+  /** Counts joins and departures: makes every one of them a change of this key. */
+  readonly changes: number;
+}
+
+/** CIDR text to the key of its network. */
+export type Subnets = Readonly<Record<string, string>>;
+
+export interface PortHolder extends Owned {
+  /** Host address; absent: all. */
+  readonly address?: string;
+}
+
+export const networkKey = (id: string): string => NETWORKS + id;
+export const serviceKey = (id: string): string => SERVICES + id;
+export const taskKey = (id: string): string => TASKS + id;
+export const nameKey = (kind: 'network' | 'service' | 'task', name: string): string => `${NAMES}${kind}/${name}`;
+export const addressKey = (networkId: string, address: string): string => `${ADDRESSES}${networkId}/${address}`;
+export const poolKey = (networkId: string): string => POOLS + networkId;
+export const vniKey = (vni: number): string => VNIS + vni;
+export const portKey = (protocol: Protocol, port: number): string => `${PORTS}${protocol}/${port}`;
