@@ -1,0 +1,82 @@
+import test from 'ava';
+import { FIRST_PORT, LAST_PORT, PortCursor, PortPool } from '../../../../proxy/flow/port-pool.js';
+import { State } from '../../../../proxy/flow/slot.js';
+import { FlowTable } from '../../../../proxy/flow/table.js';
+
+const KIND = 6 << 8;
+const ENDPOINT = 0x0a000105;
+const CLIENT = 0x0a000109;
+const OTHER = 0x0a00010a;
+
+class Bench {
+  readonly table = new FlowTable(FlowTable.allocate(70_000), { hashKey: [5, 6] });
+  readonly pool = new PortPool(this.table);
+  readonly cursor = new PortCursor();
+  now = 1000;
+  #client = 0;
+
+  take(client: number, port: number, endpointPort = 80): number {
+    return this.pool.take(KIND, ENDPOINT, endpointPort, client, port, this.cursor, this.now);
+  }
+
+  /** Occupies a port with a flow; answers its slot. */
+  use(port: number, endpointPort = 80): number {
+    return this.table.insert(KIND, State.synSent, this.#client++, 1, 1, ENDPOINT, (endpointPort << 16) | port, 1, this.now);
+  }
+
+  release(slot: number, client: number, port: number): void {
+    this.pool.release(KIND, ENDPOINT, (80 << 16) | port, client, this.now);
+    this.table.remove(slot);
+  }
+}
+
+test("the client's own port is kept when it is free, whatever it is", (t) => {
+  const bench = new Bench();
+  for (const port of [1, 80, 1024, 40_000, 65_535]) t.is(bench.take(CLIENT, port), port);
+});
+
+test('taken: the pool goes round its ports in order, so the one free longest is next', (t) => {
+  const bench = new Bench();
+  bench.use(40_000);
+  t.is(bench.take(OTHER, 40_000), FIRST_PORT);
+  t.is(bench.take(OTHER, 40_000), FIRST_PORT + 1, 'also when the one before is not in use any more');
+  bench.use(FIRST_PORT + 2);
+  t.is(bench.take(OTHER, 40_000), FIRST_PORT + 3);
+  bench.cursor.next = LAST_PORT;
+  t.is(bench.take(OTHER, 40_000), LAST_PORT);
+  t.is(bench.take(OTHER, 40_000), FIRST_PORT);
+  t.is(bench.take(OTHER, 40_000, 81), 40_000, 'free toward another port of the endpoint');
+});
+
+test('a port given up rests for a minute, but for the same client', (t) => {
+  const bench = new Bench();
+  bench.release(bench.use(40_000), CLIENT, 40_000);
+  t.is(bench.take(CLIENT, 40_000), 40_000);
+  t.is(bench.take(OTHER, 40_000), FIRST_PORT);
+  bench.now += 599;
+  t.is(bench.take(OTHER, 40_000), FIRST_PORT + 1);
+  bench.now += 1;
+  t.is(bench.take(OTHER, 40_000), 40_000);
+});
+
+test('the pool passes resting ports over, and takes one when all rest', (t) => {
+  const bench = new Bench();
+  bench.use(40_000);
+  bench.release(bench.use(FIRST_PORT), CLIENT, FIRST_PORT);
+  t.is(bench.take(OTHER, 40_000), FIRST_PORT + 1);
+  for (let port = 2000; port < 2064; port++) bench.release(bench.use(port), CLIENT, port);
+  bench.cursor.next = 2000;
+  t.is(bench.take(OTHER, 40_000), 2000);
+});
+
+test('exhausted: 0, at once while nothing can have changed, and a port again when there is one', (t) => {
+  const bench = new Bench();
+  const slots = new Map<number, number>();
+  for (let port = FIRST_PORT; port <= LAST_PORT; port++) slots.set(port, bench.use(port));
+  t.is(bench.take(OTHER, 40_000), 0);
+  t.is(bench.take(OTHER, 80), 80);
+  bench.table.remove(slots.get(50_000)!);
+  t.is(bench.take(OTHER, 40_000), 0, 'a second passes before the next search');
+  bench.now += 10;
+  t.is(bench.take(OTHER, 40_000), 50_000);
+});
