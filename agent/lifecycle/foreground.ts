@@ -28,12 +28,15 @@ export interface AgentRequest {
   readonly version: string;
 }
 
-/** Resolves with the exit code when the agent has ended in order. When `ready` rejects, it is shut down and so does this. */
+/**
+ * Resolves with the exit code when the agent has ended in order. When `ready` rejects, it is shut down and so does this.
+ * From here on signals are this function's, until the process ends: one that comes late must not spoil an orderly end.
+ */
 export async function runForeground(request: AgentRequest, paths: Paths, program: Program, ready?: (agent: ReadyAgent) => Promise<void>): Promise<number> {
   const interruptions = new Interruptions();
   let shutdownAsked = false;
   let agent: RunningAgent | undefined;
-  const stopListening = onShutdownSignals((signal) => {
+  onShutdownSignals((signal) => {
     const verdict = interruptions.signal(signal, performance.now());
     if (verdict === 'nothing new') return;
     shutdownAsked = true;
@@ -43,37 +46,27 @@ export async function runForeground(request: AgentRequest, paths: Paths, program
     else process.exit(1);
   });
   const uid = process.getuid?.() ?? 0;
+  const { mode, note } = decideMode(request.mode, await findFacts(uid));
+  ensureDirectories(paths, uid);
+  const startedAt = new Date().toISOString();
+  const lock = acquireAgentLock(paths, { name: hostname(), pid: process.pid, since: startedAt });
   try {
-    const { mode, note } = decideMode(request.mode, await findFacts(uid));
-    ensureDirectories(paths, uid);
-    const startedAt = new Date().toISOString();
-    const lock = acquireAgentLock(paths, { name: hostname(), pid: process.pid, since: startedAt });
-    try {
-      const identity = loadIdentity(paths.identity, hostname());
-      const { version, logLevel, logFormat } = request;
-      const settings: AgentSettings = { paths, identity, pid: process.pid, startedAt, version, logLevel, logFormat };
-      const log = agentLogger(settings);
-      if (note !== undefined) log.warn(`running rootless: ${note}`);
-      const left = cleanedUpText(await cleanUp(paths, namePrefix(identity)));
-      if (left !== undefined) log.info(`removed what an earlier agent left: ${left}`);
-      if (shutdownAsked) return 0;
-      agent = mode === 'root' ? await startHere(settings, program) : await startRootless(settings, lock.fds, program);
-      if (shutdownAsked) agent.shutdown();
-      const readyAgent: ReadyAgent = {
-        name: identity.name,
-        mode,
-        pid: process.pid,
-        socket: paths.socket,
-        stateDirectory: paths.stateDirectory,
-        log: paths.log,
-      };
-      await stay(agent, shutdownAsked || ready === undefined ? undefined : () => ready(readyAgent));
-      return 0;
-    } finally {
-      lock.release();
-    }
+    const identity = loadIdentity(paths.identity, hostname());
+    const { version, logLevel, logFormat } = request;
+    const settings: AgentSettings = { paths, identity, pid: process.pid, startedAt, version, logLevel, logFormat };
+    const log = agentLogger(settings);
+    if (note !== undefined) log.warn(`running rootless: ${note}`);
+    const left = cleanedUpText(await cleanUp(paths, namePrefix(identity)));
+    if (left !== undefined) log.info(`removed what an earlier agent left: ${left}`);
+    agent = mode === 'root' ? await startHere(settings, program) : await startRootless(settings, lock.fds, program);
+    const { socket, stateDirectory } = paths;
+    const readyAgent: ReadyAgent = { name: identity.name, mode, pid: process.pid, socket, stateDirectory, log: paths.log };
+    if (shutdownAsked) agent.shutdown();
+    await stay(agent, shutdownAsked || ready === undefined ? undefined : () => ready(readyAgent));
+    return 0;
   } finally {
-    stopListening();
+    agent = undefined;
+    lock.release();
   }
 }
 
@@ -82,13 +75,12 @@ async function stay(agent: RunningAgent, ready: (() => Promise<void>) | undefine
   let ended = false;
   const closed = agent.closed.finally(() => (ended = true));
   let failure: Error | undefined;
-  const welcomed = ready?.().catch((error: unknown) => {
+  // Not waited for, only watched: an agent may well end before it has been welcomed.
+  void ready?.().catch((error: unknown) => {
     if (ended) return;
     failure = error instanceof Error ? error : new Error(String(error));
     agent.shutdown();
   });
-  // Not waited for, only watched: an agent may well end before it has been welcomed.
-  void welcomed;
   await closed;
   if (failure !== undefined) throw failure;
 }

@@ -31,7 +31,8 @@ export async function runInner(argument: string, program: Program = vipmesh): Pr
   };
   process.on('message', onMessage);
   process.on('disconnect', onDisconnect);
-  const stopListening = onShutdownSignals(end);
+  // For good: a signal that comes while this process ends must not end it sooner.
+  onShutdownSignals(end);
   const gateway = connectOuterGateway();
   try {
     daemon = await program.runDaemon({
@@ -51,7 +52,6 @@ export async function runInner(argument: string, program: Program = vipmesh): Pr
     return 1;
   } finally {
     // An open channel that is listened to would keep this process alive.
-    stopListening();
     process.off('message', onMessage);
     process.off('disconnect', onDisconnect);
     await gateway.close();

@@ -43,7 +43,6 @@ class InnerProcess {
   readonly ready: Promise<void>;
   /** Resolves after an orderly end, rejects with AgentFailedError after any other. */
   readonly ended: Promise<void>;
-  #shutdownAsked = false;
   #killed = false;
   #userNamespace: NamespaceId | undefined;
   #failure: AgentFailedError | undefined;
@@ -70,7 +69,7 @@ class InnerProcess {
     this.ready = Promise.race([
       becameReady,
       this.ended.then(() => {
-        if (!this.#shutdownAsked) throw new AgentFailedError('the agent ended before it was ready');
+        throw new AgentFailedError('the agent ended before it was ready');
       }),
     ]);
     // Whoever waits for `ready` hears of a failed start there.
@@ -78,7 +77,6 @@ class InnerProcess {
   }
 
   shutdown(): void {
-    this.#shutdownAsked = true;
     const message: LifecycleMessage = { lifecycle: 'shutdown' };
     if (this.child.connected) this.child.send(message, () => undefined);
   }

@@ -2,7 +2,7 @@
  * Processes by the namespace they live in, found in /proc: how what a dead agent started is found again with no memory of
  * it. A namespace is identified by device and inode of its nsfs file (namespaces(7)).
  */
-import { readdirSync, statSync } from 'node:fs';
+import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 
 export interface NamespaceId {
@@ -20,16 +20,26 @@ export function namespaceId(path: string): NamespaceId | undefined {
   }
 }
 
-/** Pids of the processes in any of `namespaces`, but for this process itself. */
+/** Pids of the living processes in any of `namespaces`, but for this process itself. */
 export function processesIn(kind: 'net' | 'user', namespaces: readonly NamespaceId[]): number[] {
   const wanted = new Set(namespaces.map(key));
   return readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid)
     .filter((pid) => {
       const id = namespaceId(`/proc/${pid}/ns/${kind}`);
-      return id !== undefined && wanted.has(key(id));
+      return id !== undefined && wanted.has(key(id)) && !hasEnded(pid);
     })
     .map(Number);
+}
+
+/** A zombie is still in its user namespace, for as long as its parent does not ask for it: in a container, for ever. */
+function hasEnded(pid: string): boolean {
+  try {
+    // proc(5): the state follows the name, which may itself hold parentheses.
+    return /\) [ZX] [^)]*$/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return true;
+  }
 }
 
 const key = ({ device, inode }: NamespaceId): string => `${device}:${inode}`;

@@ -1,24 +1,25 @@
 import test from 'ava';
 import { runScenario } from '../support/host.js';
 
+// One at a time: each is several processes already.
 const module = new URL('./scenarios/lifecycle.js', import.meta.url);
 
-test('up in the foreground, a second one refused, one Ctrl-C, in mode root', (t) => runScenario(t, 'root', module, 'foregroundRoot'));
-test('the same when root asks for mode rootless', (t) => runScenario(t, 'root', module, 'foregroundRootless'));
-test('the same in mode rootless as uid 65534', (t) => runScenario(t, 'nobody', module, 'foregroundRootless'));
-test('the same in mode auto as root of a user namespace', (t) => runScenario(t, 'userns', module, 'foregroundAuto'));
+test.serial('up in the foreground, a second one refused, one Ctrl-C, in mode root', (t) => runScenario(t, 'root', module, 'foregroundRoot'));
+test.serial('the same when root asks for mode rootless', (t) => runScenario(t, 'root', module, 'foregroundRootless'));
+test.serial('the same in mode rootless as uid 65534', (t) => runScenario(t, 'nobody', module, 'foregroundRootless'));
+test.serial('the same in mode auto as root of a user namespace', (t) => runScenario(t, 'userns', module, 'foregroundAuto'));
 
-test('up --detach and down, in mode root', (t) => runScenario(t, 'root', module, 'backgroundRoot'));
-test('up --detach and down, in mode rootless as uid 65534', (t) => runScenario(t, 'nobody', module, 'backgroundRootless'));
+test.serial('up --detach and down, in mode root', (t) => runScenario(t, 'root', module, 'backgroundRoot'));
+test.serial('up --detach and down, in mode rootless as uid 65534', (t) => runScenario(t, 'nobody', module, 'backgroundRootless'));
 
-test('a start that fails says why, in mode root', (t) => runScenario(t, 'root', module, 'failedStartsRoot'));
-test('a start that fails says why, in mode rootless as uid 65534', (t) => runScenario(t, 'nobody', module, 'failedStartsRootless'));
+test.serial('a start that fails says why, in mode root', (t) => runScenario(t, 'root', module, 'failedStartsRoot'));
+test.serial('a start that fails says why, in mode rootless as uid 65534', (t) => runScenario(t, 'nobody', module, 'failedStartsRootless'));
 
-test('a second Ctrl-C kills, in mode root', (t) => runScenario(t, 'root', module, 'impatienceRoot'));
-test('a second Ctrl-C kills, in mode rootless', (t) => runScenario(t, 'userns', module, 'impatienceRootless'));
+test.serial('a second Ctrl-C kills, in mode root', (t) => runScenario(t, 'root', module, 'impatienceRoot'));
+test.serial('a second Ctrl-C kills, in mode rootless', (t) => runScenario(t, 'userns', module, 'impatienceRootless'));
 
-test('what a killed root agent left is removed by down, and by the next up', (t) => runScenario(t, 'root', module, 'killedRoot'));
-test('an inner process that is killed takes the agent with it', (t) => runScenario(t, 'userns', module, 'innerKilled'));
-test('an outer process that is killed makes the inner one shut down', (t) => runScenario(t, 'userns', module, 'outerKilled'));
+test.serial('what a killed root agent left is removed by down, and by the next up', (t) => runScenario(t, 'root', module, 'killedRoot'));
+test.serial('an inner process that is killed takes the agent with it', (t) => runScenario(t, 'userns', module, 'innerKilled'));
+test.serial('an outer process that is killed makes the inner one shut down', (t) => runScenario(t, 'userns', module, 'outerKilled'));
 
-test('cleaning up removes what is this node’s, and is idempotent', (t) => runScenario(t, 'root', module, 'cleaning'));
+test.serial('cleaning up removes what is this node’s, and is idempotent', (t) => runScenario(t, 'root', module, 'cleaning'));

@@ -32,10 +32,11 @@ class Started {
   }
 
   ready(): Promise<ReadyAgent> {
-    return pollUntil(`an agent that is ready; it said: ${this.stderr}`, () => {
+    const look = (): ReadyAgent | undefined => {
       assert.equal(this.child.exitCode, null, `it ended: ${this.stderr}`);
       return this.isReady();
-    });
+    };
+    return pollUntil('an agent that is ready', look, { timeout: 30_000 });
   }
 
   isReady(): ReadyAgent | undefined {
@@ -162,7 +163,7 @@ async function impatience(mode: ModeRequest): Promise<void> {
   const { pid } = await agent.ready();
   const { task } = daemonPids();
   const begin = performance.now();
-  await pollUntil('the agent is killed', () => (process.kill(pid, 'SIGINT'), agent.child.exitCode !== null), { interval: 100 });
+  await pollUntil('the agent is killed', () => agent.child.exitCode !== null || !process.kill(pid, 'SIGINT'), { interval: 100 });
   assert.ok(performance.now() - begin >= SETTLE, 'what came at once was one Ctrl-C');
   await agent.end(1);
   await start('down', {}).end(0);
