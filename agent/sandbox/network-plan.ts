@@ -23,7 +23,6 @@ export interface Sysctl {
  *   vip0), so the strict check of RFC 3704 holds for all that is right, hairpin and replies included, and a task that takes
  *   another's address, a VIP or the balancer's gets nothing through. For the same reason nothing needs accept_local: VIP
  *   and balancer are routed, never local.
- * - proxy_delay 0: the answer of proxy ARP otherwise waits up to 0.8 s (net/ipv4/arp.c, neigh_proxy).
  * - send_redirects 0: two tasks are neighbours by their own belief, and a redirect would tell them to bypass us.
  */
 export const SANDBOX_SYSCTLS: readonly Sysctl[] = [
@@ -32,7 +31,6 @@ export const SANDBOX_SYSCTLS: readonly Sysctl[] = [
   { key: 'net/ipv4/conf/default/rp_filter', value: '1' },
   { key: 'net/ipv4/conf/all/send_redirects', value: '0' },
   { key: 'net/ipv4/conf/default/send_redirects', value: '0' },
-  { key: 'net/ipv4/neigh/default/proxy_delay', value: '0' },
 ];
 
 /** Keys that a kernel without IPv6 does not have. They keep router and neighbour solicitations off our links. */
@@ -41,9 +39,16 @@ export const SANDBOX_SYSCTLS_IPV6: readonly Sysctl[] = [
   { key: 'net/ipv6/conf/default/disable_ipv6', value: '1' },
 ];
 
+/** Packets that wait for the worker, as on an Ethernet link; a TUN's own 500 overflow when the worker loses its CPU for a moment. */
+const TX_QUEUE = 1000;
+
 /** Once vip0 is there and up. */
 export function sandboxLines(addresses: { gateway: string; balancer: string }): string[] {
-  return [`addr add ${addresses.gateway}/32 dev lo`, `route add ${addresses.balancer}/32 dev ${VIP_LINK}`];
+  return [
+    `addr add ${addresses.gateway}/32 dev lo`,
+    `link set ${VIP_LINK} txqueuelen ${TX_QUEUE}`,
+    `route add ${addresses.balancer}/32 dev ${VIP_LINK}`,
+  ];
 }
 
 /** From the VIPs that are routed to those that should be. Sorted, so that the same change is the same text. */
@@ -95,9 +100,13 @@ export function attachLines(link: TaskLink): string[] {
   ];
 }
 
-/** In the sandbox, between attachLines and taskLines. */
+/** In the sandbox, between attachLines and taskLines. Without proxy_delay 0, proxy ARP takes up to 0.8 s to answer. */
 export function attachSysctls(link: TaskLink): Sysctl[] {
-  return [{ key: `net/ipv4/conf/${vethName(link.id)}/proxy_arp`, value: '1' }];
+  const veth = vethName(link.id);
+  return [
+    { key: `net/ipv4/neigh/${veth}/proxy_delay`, value: '0' },
+    { key: `net/ipv4/conf/${veth}/proxy_arp`, value: '1' },
+  ];
 }
 
 /** In the task, last: when its link comes up, everything that answers it is in place. No default route. */

@@ -84,6 +84,10 @@ export async function runScenario(t: ExecutionContext, as: HostUser, module: URL
     child.on('error', reject);
     child.on('close', resolve);
   });
-  if (output.trim() !== '') t.log(output.trimEnd());
-  t.is(code, 0, `scenario ${name} as ${as} failed`);
+  if (code === 0) {
+    if (output.trim() !== '') t.log(output.trimEnd());
+    t.pass();
+  } else {
+    t.fail(`scenario ${name} as ${as} ended with ${code ?? 'a signal'}:\n${output}`);
+  }
 }

@@ -28,11 +28,13 @@ test('a sandbox, a task’s link and its VIPs, as ip is told', (t) => {
     ].join('\n'),
     `# sandbox
 addr add 10.0.1.1/32 dev lo
+link set vip0 txqueuelen 1000
 route add 10.0.1.250/32 dev vip0
 link add v-1f0c9a3b7e21 mtu 1450 type veth peer name eth0 mtu 1450 address 02:42:0a:00:01:05 netns /run/netns/vm-t-1f0c9a3b7e21
 link set v-1f0c9a3b7e21 up
 route add 10.0.1.5/32 dev v-1f0c9a3b7e21
 neigh replace 10.0.1.5 lladdr 02:42:0a:00:01:05 dev v-1f0c9a3b7e21 nud permanent
+# net/ipv4/neigh/v-1f0c9a3b7e21/proxy_delay = 0
 # net/ipv4/conf/v-1f0c9a3b7e21/proxy_arp = 1
 # task
 addr add 10.0.1.5/24 dev eth0

@@ -1,0 +1,185 @@
+import test from 'ava';
+import { Counters } from '../../../../proxy/dataplane/counters.js';
+import type { Reply, Request } from '../../../../proxy/dataplane/messages.js';
+import { DataplaneWorker, FRAMES_PER_TURN, IDLE_MS, refusalCounter, TICK_MS, WAKE_UP, type Io } from '../../../../proxy/dataplane/worker.js';
+import { EBADFD, EINVAL, EIO, ENOBUFS, type PacketDevice } from '../../../../proxy/device/device.js';
+import { LoopbackDevice } from '../../../../proxy/device/loopback.js';
+import { FRAME_SIZE, IP, type Frame } from '../../../../proxy/wire/frame.js';
+import type { Snapshot } from '../../../../proxy/config/snapshot.js';
+
+/** A worker on devices in memory, whose pipeline adds one to the first byte of every packet. */
+function bench() {
+  const devices = new Map<number, PacketDevice>();
+  const requests: Request[] = [];
+  const replies: Reply[] = [];
+  const waits: { count: number; timeout: number }[] = [];
+  const processed: { network: number; length: number; now: number }[] = [];
+  const expired: number[] = [];
+  const watched: number[] = [];
+  const dead = new Set<number>();
+  const clock = { now: 0 };
+  const flows = { size: 0 };
+  const counters = new Counters(Counters.allocate());
+  const readable = (fd: number): boolean => (devices.get(fd) as Partial<LoopbackDevice> | undefined)?.waiting !== 0;
+  const io: Io = {
+    watch: (position, fd) => (watched[position] = fd),
+    wait: (count, timeout) => waits.push({ count, timeout }),
+    readable: (position) => (position === WAKE_UP ? requests.length > 0 : !dead.has(watched[position]!) && readable(watched[position]!)),
+    failed: (position) => dead.has(watched[position]!),
+    quiet: () => undefined,
+    receive: () => requests.shift(),
+    send: (reply) => replies.push(reply),
+    open: (fd) => devices.get(fd)!,
+    now: () => clock.now,
+  };
+  const pipeline = {
+    configure(snapshot: Snapshot) {
+      if (snapshot.epoch < 0) throw new Error('epoch is negative');
+    },
+    process(network: number, frame: Frame, length: number, now: number) {
+      processed.push({ network, length, now });
+      frame.bytes[IP]! += 1;
+      return length;
+    },
+    expire: (now: number) => void expired.push(now),
+  };
+  const worker = new DataplaneWorker({ pipeline, flows, counters, io });
+  const far = (fd: number): LoopbackDevice => {
+    const [near, other] = LoopbackDevice.pair();
+    devices.set(fd, near);
+    return other;
+  };
+  const ask = (request: Request): Reply[] => {
+    requests.push(request);
+    replies.length = 0;
+    worker.round();
+    return [...replies];
+  };
+  return { worker, devices, requests, replies, waits, processed, expired, dead, clock, flows, counters, far, ask };
+}
+
+function frameOf(byte: number): Uint8Array {
+  const frame = new Uint8Array(IP + 1);
+  frame[IP] = byte;
+  return frame;
+}
+
+function readAll(device: PacketDevice): number[] {
+  const buffer = new Uint8Array(FRAME_SIZE);
+  const seen: number[] = [];
+  while (device.read(buffer) > 0) seen.push(buffer[IP]!);
+  return seen;
+}
+
+test('what is read is processed for its network at the round’s time and written back', (t) => {
+  const b = bench();
+  const [one, two] = [b.far(11), b.far(12)];
+  t.deepEqual(b.ask({ kind: 'attach', id: 1, network: 1, fd: 11 }), [{ kind: 'done', id: 1 }]);
+  t.deepEqual(b.ask({ kind: 'attach', id: 2, network: 2, fd: 12 }), [{ kind: 'done', id: 2 }]);
+  one.write(frameOf(10), IP + 1);
+  one.write(frameOf(20), IP + 1);
+  two.write(frameOf(30), IP + 1);
+  b.clock.now = 5.7;
+  b.worker.round();
+  t.deepEqual(readAll(one), [11, 21]);
+  t.deepEqual(readAll(two), [31]);
+  t.deepEqual(
+    b.processed.map(({ network, now }) => [network, now]),
+    [[2, 5], [1, 5], [1, 5]],
+  );
+  t.is(b.waits.at(-1)!.count, 3);
+});
+
+test('no device keeps another from its turn', (t) => {
+  const b = bench();
+  const [one, two] = [b.far(11), b.far(12)];
+  b.ask({ kind: 'attach', id: 1, network: 1, fd: 11 });
+  b.ask({ kind: 'attach', id: 2, network: 2, fd: 12 });
+  for (let i = 0; i < FRAMES_PER_TURN * 2; i++) two.write(frameOf(1), IP + 1);
+  one.write(frameOf(1), IP + 1);
+  b.worker.round();
+  t.is(readAll(two).length, FRAMES_PER_TURN);
+  t.is(readAll(one).length, 1);
+});
+
+test('a network is attached once; after detach its device is not touched', (t) => {
+  const b = bench();
+  const one = b.far(11);
+  b.ask({ kind: 'attach', id: 1, network: 1, fd: 11 });
+  t.deepEqual(b.ask({ kind: 'attach', id: 2, network: 1, fd: 11 }), [{ kind: 'failed', id: 2, reason: 'network 1 is attached already' }]);
+  t.deepEqual(b.ask({ kind: 'detach', id: 3, network: 1 }), [{ kind: 'done', id: 3 }]);
+  t.deepEqual(b.ask({ kind: 'detach', id: 4, network: 1 }), [{ kind: 'done', id: 4 }], 'idempotent');
+  one.write(frameOf(1), IP + 1);
+  b.worker.round();
+  t.deepEqual(b.processed, []);
+  t.deepEqual(readAll(one), []);
+});
+
+test('a snapshot that cannot be used is refused, and the worker goes on', (t) => {
+  const b = bench();
+  t.deepEqual(b.ask({ kind: 'apply', id: 1, snapshot: { epoch: -1, networks: [] } }), [{ kind: 'failed', id: 1, reason: 'epoch is negative' }]);
+  t.deepEqual(b.ask({ kind: 'apply', id: 2, snapshot: { epoch: 1, networks: [] } }), [{ kind: 'done', id: 2 }]);
+});
+
+test('requests are answered in order, and close ends the loop after its answer', (t) => {
+  const b = bench();
+  b.requests.push({ kind: 'detach', id: 1, network: 1 }, { kind: 'close', id: 2 });
+  b.worker.run();
+  t.deepEqual(b.replies, [
+    { kind: 'done', id: 1 },
+    { kind: 'done', id: 2 },
+  ]);
+});
+
+test('a device that fails is let go and reported; the others go on', (t) => {
+  const b = bench();
+  const others = [b.far(11), b.far(13), b.far(14)];
+  let broken = false;
+  b.devices.set(12, { read: () => (broken ? -EBADFD : 0), write: () => -EBADFD, close: () => undefined });
+  for (const [i, fd] of [11, 12, 13, 14].entries()) b.ask({ kind: 'attach', id: fd, network: i + 1, fd });
+  b.replies.length = 0;
+  broken = true;
+  b.worker.round();
+  t.deepEqual(b.replies, [{ kind: 'lost', network: 2, errno: EBADFD }]);
+  b.dead.add(13);
+  b.worker.round();
+  t.deepEqual(b.replies.slice(1), [{ kind: 'lost', network: 3, errno: 0 }]);
+  others[0]!.write(frameOf(1), IP + 1);
+  others[2]!.write(frameOf(5), IP + 1);
+  b.worker.round();
+  t.deepEqual(readAll(others[0]!), [2]);
+  t.deepEqual(readAll(others[2]!), [6]);
+  t.is(b.counters.get('devicesLost'), 2);
+  t.is(b.waits.at(-1)!.count, 3);
+});
+
+test('a write that is refused is counted by its cause and nothing else suffers', (t) => {
+  const b = bench();
+  const refusals = [EIO, ENOBUFS, EINVAL, 999, ENOBUFS];
+  const frames = [...refusals];
+  b.devices.set(11, { read: () => (frames.length > 0 ? IP + 1 : 0), write: () => -frames.shift()!, close: () => undefined });
+  b.ask({ kind: 'attach', id: 1, network: 1, fd: 11 });
+  b.worker.round();
+  const { deviceWriteBusy, deviceWriteInvalid, deviceWriteDown, deviceWriteErrors } = b.counters.toObject();
+  t.deepEqual({ deviceWriteBusy, deviceWriteInvalid, deviceWriteDown, deviceWriteErrors }, { deviceWriteBusy: 2, deviceWriteInvalid: 1, deviceWriteDown: 1, deviceWriteErrors: 1 });
+  t.not(refusalCounter(EIO), refusalCounter(EINVAL));
+});
+
+test('it ticks while there are flows, and waits long when there are none', (t) => {
+  const b = bench();
+  b.worker.round();
+  t.is(b.waits.at(-1)!.timeout, IDLE_MS);
+  b.clock.now = 10_000;
+  b.worker.round();
+  t.deepEqual(b.expired, []);
+  b.flows.size = 1;
+  b.clock.now = 10_050;
+  b.worker.round();
+  t.is(b.waits.at(-1)!.timeout, TICK_MS);
+  t.deepEqual(b.expired, [], 'not yet due');
+  b.clock.now = 10_100;
+  b.worker.round();
+  b.clock.now = 10_150;
+  b.worker.round();
+  t.deepEqual(b.expired, [10_100]);
+});
