@@ -23,7 +23,7 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
-/** Resolves when the worker serves. Rejects with what kept it from starting, such as a SystemError of setns. */
+/** Resolves when the worker serves. Rejects with a RelayError that names what kept it from starting. */
 export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
   const relay = new WorkerRelay(options);
   await relay.started;
@@ -46,7 +46,7 @@ class WorkerRelay implements Relay {
     this.#worker.on('error', (error) => (crash = error));
     this.started = new Promise((resolve, reject) => {
       this.#worker.on('message', (reply: RelayReply) => (reply.kind === 'started' ? resolve() : this.#answer(reply)));
-      this.#worker.once('exit', () => reject(crash ?? new RelayError('relay: the worker ended before it served')));
+      this.#worker.once('exit', () => reject(new RelayError(`relay: the worker did not start: ${crash?.message ?? 'it ended'}`, { cause: crash })));
     });
     this.#ended = new Promise((resolve) => {
       this.#worker.once('exit', () => {

@@ -24,16 +24,22 @@ export class Targets {
     return this.#endpoints.some((other) => other.id === endpoint.id && other.address === endpoint.address);
   }
 
+  /** The scheduler's choice for a new flow; undefined when no endpoint takes one. */
+  pick(clientAddress: number, clientPort: number): EndpointConfig | undefined {
+    const index = this.#scheduler.pick(clientAddress, clientPort);
+    return index < 0 ? undefined : this.#endpoints[index];
+  }
+
   /**
-   * The endpoint for a flow, none of `tried` (by id) and none that is draining; undefined when there is no such.
-   * The scheduler's choice first; when it has failed already, the next in the list.
+   * Where a flow goes when `failed` did not take it: the next in the list that is not in `tried` (ids) and not draining.
+   * The scheduler is not asked, so its rotation goes on as if nothing had happened: asked again it might give, with two
+   * endpoints, the dead one to every new flow first.
    */
-  pick(clientAddress: number, clientPort: number, tried?: ReadonlySet<string>): EndpointConfig | undefined {
-    const first = this.#scheduler.pick(clientAddress, clientPort);
-    if (first < 0) return undefined;
+  next(failed: EndpointConfig, tried: ReadonlySet<string>): EndpointConfig | undefined {
+    const start = this.#endpoints.findIndex((endpoint) => endpoint.id === failed.id) + 1;
     for (let i = 0; i < this.#endpoints.length; i++) {
-      const endpoint = this.#endpoints[(first + i) % this.#endpoints.length];
-      if (endpoint && endpoint.weight > 0 && !tried?.has(endpoint.id)) return endpoint;
+      const endpoint = this.#endpoints[(start + i) % this.#endpoints.length];
+      if (endpoint && endpoint.weight > 0 && !tried.has(endpoint.id)) return endpoint;
     }
     return undefined;
   }

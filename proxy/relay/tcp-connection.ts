@@ -31,8 +31,8 @@ export interface ConnectionContext {
   readonly clock: Clock;
   readonly counters: RelayCounters;
   /**
-   * Asked when a stream ends: was it a reset after all? libuv reports end of file for a reset that finds data still
-   * unread (uv__stream_io, "short-circuit iff POLLHUP"), and only the kernel knows better.
+   * Whether the kernel has an error for the socket that nobody was told of. Asked when a stream ends, because libuv reports
+   * end of file for a reset that finds data still unread (uv__stream_io, "short-circuit iff POLLHUP").
    */
   readonly wasReset: (socket: Socket) => boolean;
 }
@@ -42,6 +42,7 @@ export class TcpConnection {
   readonly clientPort: number;
   readonly openedAt: number;
   #state: FlowState = 'opening';
+  #isOver = false;
   #lastByte: number;
   #endpoint: EndpointConfig | undefined;
   #endpointSocket: Socket | undefined;
@@ -97,6 +98,15 @@ export class TcpConnection {
     this.reset();
   }
 
+  /**
+   * To be called now and then. The event loop does not watch a socket that is not being read (paused, or after its FIN), so
+   * a reset or a keepalive that failed is found by asking.
+   */
+  checkPeers(): void {
+    const unread = [this.client, this.#endpointSocket].filter((socket) => socket && (socket.readableEnded || socket.isPaused()));
+    if (this.#state !== 'opening' && unread.some((socket) => socket && this.context.wasReset(socket))) this.#resetByPeer();
+  }
+
   /** Resets both sides. */
   reset(): void {
     this.#state = 'closed';
@@ -106,9 +116,12 @@ export class TcpConnection {
   }
 
   #tryNext(): void {
-    this.#endpoint = this.context.targets.pick(schedulingAddress(this.clientAddress), this.clientPort, this.#tried);
+    const { targets, counters } = this.context;
+    this.#endpoint = this.#endpoint
+      ? targets.next(this.#endpoint, this.#tried)
+      : targets.pick(schedulingAddress(this.clientAddress), this.clientPort);
     if (!this.#endpoint) {
-      this.context.counters.count(this.#tried.size === 0 ? 'relay_tcp_refused_no_endpoint' : 'relay_tcp_refused_unreachable');
+      counters.count(this.#tried.size === 0 ? 'relay_tcp_refused_no_endpoint' : 'relay_tcp_refused_unreachable');
       this.reset();
       return;
     }
@@ -128,7 +141,7 @@ export class TcpConnection {
     const settle = (): void => {
       this.#abandonAttempt = undefined;
       cancelTimer();
-      socket.removeAllListeners();
+      socket.off('error', onError).off('connect', onConnect);
     };
     const abandon = (): void => {
       settle();
@@ -140,15 +153,16 @@ export class TcpConnection {
       this.context.counters.count(cause);
       this.#tryNext();
     };
-    const cancelTimer = this.context.clock.after(this.context.connectTimeout, () => fail('relay_tcp_connect_timeouts'));
-    this.#abandonAttempt = abandon;
-    socket.on('error', (error: NodeJS.ErrnoException) => {
+    const onError = (error: NodeJS.ErrnoException): void => {
       fail(error.code === 'EMFILE' || error.code === 'ENFILE' ? 'relay_tcp_no_descriptor' : 'relay_tcp_connect_failures');
-    });
-    socket.on('connect', () => {
+    };
+    const onConnect = (): void => {
       settle();
       this.#join(socket);
-    });
+    };
+    const cancelTimer = this.context.clock.after(this.context.connectTimeout, () => fail('relay_tcp_connect_timeouts'));
+    this.#abandonAttempt = abandon;
+    socket.on('error', onError).on('connect', onConnect);
   }
 
   #join(socket: Socket): void {
@@ -185,7 +199,8 @@ export class TcpConnection {
   }
 
   #sideClosed(): void {
-    if (!this.client.destroyed || this.#endpointSocket?.destroyed === false) return;
+    if (this.#isOver || !this.client.destroyed || this.#endpointSocket?.destroyed === false) return;
+    this.#isOver = true;
     this.#state = 'closed';
     this.onClosed(this);
   }

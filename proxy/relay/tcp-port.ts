@@ -9,6 +9,9 @@ import { formatPeer } from './peer.js';
 import type { RelayPort } from './relay.js';
 import { KEEPALIVE_DELAY, TcpConnection, type ConnectionContext } from './tcp-connection.js';
 
+/** Milliseconds between two looks at sockets that the event loop does not watch. */
+const CHECK_INTERVAL = 30_000;
+
 /** Connections open on all ports together. */
 export interface ConnectionBudget {
   open: number;
@@ -18,6 +21,7 @@ export interface ConnectionBudget {
 export class TcpPort {
   readonly #server: Server;
   readonly #connections = new Set<TcpConnection>();
+  #cancelCheck: () => void = () => undefined;
 
   private constructor(
     private readonly port: RelayPort,
@@ -41,6 +45,7 @@ export class TcpPort {
         // libuv sheds a connection for which there is no descriptor (uv__emfile_trick); any other failure of accept(2)
         // concerns that one connection, and the socket goes on listening.
         opened.#server.on('error', () => context.counters.count('relay_tcp_accept_errors'));
+        opened.#scheduleCheck();
         resolve();
       });
     });
@@ -84,8 +89,16 @@ export class TcpPort {
 
   /** Stops listening and resets what is open. */
   close(): void {
+    this.#cancelCheck();
     this.#server.close();
     for (const connection of this.#connections) connection.reset();
+  }
+
+  #scheduleCheck(): void {
+    this.#cancelCheck = this.context.clock.after(CHECK_INTERVAL, () => {
+      for (const connection of this.#connections) connection.checkPeers();
+      this.#scheduleCheck();
+    });
   }
 
   #accept(client: Socket): void {

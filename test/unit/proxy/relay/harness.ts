@@ -1,0 +1,118 @@
+/**
+ * A relay on loopback, in this process: endpoints are servers on 127.0.0.x, all on one port as the tasks of a service are.
+ */
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
+import type { ExecutionContext } from 'ava';
+import { bindUdp, listenTcp } from '../../../../kernel/netns/sockets.js';
+import { socketFamily } from '../../../../kernel/netns/socket-info.js';
+import { wasReset } from '../../../../agent/relay/socket-reset.js';
+import type { EndpointConfig } from '../../../../proxy/config/snapshot.js';
+import { parseIpv4 } from '../../../../proxy/net/addr.js';
+import { RelayCore } from '../../../../proxy/relay/core.js';
+import { DEFAULT_LIMITS, type RelayLimits } from '../../../../proxy/relay/messages.js';
+import { systemClock, type Clock } from '../../../../proxy/time/clock.js';
+import { readFileSync, readlinkSync } from 'node:fs';
+
+export function endpoint(address: string, weight = 1): EndpointConfig {
+  return { id: `task-${address}`, address: parseIpv4(address), weight };
+}
+
+/** The port that a bound descriptor has, from /proc/net by its inode. */
+export function portOf(fd: number, table: 'tcp' | 'tcp6' | 'udp' | 'udp6'): number {
+  const inode = /\d+/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[0];
+  for (const line of readFileSync(`/proc/self/net/${table}`, 'utf8').split('\n')) {
+    const fields = line.trim().split(/\s+/);
+    if (fields[9] === inode) return Number.parseInt(fields[1]?.split(':')[1] ?? '', 16);
+  }
+  throw new Error(`no socket with inode ${inode} in ${table}`);
+}
+
+export class Rig {
+  readonly core: RelayCore;
+  readonly #t: ExecutionContext;
+
+  constructor(t: ExecutionContext, limits: Partial<RelayLimits> = {}, clock: Clock = systemClock) {
+    this.#t = t;
+    this.core = new RelayCore({ limits: { ...DEFAULT_LIMITS, ...limits }, clock, wasReset, familyOf: socketFamily });
+    t.teardown(() => this.core.handle({ kind: 'close' }));
+  }
+
+  /** Publishes on 127.0.0.1 and answers the port. */
+  async publish(protocol: 'tcp' | 'udp', targetPort: number, endpoints: EndpointConfig[], address = '127.0.0.1'): Promise<number> {
+    const fd = protocol === 'tcp' ? listenTcp(undefined, address, 0) : bindUdp(undefined, address, 0);
+    const port = portOf(fd, address.includes(':') ? `${protocol}6` : protocol);
+    await this.core.handle({ kind: 'publish', port: { id: protocol, protocol, service: 'vote', scheduler: 'rr', targetPort, endpoints }, fd });
+    return port;
+  }
+
+  async update(protocol: 'tcp' | 'udp', endpoints: EndpointConfig[]): Promise<void> {
+    await this.core.handle({ kind: 'update', id: protocol, endpoints });
+  }
+
+  async counter(name: string): Promise<number> {
+    const counters = (await this.core.handle({ kind: 'counters' })) as Record<string, number>;
+    const value = counters[name];
+    if (value === undefined) throw new Error(`no counter ${name}`);
+    return value;
+  }
+
+  /** A TCP server on 127.0.0.x. Its sockets are open in both directions until the test closes them. */
+  async serve(address: string, port: number, onConnection: (socket: Socket) => void): Promise<number> {
+    const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
+      socket.on('error', () => undefined);
+      this.#t.teardown(() => socket.destroy());
+      onConnection(socket);
+    });
+    server.listen(port, address);
+    await once(server, 'listening');
+    this.#t.teardown(() => server.close());
+    return (server.address() as AddressInfo).port;
+  }
+
+  async serveUdp(address: string, port: number, onMessage: (data: Buffer, reply: (data: Buffer) => void) => void): Promise<DatagramSocket> {
+    const socket = createSocket('udp4');
+    socket.on('message', (data, from) => onMessage(data, (answer) => socket.send(answer, from.port, from.address)));
+    socket.bind(port, address);
+    await once(socket, 'listening');
+    this.#t.teardown(() => {
+      try {
+        socket.close();
+      } catch {
+        // Closed by the test itself.
+      }
+    });
+    return socket;
+  }
+
+  client(port: number, localAddress?: string): Client {
+    const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true, ...(localAddress && { localAddress }) });
+    this.#t.teardown(() => socket.destroy());
+    return new Client(socket);
+  }
+}
+
+/** A TCP client that remembers what it got and how it ended. */
+export class Client {
+  received = Buffer.alloc(0);
+  /** `end` after a FIN, otherwise the error's code. */
+  readonly ended: Promise<string>;
+  #wake: () => void = () => undefined;
+
+  constructor(readonly socket: Socket) {
+    socket.on('data', (chunk: Buffer) => {
+      this.received = Buffer.concat([this.received, chunk]);
+      this.#wake();
+    });
+    this.ended = new Promise((resolve) => {
+      socket.on('end', () => resolve(wasReset(socket) ? 'ECONNRESET' : 'end'));
+      socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    });
+  }
+
+  /** Resolves when `text` has arrived. */
+  async until(text: string): Promise<void> {
+    while (!this.received.includes(text)) await new Promise<void>((resolve) => (this.#wake = resolve));
+  }
+}
