@@ -8,6 +8,7 @@
  * The question in a response is the client's own bytes, so its spelling (0x20 bits) comes back as it was.
  */
 import Packet from 'dns2/packet.js';
+import { parseIpv4 } from '../../proxy/net/addr.js';
 import { CLASS_IN, RCODE, TYPE } from './record.js';
 import type { Answer, AnswerRecord, DnsProtocol, Question, Rcode } from './record.js';
 import { FLAG, HEADER_LENGTH, MAX_MESSAGE } from './message.js';
@@ -91,13 +92,20 @@ function encodeHeader(query: Buffer, flags: number, questions: number, answers: 
 const OWNER = Buffer.from([0xc0, HEADER_LENGTH]);
 
 function encodeRecord(record: AnswerRecord): Buffer {
-  const common = { name: '', class: CLASS_IN, type: record.type, ttl: record.ttl };
-  const encoded = Packet.Resource.encode(
-    record.type === TYPE.A ? { ...common, address: record.address } : { ...common, domain: record.target },
-  );
-  // dns2 does not compress. It wrote the owner as the root, one byte: the pointer goes there.
-  return Buffer.concat([OWNER, encoded.subarray(1)]);
+  if (record.type === TYPE.PTR) return withOwner({ type: TYPE.PTR, ttl: record.ttl, domain: record.target });
+  const bytes = Buffer.from(ADDRESS_RECORD);
+  bytes.writeUInt32BE(record.ttl, 6);
+  bytes.writeInt32BE(parseIpv4(record.address), 12);
+  return bytes;
 }
+
+function withOwner(record: { type: number; ttl: number; address?: string; domain?: string }): Buffer {
+  // dns2 does not compress. It writes the owner as the root, one byte: the pointer goes there.
+  return Buffer.concat([OWNER, Packet.Resource.encode({ ...record, name: '', class: CLASS_IN }).subarray(1)]);
+}
+
+/** All A records are alike but for TTL and address. dns2 takes tens of microseconds for one, and a service may have hundreds of tasks. */
+const ADDRESS_RECORD = withOwner({ type: TYPE.A, ttl: 0, address: '0.0.0.0' });
 
 /** RFC 6891 section 6.1.3: the TTL holds the upper bits of the code, the version and the DO bit (copied, RFC 3225). */
 function encodeOpt(edns: Edns, rcode: Rcode): Buffer {
