@@ -2,12 +2,14 @@
  * The store of a single machine: LMDB, a memory-mapped B-tree with durable transactions (http://www.lmdb.tech/doc/). The
  * only file that imports lmdb.
  *
- * A commit is acknowledged after its fsync, so it survives kill -9 and a power cut. One process writes at a time: that no
- * second agent opens the same directory is the agent's lock's affair; watches see what this process commits.
+ * A commit is acknowledged after its fsync, so it survives kill -9 and a power cut. Commits asked for in one turn of the
+ * event loop share one LMDB transaction and one fsync, which this thread waits for. LMDB's binding does not survive a write
+ * that fails for want of space, so the space is looked at beforehand. One process writes: that no second agent opens the same directory is the agent's
+ * lock's affair; watches see what this process commits.
  *
  * On disk: database `entries`, key → `<revision> <JSON>`; database `meta`, with `format` and the last `revision`.
  */
-import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
 import { open } from 'lmdb';
@@ -21,10 +23,14 @@ const DATA_FILE = 'data.mdb';
 /** LMDB's own limit is 1978 bytes; ours leaves room. */
 const MAX_KEY_BYTES = 1024;
 const DEFAULT_HISTORY = 1000;
+/** Left free on the disk: several times what a large batch rewrites of the tree. */
+const RESERVE_BYTES = 1 << 20;
 
 export interface EmbeddedOptions {
   /** Transactions that a watch can start from the past of; at least 1. */
   readonly history?: number;
+  /** Free bytes of the disk that holds the directory; absent: asked of the system. */
+  readonly freeBytes?: (directory: string) => number;
 }
 
 /** Opens the store in `directory`, which is made when absent. Throws StoreError with the cause and the remedy. */
@@ -36,7 +42,7 @@ export function openEmbeddedStore(directory: string, options: EmbeddedOptions = 
     const meta = root.openDB<number, string>({ name: 'meta', encoding: 'json' });
     const format = meta.get('format') ?? FORMAT;
     if (format !== FORMAT) throw new StoreError(`the store in ${directory} has format ${format}, and this version reads format ${FORMAT}: use the version that wrote it`);
-    return new EmbeddedStore(directory, root, entries, meta, options.history ?? DEFAULT_HISTORY);
+    return new EmbeddedStore(directory, root, entries, meta, options);
   } catch (error) {
     if (error instanceof StoreError) throw error;
     throw new StoreError(`the store in ${directory} cannot be opened: ${messageOf(error)}. If its files are damaged, restore them from a copy, or move them away to start empty`);
@@ -57,13 +63,30 @@ function prepareDirectory(directory: string): void {
   checkDataFile(join(directory, DATA_FILE));
 }
 
-type Prepared = { readonly key: string; readonly bytes: Uint8Array; readonly json: string | undefined };
+interface PreparedWrite {
+  readonly key: string;
+  readonly bytes: Uint8Array;
+  /** Absent: delete. */
+  readonly json: string | undefined;
+}
+
+interface PendingCommit {
+  readonly compares: readonly { readonly bytes: Uint8Array; readonly revision: number }[];
+  readonly writes: readonly PreparedWrite[];
+  readonly resolve: (revision: number | undefined) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** `events` is empty when nothing changed; `revision` undefined when a compare did not hold. */
+interface Applied {
+  readonly revision: number | undefined;
+  readonly events: readonly WatchEvent[];
+}
 
 class EmbeddedStore implements Store {
   readonly #history: History;
-  /** Committed transactions whose predecessors have not been reported as committed yet. */
-  readonly #committed = new Map<number, readonly WatchEvent[]>();
-  #pending: Promise<unknown> = Promise.resolve();
+  readonly #freeBytes: (directory: string) => number;
+  #pending: PendingCommit[] = [];
   #closing: Promise<void> | undefined;
 
   constructor(
@@ -71,9 +94,10 @@ class EmbeddedStore implements Store {
     private readonly root: RootDatabase<string, Uint8Array>,
     private readonly entries: Database<string, Uint8Array>,
     private readonly meta: Database<number, string>,
-    history: number,
+    options: EmbeddedOptions,
   ) {
-    this.#history = new History(meta.get('revision') ?? 0, history);
+    this.#history = new History(meta.get('revision') ?? 0, options.history ?? DEFAULT_HISTORY);
+    this.#freeBytes = options.freeBytes ?? freeBytesOf;
   }
 
   // The methods are async so that an error is a rejection, as it will be with a store across a network.
@@ -104,39 +128,10 @@ class EmbeddedStore implements Store {
 
   async commit(compares: readonly Compare[], writes: readonly Write[]): Promise<number | undefined> {
     this.#assertOpen();
-    const prepared = prepare(writes);
-    const wanted = compares.map(({ key, revision }) => ({ bytes: keyBytes(key), revision }));
-    // The callback runs inside LMDB's write transaction, alone; it must not throw after its first write, hence `prepare`.
-    const committing = this.root.transaction((): { revision: number; events: WatchEvent[] } | undefined => {
-      for (const { bytes, revision } of wanted) if (revisionOf(this.entries.get(bytes)) !== revision) return undefined;
-      const last = this.meta.get('revision') ?? 0;
-      const effective = prepared.filter(({ bytes, json }) => json !== undefined || this.entries.doesExist(bytes));
-      if (effective.length === 0) return { revision: last, events: [] };
-      const revision = last + 1;
-      const events: WatchEvent[] = [];
-      for (const { key, bytes, json } of effective) {
-        if (json === undefined) {
-          this.entries.removeSync(bytes);
-          events.push({ type: 'delete', key, revision });
-        } else {
-          this.entries.putSync(bytes, `${revision} ${json}`);
-          events.push({ type: 'put', entry: { key, value: JSON.parse(json) as unknown, revision } });
-        }
-      }
-      if (last === 0) this.meta.putSync('format', FORMAT);
-      this.meta.putSync('revision', revision);
-      return { revision, events };
+    const prepared = { compares: compares.map(({ key, revision }) => ({ bytes: keyBytes(key), revision })), writes: prepare(writes) };
+    return new Promise((resolve, reject) => {
+      if (this.#pending.push({ ...prepared, resolve, reject }) === 1) setImmediate(() => this.#flush());
     });
-    this.#pending = Promise.allSettled([this.#pending, committing]);
-    let result;
-    try {
-      result = await committing;
-    } catch (error) {
-      throw new StoreError(`the store in ${this.directory} could not be written: ${messageOf(error)}. Check the free space of its disk`);
-    }
-    if (result === undefined) return undefined;
-    if (result.events.length > 0) this.#publish(result.revision, result.events);
-    return result.revision;
   }
 
   watch(prefix: string, revision: number, signal: AbortSignal): AsyncIterable<readonly WatchEvent[]> {
@@ -150,20 +145,56 @@ class EmbeddedStore implements Store {
   }
 
   async #close(): Promise<void> {
-    await this.#pending;
+    this.#flush();
     this.#history.end();
     await this.root.close();
   }
 
-  /** Several commits may share one fsync and be reported in any order; watches see them in the order of revisions. */
-  #publish(revision: number, events: readonly WatchEvent[]): void {
-    this.#committed.set(revision, events);
-    for (;;) {
-      const next = this.#committed.get(this.#history.revision + 1);
-      if (!next) return;
-      this.#committed.delete(this.#history.revision + 1);
-      this.#history.append(next);
+  /** Commits what is pending, all in one LMDB transaction: when that fails, nothing of it is written. */
+  #flush(): void {
+    const batch = this.#pending;
+    this.#pending = [];
+    if (batch.length === 0) return;
+    let applied: Applied[];
+    try {
+      this.#assertSpace(batch);
+      applied = this.root.transactionSync(() => batch.map((commit) => this.#apply(commit)));
+    } catch (error) {
+      const failure = new StoreError(`the store in ${this.directory} could not be written: ${messageOf(error)}. Nothing was changed; make room or repair the disk, and try again`);
+      for (const { reject } of batch) reject(failure);
+      return;
     }
+    applied.forEach(({ revision, events }, index) => {
+      if (events.length > 0) this.#history.append(events);
+      batch[index]?.resolve(revision);
+    });
+  }
+
+  #assertSpace(batch: readonly PendingCommit[]): void {
+    let needed = RESERVE_BYTES;
+    for (const { writes } of batch) for (const { bytes, json } of writes) needed += 4 * (bytes.length + (json?.length ?? 0));
+    const free = this.#freeBytes(this.directory);
+    if (free < needed) throw new Error(`its disk has only ${Math.floor(free / 1024)} KiB free, ${Math.ceil(needed / 1024)} are needed`);
+  }
+
+  /** One commit, inside the LMDB transaction of its batch: sees the commits before it. */
+  #apply({ compares, writes }: PendingCommit): Applied {
+    for (const { bytes, revision } of compares) if (revisionOf(this.entries.get(bytes)) !== revision) return { revision: undefined, events: [] };
+    const last = this.meta.get('revision') ?? 0;
+    const effective = writes.filter(({ bytes, json }) => json !== undefined || this.entries.doesExist(bytes));
+    if (effective.length === 0) return { revision: last, events: [] };
+    const revision = last + 1;
+    const events = effective.map(({ key, bytes, json }): WatchEvent => {
+      if (json === undefined) {
+        this.entries.removeSync(bytes);
+        return { type: 'delete', key, revision };
+      }
+      this.entries.putSync(bytes, `${revision} ${json}`);
+      return { type: 'put', entry: { key, value: JSON.parse(json) as unknown, revision } };
+    });
+    if (last === 0) this.meta.putSync('format', FORMAT);
+    this.meta.putSync('revision', revision);
+    return { revision, events };
   }
 
   #reading<T>(read: () => T): T {
@@ -181,7 +212,7 @@ class EmbeddedStore implements Store {
 }
 
 /** Everything that can be wrong with the writes is found here, before a transaction begins. */
-function prepare(writes: readonly Write[]): Prepared[] {
+function prepare(writes: readonly Write[]): PreparedWrite[] {
   const seen = new Set<string>();
   return writes.map((write) => {
     const key = 'put' in write ? write.put : write.delete;
@@ -214,6 +245,11 @@ function revisionOf(stored: string | undefined): number {
 
 function parseStored<T>(key: string, stored: string): Entry<T> {
   return { key, value: JSON.parse(stored.slice(stored.indexOf(' ') + 1)) as T, revision: revisionOf(stored) };
+}
+
+function freeBytesOf(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize;
 }
 
 function messageOf(error: unknown): string {

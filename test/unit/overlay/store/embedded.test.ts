@@ -110,3 +110,19 @@ test('an empty data file is a new store', async (t) => {
   t.is(await store.commit([], [{ put: 'a', value: 1 }]), 1);
   await store.close();
 });
+
+test('a full disk refuses commits, keeps what is there, and goes on when there is room', async (t) => {
+  let free = 1e9;
+  const store = openEmbeddedStore(join(directory, 'full'), { freeBytes: () => free });
+  await store.commit([], [{ put: 'a', value: 1 }]);
+  free = 10_240;
+  const failing = [store.commit([], [{ put: 'a', value: 2 }]), store.commit([], [{ put: 'b', value: 2 }])];
+  for (const commit of failing) {
+    const error = await t.throwsAsync(commit, { instanceOf: StoreError });
+    t.regex(error?.message ?? '', /only 10 KiB free/);
+  }
+  t.deepEqual((await store.list('')).entries, [{ key: 'a', value: 1, revision: 1 }]);
+  free = 1e9;
+  t.is(await store.commit([], [{ put: 'a', value: 3 }]), 2);
+  await store.close();
+});
