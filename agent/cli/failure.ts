@@ -14,8 +14,10 @@ export function failureText(error: unknown): string {
 
 const indented = (line: string): string => (line === '' ? '' : `  ${line.replace(/^ {2}/, '')}`);
 
-export function reportFailure(context: Pick<Context, 'warn'>, error: unknown): void {
+/** With VIPMESH_DEBUG set, where it happened too. */
+export function reportFailure(context: Pick<Context, 'warn' | 'env'>, error: unknown): void {
   context.warn(failureText(error));
+  if (context.env['VIPMESH_DEBUG'] && error instanceof Error && error.stack !== undefined) context.warn(error.stack + '\n');
 }
 
 /** 2 when the command line is wrong, 1 for everything else. The agent's own refusals arrive as ClientErrors. */
