@@ -9,11 +9,15 @@ import type { Parsed } from '../wire/parsed.js';
 import * as udp from '../wire/udp.js';
 import * as virtio from '../wire/virtio.js';
 
-/** IP header and L4. A partial checksum, and one that the host vouches for, count as right. */
+/**
+ * IP header and L4. A partial checksum counts as right, and so does one of TCP or UDP that the host vouches for: its field
+ * may not be filled in. Nobody offloads those of ICMP.
+ */
 export function checksumsRight(frame: Frame, packet: Parsed): boolean {
   const { bytes, view } = frame;
   if (sumOf(bytes, IP, packet.l4, 0) !== 0xffff) return false;
-  if ((bytes[virtio.FLAGS]! & (virtio.NEEDS_CSUM | virtio.DATA_VALID)) !== 0) return true;
+  const trusted = packet.protocol === ipv4.ICMP ? virtio.NEEDS_CSUM : virtio.NEEDS_CSUM | virtio.DATA_VALID;
+  if ((bytes[virtio.FLAGS]! & trusted) !== 0) return true;
   let length = packet.l4Length;
   let initial = 0;
   if (packet.protocol === ipv4.UDP) {
