@@ -36,9 +36,9 @@ interface Pending {
   reject: (error: Error) => void;
 }
 
-/** Starts the worker thread and resolves when it serves. */
-export async function startDataplane(options: DataplaneOptions = {}): Promise<Dataplane> {
-  const dataplane = new WorkerDataplane(options);
+/** Starts the worker thread and resolves when it serves. Another `entry` is for tests. */
+export async function startDataplane(options: DataplaneOptions = {}, entry = new URL('./entry.js', import.meta.url)): Promise<Dataplane> {
+  const dataplane = new WorkerDataplane(options, entry);
   // Any request will do; this one changes nothing.
   await dataplane.detach(0);
   return dataplane;
@@ -59,7 +59,7 @@ class WorkerDataplane implements Dataplane {
   #closing: Promise<void> | undefined;
   readonly #exited: Promise<void>;
 
-  constructor(options: DataplaneOptions) {
+  constructor(options: DataplaneOptions, entry: URL) {
     this.#options = options;
     const table = FlowTable.allocate(options.maxFlows);
     const counters = Counters.allocate();
@@ -67,7 +67,7 @@ class WorkerDataplane implements Dataplane {
     this.#counters = new Counters(counters);
     const random = randomBytes(8);
     const input: WorkerInput = { wakeUp: this.#wakeUp, table, counters, hashKey: [random.readInt32LE(0), random.readInt32LE(4)] };
-    this.#worker = new Worker(new URL('./entry.js', import.meta.url), { name: 'dataplane', workerData: input });
+    this.#worker = new Worker(entry, { name: 'dataplane', workerData: input });
     let cause = 'it ended by itself';
     this.#worker.on('message', (reply: Reply) => this.#onReply(reply));
     this.#worker.on('error', (error) => (cause = error.stack ?? error.message));
@@ -124,8 +124,8 @@ class WorkerDataplane implements Dataplane {
     if (this.#ended) return Promise.reject(this.#ended);
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject });
       this.#post({ ...body, id });
+      this.#pending.set(id, { resolve, reject });
     });
   }
 

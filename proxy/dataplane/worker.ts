@@ -21,7 +21,7 @@ import type { Pipeline } from './pipeline.js';
 
 export const FRAMES_PER_TURN = 64;
 export const TICK_MS = 100;
-export const IDLE_MS = 1000;
+export const IDLE_MS = 10_000;
 
 /** Position of the wake-up descriptor among those waited for; devices follow from 1. */
 export const WAKE_UP = 0;
