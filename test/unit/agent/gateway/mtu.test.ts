@@ -1,0 +1,17 @@
+import test from 'ava';
+import { parseLinkMtu, parseRoute } from '../../../../agent/gateway/mtu.js';
+
+test('the device of a route, and its own MTU when it has one', (t) => {
+  t.deepEqual(parseRoute('[{"dst":"198.51.100.1","gateway":"192.0.2.1","dev":"eth0","flags":[],"uid":0,"cache":[]}]'), { device: 'eth0', mtu: undefined });
+  t.deepEqual(parseRoute('[{"dst":"198.51.100.1","dev":"wg0","flags":[],"metrics":[{"mtu":1380}],"cache":[]}]'), { device: 'wg0', mtu: 1380 });
+});
+
+test('a local route leads nowhere', (t) => {
+  t.is(parseRoute('[{"type":"local","dst":"198.51.100.1","dev":"lo","flags":[]}]'), undefined);
+  t.is(parseRoute('[]'), undefined);
+});
+
+test('the MTU of a link', (t) => {
+  t.is(parseLinkMtu('[{"ifindex":2,"ifname":"eth0","mtu":9000,"operstate":"UP"}]'), 9000);
+  t.is(parseLinkMtu('[]'), undefined);
+});
