@@ -23,6 +23,8 @@ export function needsOf(as: HostUser): Need[] {
 }
 
 // $1 is the uid that runs the command, the rest is the command. The outer uid is 0, of the machine or of a user namespace.
+// No exec: this shell stays, as the init of the PID namespace that dies with us. A command that changes its uid would lose the
+// parent-death signal (prctl(2), PR_SET_PDEATHSIG), and with it what makes everything end.
 const SETUP = `set -e
 uid=$1; shift
 mount -t tmpfs -o mode=0755 tmpfs /run
@@ -36,7 +38,7 @@ if [ $uid != 0 ]; then
   mount --bind /run/tun /dev/net/tun
 fi
 export XDG_RUNTIME_DIR=/run/user/$uid XDG_STATE_HOME=/run/state/$uid HOME=/run/state/$uid TMPDIR=/run/tmp
-exec "$@"`;
+"$@" || exit $?`;
 
 /** The argument vector that runs `command` on a new test host. */
 export function hostCommand(as: HostUser, command: readonly string[]): string[] {
