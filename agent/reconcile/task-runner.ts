@@ -173,7 +173,7 @@ export class TaskRunner {
       });
       this.#process = process;
       this.#phase = 'up';
-      this.#watch(process, namespace);
+      this.#watch(process);
       context.onChange();
       return process;
     } catch (error) {
@@ -186,19 +186,19 @@ export class TaskRunner {
   }
 
   /** Health or readiness, whichever the task has, from the start of its process on. */
-  #watch(process: TaskProcess, namespace: Namespace): void {
+  #watch(process: TaskProcess): void {
     const { task, context } = this;
     const { signal } = this.#abort;
     const healthcheck = task.spec.healthcheck;
     if (healthcheck) {
       this.#ready = true;
       this.#setStatus({ state: 'starting', health: 'starting', pid: process.pid });
-      watchHealth({ process, spec: healthcheck, clock: context.clock, signal, onChange: (health) => this.#onHealth(health) });
+      watchHealth({ process, spec: healthcheck, clock: context.clock, signal, onChange: (health, detail) => this.#onHealth(health, detail) });
       return;
     }
     const state = this.options.expectListener ? 'starting' : 'running';
     this.#setStatus({ state, health: 'none', pid: process.pid });
-    void waitUntilListening({ namespace, pid: process.pid, clock: context.clock, signal }).then(() => {
+    void waitUntilListening({ pid: process.pid, clock: context.clock, signal }).then(() => {
       if (signal.aborted || this.#phase !== 'up') return;
       this.#ready = true;
       if (state === 'starting') this.#setStatus({ state: 'running' });
@@ -206,14 +206,15 @@ export class TaskRunner {
     });
   }
 
-  #onHealth(health: Health): void {
+  #onHealth(health: Health, detail: string): void {
     if (this.#phase !== 'up') return;
     this.#healthy = health === 'healthy';
     this.#setStatus({ state: this.#healthy ? 'running' : this.#status.state, health });
     this.context.onChange();
     if (health === 'unhealthy') {
-      this.#failure = { message: 'unhealthy: its health check failed' };
-      void this.stop({ drain: true, message: 'unhealthy: its health check failed' });
+      const message = `unhealthy: its health check failed${detail === '' ? '' : `: ${detail}`}`;
+      this.#failure = { message };
+      void this.stop({ drain: true, message });
     }
   }
 
