@@ -74,7 +74,7 @@ class Session {
       await tell(this.socket, { type: 'started', taskId: process.taskId });
       for (const message of this.#queued.splice(0)) this.#obey(process, message);
       const finished = Promise.all([this.#pump(process.stdout, STDOUT), this.#pump(process.stderr, STDERR), process.exited]);
-      const [, , code] = await Promise.race([finished, this.#broken.catch((error: unknown) => this.#abandon(process, finished, error))]);
+      const [, , code] = await Promise.race([finished, this.#broken]).catch((error: unknown) => this.#abandon(process, finished, error));
       await tell(this.socket, { type: 'exit', code });
     } finally {
       hangUp.cancel();
@@ -150,7 +150,7 @@ class Session {
   async #abandon(process: ExecSession, finished: Promise<unknown>, error: unknown): Promise<never> {
     this.#gone = true;
     process.kill('SIGKILL');
-    await finished;
+    await finished.catch(() => undefined);
     throw error;
   }
 }
