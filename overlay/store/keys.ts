@@ -33,8 +33,6 @@ export interface Owned {
 export interface Pool {
   /** The address that was allocated last. */
   readonly last?: string;
-  /** Counts joins and departures: makes every one of them a change of this key. */
-  readonly changes: number;
 }
 
 /** CIDR text to the key of its network. */

@@ -1,0 +1,59 @@
+/**
+ * From what a user types to the object meant: an id, a name, a service's name within its stack, or the beginning of an id
+ * (4 digits or more), tried in this order. What fits several objects is an error that names them.
+ */
+import { AmbiguousError, NotFoundError } from '../model/errors.js';
+import type { ObjectKind } from '../model/errors.js';
+import type { NetworkObject, ServiceObject, TaskObject } from '../model/object.js';
+import { STACK_SERVICE_LABEL } from '../model/spec.js';
+import { NETWORKS, SERVICES, TASKS } from '../store/keys.js';
+import type { Store } from '../store/store.js';
+
+const ID_PREFIX = /^[0-9a-f]{4,}$/;
+
+interface Candidate {
+  readonly id: string;
+  readonly name: string;
+  /** A name that others may have as well. */
+  readonly shortName?: string | undefined;
+}
+
+/** Throws NotFoundError, AmbiguousError. */
+export async function findNetwork(store: Store, ref: string): Promise<NetworkObject> {
+  const networks = await listObjects<NetworkObject>(store, NETWORKS);
+  return resolve('network', ref, networks, ({ id, spec }) => ({ id, name: spec.name }));
+}
+
+/** Throws NotFoundError, AmbiguousError. */
+export async function findService(store: Store, ref: string): Promise<ServiceObject> {
+  const services = await listObjects<ServiceObject>(store, SERVICES);
+  return resolve('service', ref, services, ({ id, spec }) => ({ id, name: spec.name, shortName: spec.labels[STACK_SERVICE_LABEL] }));
+}
+
+/** Throws NotFoundError, AmbiguousError. */
+export async function findTask(store: Store, ref: string): Promise<TaskObject> {
+  const tasks = await listObjects<TaskObject>(store, TASKS);
+  return resolve('task', ref, tasks, ({ id, name }) => ({ id, name }));
+}
+
+/** Every object whose key begins with `prefix` (NETWORKS, SERVICES, TASKS), in the order of their ids. */
+export async function listObjects<T>(store: Store, prefix: string): Promise<T[]> {
+  return (await store.list<T>(prefix)).entries.map(({ value }) => value);
+}
+
+/** The choice by itself. Throws NotFoundError, AmbiguousError. */
+export function resolve<T>(kind: ObjectKind, ref: string, objects: readonly T[], describe: (object: T) => Candidate): T {
+  const fits: ((candidate: Candidate) => boolean)[] = [
+    ({ id }) => id === ref,
+    ({ name }) => name === ref,
+    ({ shortName }) => shortName === ref,
+    ({ id }) => ID_PREFIX.test(ref) && id.startsWith(ref),
+  ];
+  for (const fit of fits) {
+    const found = objects.filter((object) => fit(describe(object)));
+    const [only] = found;
+    if (found.length > 1) throw new AmbiguousError(kind, ref, found.map(describe).map(({ id, name }) => `${name} (${id})`));
+    if (only !== undefined) return only;
+  }
+  throw new NotFoundError(kind, ref);
+}

@@ -1,0 +1,64 @@
+/**
+ * Releases what is allocated to nobody: addresses, names, VNIs, subnets and ports whose owner no longer exists. Allocations
+ * are made and released together with their owners, so there should be nothing to do; this is for a store that was
+ * restored, or written by an older version. Decided on one full listing, so nothing is pruned on half the picture.
+ */
+import { isEnded } from '../model/task-state.js';
+import type { TaskObject } from '../model/object.js';
+import type { Owned, PortHolder, Subnets } from '../store/keys.js';
+import { ADDRESSES, BALANCER, NAMES, POOLS, PORTS, SUBNETS, TASKS, VNIS, networkKey } from '../store/keys.js';
+import type { Compare, Entry, Store, Write } from '../store/store.js';
+
+/** Answers what was released, by key. Does nothing and answers nothing when the store changed meanwhile: call again. */
+export async function prune(store: Store): Promise<string[] | undefined> {
+  const { entries } = await store.list('');
+  const { compares, writes } = planPrune(entries);
+  if (writes.length === 0) return [];
+  const revision = await store.commit(compares, writes);
+  return revision === undefined ? undefined : writes.map((write) => ('put' in write ? write.put : write.delete));
+}
+
+/** The choice by itself, over everything in the store. */
+export function planPrune(entries: readonly Entry[]): { compares: Compare[]; writes: Write[] } {
+  const alive = new Set<string>();
+  const holding = new Set<string>();
+  for (const { key, value } of entries) {
+    alive.add(key);
+    if (!key.startsWith(TASKS) || !isEnded(value as TaskObject)) holding.add(key);
+  }
+  const compares: Compare[] = [];
+  const writes: Write[] = [];
+  for (const entry of entries) {
+    const write = pruneEntry(entry, alive, holding);
+    if (write === undefined) continue;
+    compares.push({ key: entry.key, revision: entry.revision });
+    writes.push(write);
+  }
+  return { compares, writes };
+}
+
+function pruneEntry({ key, value }: Entry, alive: ReadonlySet<string>, holding: ReadonlySet<string>): Write | undefined {
+  if (key.startsWith(ADDRESSES)) {
+    const { owner } = value as Owned;
+    const network = networkKey(key.split('/')[1] ?? '');
+    // An ended task keeps its record and its name, but no address.
+    return alive.has(network) && (owner === BALANCER || holding.has(owner)) ? undefined : { delete: key };
+  }
+  if (key.startsWith(NAMES) || key.startsWith(VNIS)) return alive.has((value as Owned).owner) ? undefined : { delete: key };
+  if (key.startsWith(POOLS)) return alive.has(networkKey(key.slice(POOLS.length))) ? undefined : { delete: key };
+  if (key.startsWith(PORTS)) {
+    const holders = value as readonly PortHolder[];
+    return shrunk(key, holders.length, holders.filter(({ owner }) => alive.has(owner)));
+  }
+  if (key === SUBNETS) {
+    const subnets = Object.entries(value as Subnets);
+    const left = subnets.filter(([, owner]) => alive.has(owner));
+    return left.length === subnets.length ? undefined : { put: key, value: Object.fromEntries(left) };
+  }
+  return undefined;
+}
+
+function shrunk(key: string, before: number, left: readonly unknown[]): Write | undefined {
+  if (left.length === before) return undefined;
+  return left.length === 0 ? { delete: key } : { put: key, value: left };
+}

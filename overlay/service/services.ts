@@ -1,0 +1,122 @@
+/**
+ * Services in the store. Creating, updating, scaling and removing are one transaction each, with the service's name, VIPs
+ * and ports: nothing half-made remains after an error. Tasks follow by reconciliation (reconcile.ts).
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Context } from '../model/context.js';
+import { timestamp } from '../model/context.js';
+import { NameTakenError, NotFoundError, ValidationError } from '../model/errors.js';
+import type { NetworkObject, ServiceObject, VirtualIp } from '../model/object.js';
+import type { ServiceSpec } from '../model/spec.js';
+import { allocateAddress, joinWithoutAddress, releaseAddress } from '../network/addresses.js';
+import { needsIngress, resolveAttachments } from '../network/attachments.js';
+import type { BusyPorts } from '../network/ports.js';
+import { changePorts } from '../network/ports.js';
+import type { Owned } from '../store/keys.js';
+import { nameKey, serviceKey } from '../store/keys.js';
+import type { Store } from '../store/store.js';
+import type { Transaction } from '../store/transaction.js';
+import { transact } from '../store/transaction.js';
+
+export interface ServiceOptions {
+  /** Host ports that are not to be chosen. */
+  readonly busyPorts?: BusyPorts;
+}
+
+/**
+ * Throws NameTakenError, NotFoundError (a network), ReservedNetworkError, AddressPoolError, PortTakenError.
+ * Published ports need the ingress network: see ensureIngress.
+ */
+export function createService(store: Store, spec: ServiceSpec, context: Context, options: ServiceOptions = {}): Promise<ServiceObject> {
+  return transact(store, async (transaction) => {
+    if ((await transaction.get(nameKey('service', spec.name))) !== undefined) throw new NameTakenError('service', spec.name);
+    const id = context.newId();
+    const networks = await resolveAttachments(transaction, spec.networks, needsIngress(spec));
+    const now = timestamp(context);
+    const service: ServiceObject = {
+      id,
+      spec,
+      version: 1,
+      vips: await changeVips(transaction, id, [], spec, networks),
+      ports: await changePorts(transaction, serviceKey(id), [], spec.ports, options.busyPorts),
+      createdAt: now,
+      updatedAt: now,
+    };
+    transaction.create(serviceKey(id), service);
+    transaction.create(nameKey('service', spec.name), { owner: serviceKey(id) } satisfies Owned);
+    return service;
+  });
+}
+
+/**
+ * Replaces the spec. The name cannot change. VIPs on networks that stay, and chosen ports, stay the same. `version` grows
+ * only when tasks must be replaced: when what they run or the networks that they are on changes. A spec that says the same
+ * changes nothing. Throws what createService throws, and ValidationError for another name.
+ */
+export function updateService(store: Store, id: string, spec: ServiceSpec, context: Context, options: ServiceOptions = {}): Promise<ServiceObject> {
+  return transact(store, async (transaction) => {
+    const old = await readService(transaction, id);
+    if (spec.name !== old.spec.name) {
+      throw new ValidationError([{ path: 'name', message: `name: '${spec.name}' differs from '${old.spec.name}', and a service's name cannot change: create another service instead` }]);
+    }
+    if (isDeepStrictEqual(spec, old.spec)) return old;
+    const before = await resolveAttachments(transaction, old.spec.networks, needsIngress(old.spec));
+    const networks = await resolveAttachments(transaction, spec.networks, needsIngress(spec));
+    const sameTasks = isDeepStrictEqual(spec.task, old.spec.task) && isDeepStrictEqual(networks.map(idOf), before.map(idOf));
+    const service: ServiceObject = {
+      ...old,
+      spec,
+      version: sameTasks ? old.version : old.version + 1,
+      vips: await changeVips(transaction, id, old.vips, spec, networks),
+      ports: await changePorts(transaction, serviceKey(id), old.ports, spec.ports, options.busyPorts),
+      updatedAt: timestamp(context),
+    };
+    transaction.put(serviceKey(id), service);
+    return service;
+  });
+}
+
+/** @param replicas 0 to 1000, validated */
+export function scaleService(store: Store, id: string, replicas: number, context: Context): Promise<ServiceObject> {
+  return transact(store, async (transaction) => {
+    const old = await readService(transaction, id);
+    if (old.spec.replicas === replicas) return old;
+    const service: ServiceObject = { ...old, spec: { ...old.spec, replicas }, updatedAt: timestamp(context) };
+    transaction.put(serviceKey(id), service);
+    return service;
+  });
+}
+
+/** Its name, VIPs and ports are free at once; its tasks are stopped by reconciliation. Throws NotFoundError. */
+export function removeService(store: Store, id: string): Promise<void> {
+  return transact(store, async (transaction) => {
+    const service = await readService(transaction, id);
+    for (const { networkId, address } of service.vips) releaseAddress(transaction, networkId, address);
+    await changePorts(transaction, serviceKey(id), service.ports, []);
+    transaction.delete(nameKey('service', service.spec.name));
+    transaction.delete(serviceKey(id));
+  });
+}
+
+async function readService(transaction: Transaction, id: string): Promise<ServiceObject> {
+  const service = await transaction.get<ServiceObject>(serviceKey(id));
+  if (!service) throw new NotFoundError('service', id);
+  return service;
+}
+
+/** One VIP for each of the networks in mode vip, in their order; kept where there was one. */
+async function changeVips(transaction: Transaction, id: string, before: readonly VirtualIp[], spec: ServiceSpec, networks: readonly NetworkObject[]): Promise<VirtualIp[]> {
+  const wanted = spec.endpointMode === 'vip' ? networks : [];
+  for (const vip of before) if (!wanted.some((network) => network.id === vip.networkId)) releaseAddress(transaction, vip.networkId, vip.address);
+  for (const network of networks) if (!wanted.includes(network)) await joinWithoutAddress(transaction, network.id);
+  const vips: VirtualIp[] = [];
+  for (const network of wanted) {
+    const kept = before.find((vip) => vip.networkId === network.id);
+    vips.push(kept ?? { networkId: network.id, address: await allocateAddress(transaction, network, serviceKey(id)) });
+  }
+  return vips;
+}
+
+function idOf(network: NetworkObject): string {
+  return network.id;
+}

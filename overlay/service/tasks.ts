@@ -1,0 +1,144 @@
+/**
+ * Tasks in the store: made with an address on each of their networks, marked as they go through their states, removed.
+ * When a task ends its addresses are released in the same transaction; its record stays, for `service ps` and the logs.
+ * Whoever runs tasks therefore takes a task's sandbox down before it marks the task as ended.
+ */
+import type { Context } from '../model/context.js';
+import { timestamp } from '../model/context.js';
+import { NameTakenError, NotFoundError, TaskEndedError } from '../model/errors.js';
+import type { NetworkObject, ServiceObject, TaskAddress, TaskObject, TaskStatus } from '../model/object.js';
+import type { Labels, NetworkAttachment, TaskSpec } from '../model/spec.js';
+import { initialHealth, isEnded } from '../model/task-state.js';
+import { allocateAddress, releaseAddress } from '../network/addresses.js';
+import { needsIngress, resolveAttachments } from '../network/attachments.js';
+import type { Owned } from '../store/keys.js';
+import { nameKey, serviceKey, taskKey } from '../store/keys.js';
+import type { Store } from '../store/store.js';
+import type { Transaction } from '../store/transaction.js';
+import { transact } from '../store/transaction.js';
+
+/** A new task of a service, `pending`, made from what the service says now. Throws NotFoundError, AddressPoolError. */
+export function createTask(store: Store, serviceId: string, slot: number, context: Context): Promise<TaskObject> {
+  return transact(store, async (transaction) => {
+    const service = await transaction.get<ServiceObject>(serviceKey(serviceId));
+    if (!service) throw new NotFoundError('service', serviceId);
+    const { spec, version } = service;
+    const id = context.newId();
+    const networks = await resolveAttachments(transaction, spec.networks, needsIngress(spec));
+    const task = newTask(context, {
+      id,
+      name: `${spec.name}.${slot}.${id}`,
+      serviceId,
+      slot,
+      version,
+      spec: spec.task,
+      labels: spec.labels,
+      addresses: await allocateAddresses(transaction, id, networks.map((network) => ({ network }))),
+    });
+    transaction.create(taskKey(id), task);
+    return task;
+  });
+}
+
+export interface OneOff {
+  /** Absent: `run.<id>`. */
+  readonly name?: string;
+  readonly task: TaskSpec;
+  readonly networks: readonly NetworkAttachment[];
+  readonly labels?: Labels;
+}
+
+/** A task of no service. Throws NameTakenError (another one-off task has the name), NotFoundError, AddressPoolError. */
+export function createOneOffTask(store: Store, oneOff: OneOff, context: Context): Promise<TaskObject> {
+  return transact(store, async (transaction) => {
+    const id = context.newId();
+    if (oneOff.name !== undefined) {
+      if ((await transaction.get(nameKey('task', oneOff.name))) !== undefined) throw new NameTakenError('task', oneOff.name);
+      transaction.create(nameKey('task', oneOff.name), { owner: taskKey(id) } satisfies Owned);
+    }
+    const networks = await resolveAttachments(transaction, oneOff.networks, false);
+    const task = newTask(context, {
+      id,
+      name: oneOff.name ?? `run.${id}`,
+      slot: 0,
+      version: 0,
+      spec: oneOff.task,
+      labels: oneOff.labels ?? {},
+      addresses: await allocateAddresses(transaction, id, networks.map((network, index) => ({ network, aliases: oneOff.networks[index]?.aliases ?? [] }))),
+    });
+    transaction.create(taskKey(id), task);
+    return task;
+  });
+}
+
+/**
+ * Notes what is observed of a task. A new `state` begins now and forgets the earlier state's pid, exit code, message and
+ * health unless they are given again; in the same state, what is not given stays. Throws NotFoundError, and TaskEndedError
+ * when the task has ended already.
+ */
+export function markTask(store: Store, id: string, observed: Partial<Omit<TaskStatus, 'since'>>, context: Context): Promise<TaskObject> {
+  return transact(store, async (transaction) => {
+    const old = await readTask(transaction, id);
+    if (isEnded(old)) throw new TaskEndedError(old.name, old.status.state);
+    const task: TaskObject = { ...old, status: nextStatus(old, observed, context) };
+    transaction.put(taskKey(id), task);
+    if (isEnded(task)) for (const { networkId, address } of task.addresses) releaseAddress(transaction, networkId, address);
+    return task;
+  });
+}
+
+/** Asks for a task to stop. What has ended, or is asked already, stays as it is. Throws NotFoundError. */
+export function stopTask(store: Store, id: string): Promise<TaskObject> {
+  return transact(store, async (transaction) => {
+    const old = await readTask(transaction, id);
+    if (isEnded(old) || old.desired === 'shutdown') return old;
+    const task: TaskObject = { ...old, desired: 'shutdown' };
+    transaction.put(taskKey(id), task);
+    return task;
+  });
+}
+
+/** Forgets a task and releases what it has; its process must be gone. A task that is not there is no error. */
+export function removeTask(store: Store, id: string): Promise<void> {
+  return transact(store, async (transaction) => {
+    const task = await transaction.get<TaskObject>(taskKey(id));
+    if (!task) return;
+    // An ended task's addresses may be another's by now.
+    if (!isEnded(task)) for (const { networkId, address } of task.addresses) releaseAddress(transaction, networkId, address);
+    if (task.serviceId === undefined && (await transaction.get<Owned>(nameKey('task', task.name)))?.owner === taskKey(id)) transaction.delete(nameKey('task', task.name));
+    transaction.delete(taskKey(id));
+  });
+}
+
+async function readTask(transaction: Transaction, id: string): Promise<TaskObject> {
+  const task = await transaction.get<TaskObject>(taskKey(id));
+  if (!task) throw new NotFoundError('task', id);
+  return task;
+}
+
+type Made = Omit<TaskObject, 'node' | 'desired' | 'status' | 'createdAt'>;
+
+function newTask(context: Context, made: Made): TaskObject {
+  const now = timestamp(context);
+  return { ...made, node: context.node, desired: 'running', status: { state: 'pending', since: now, health: initialHealth(made.spec) }, createdAt: now };
+}
+
+/** eth0, eth1, … in the order of the networks. */
+async function allocateAddresses(transaction: Transaction, id: string, joins: readonly { network: NetworkObject; aliases?: readonly string[] }[]): Promise<TaskAddress[]> {
+  const addresses: TaskAddress[] = [];
+  for (const { network, aliases } of joins) {
+    const address = await allocateAddress(transaction, network, taskKey(id));
+    addresses.push({ networkId: network.id, address, interface: `eth${addresses.length}`, ...(aliases === undefined ? {} : { aliases }) });
+  }
+  return addresses;
+}
+
+function nextStatus(task: TaskObject, observed: Partial<Omit<TaskStatus, 'since'>>, context: Context): TaskStatus {
+  const { state = task.status.state } = observed;
+  if (state === task.status.state) return { ...task.status, ...observed };
+  const { pid } = task.status;
+  // Running and stopping are the same process, at the same health.
+  const sameProcess = (state === 'running' && task.status.state === 'starting') || state === 'stopping';
+  const carried = sameProcess ? { health: task.status.health, ...(pid === undefined ? {} : { pid }) } : { health: initialHealth(task.spec) };
+  return { ...carried, ...observed, state, since: timestamp(context) };
+}
