@@ -4,6 +4,7 @@
 import type { TestFn } from 'ava';
 import type { EndpointConfig, SchedulerName } from '../../proxy/config/snapshot.js';
 import { makeScheduler } from '../../proxy/sched/schedulers.js';
+import { type Measured, runMeasured } from '../support/scavenges.js';
 
 export function endpoints(...weights: readonly number[]): EndpointConfig[] {
   return weights.map((weight, i) => ({ id: `task${i}`, address: 0x0a000105 + i, weight }));
@@ -48,5 +49,10 @@ export function schedulerContract(test: TestFn, name: SchedulerName): void {
     for (const id of picks(name, endpoints(1, 1, 1, 1), 4000)) counts.set(id, (counts.get(id) ?? 0) + 1);
     for (const [id, count] of counts) t.true(count > 700 && count < 1300, `${id}: ${count} of 4000`);
     t.is(counts.size, 4);
+  });
+
+  test(`${name}: a pick allocates nothing`, async (t) => {
+    const { scavenges } = await runMeasured<Measured>('steady-picks', name);
+    t.is(scavenges, 0);
   });
 }
