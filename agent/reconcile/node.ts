@@ -6,7 +6,7 @@
  * stop; both tell it to run again.
  */
 import type { DnsServer } from '../../overlay/dns/server.js';
-import type { TaskObject, TaskStatus } from '../../overlay/model/object.js';
+import type { TaskObject } from '../../overlay/model/object.js';
 import type { Dataplane, FlowRecord } from '../../proxy/dataplane/handle.js';
 import { parseIpv4 } from '../../proxy/net/addr.js';
 import type { Relay } from '../../proxy/relay/relay.js';
@@ -19,6 +19,7 @@ import type { Mirror } from './mirror.js';
 import type { World } from './project.js';
 import { projectDns, projectPorts, projectSnapshot, viewOf } from './project.js';
 import type { Publisher } from './publisher.js';
+import type { ObservedStatus } from './task-runner.js';
 import { TaskRunner } from './task-runner.js';
 
 /** A port that could not be bound is tried again this often. */
@@ -38,7 +39,7 @@ export interface NodeOptions {
   readonly runtime: string;
   readonly mtu: number;
   outputOf(task: TaskObject): TaskOutput;
-  onStatus(task: TaskObject, status: TaskStatus): void;
+  onStatus(task: TaskObject, observed: ObservedStatus): void;
 }
 
 interface PlacedSandbox {
@@ -163,7 +164,7 @@ export class Node {
         flowsTo: (wanted) => this.#flowsTo(wanted),
         applied: () => this.settled(),
         onChange: () => this.request(),
-        onStatus: (changed, status) => options.onStatus(changed, status),
+        onStatus: (changed, observed) => options.onStatus(changed, observed),
       },
       { output, expectListener },
     );

@@ -10,7 +10,7 @@ import type { EndpointConfig, NetworkConfig, ServiceConfig, Snapshot } from '../
 import { parseIpv4 } from '../../proxy/net/addr.js';
 import type { RelayPort } from '../../proxy/relay/relay.js';
 import type { DnsNetwork, DnsService, DnsTask, DnsView } from '../../overlay/dns/view.js';
-import type { NetworkObject, ResolvedPort, ServiceObject, TaskObject } from '../../overlay/model/object.js';
+import type { NetworkObject, ResolvedPort, ServiceObject, TaskAddress, TaskObject } from '../../overlay/model/object.js';
 import { STACK_SERVICE_LABEL } from '../../overlay/model/spec.js';
 
 /** A task as this node sees it right now: ahead of the store, which hears of it afterwards. */
@@ -45,8 +45,8 @@ export function takingPart(tasks: readonly LiveTask[]): LiveTask[] {
   return ready.length > 0 ? ready : eligible;
 }
 
-function addressOn(task: TaskObject, networkId: string): string | undefined {
-  return task.addresses.find((address) => address.networkId === networkId)?.address;
+function addressOn(task: TaskObject, networkId: string): TaskAddress | undefined {
+  return task.addresses.find((address) => address.networkId === networkId);
 }
 
 /** Endpoints of one service on one network: weight 1 for those that take part, 0 for every other live task. */
@@ -55,7 +55,7 @@ function endpointsOf(tasks: readonly LiveTask[], networkId: string): EndpointCon
   const endpoints: EndpointConfig[] = [];
   for (const live of tasks) {
     const address = addressOn(live.task, networkId);
-    if (address !== undefined) endpoints.push({ id: live.task.id, address: parseIpv4(address), weight: taking.has(live) ? 1 : 0 });
+    if (address) endpoints.push({ id: live.task.id, address: parseIpv4(address.address), weight: taking.has(live) ? 1 : 0 });
   }
   return endpoints;
 }
@@ -137,8 +137,8 @@ export function projectDns(world: World): Map<string, DnsNetwork> {
 }
 
 function dnsTask(task: TaskObject, networkId: string): DnsTask[] {
-  const address = addressOn(task, networkId);
-  return address === undefined ? [] : [{ id: task.id, name: task.name, address, aliases: [] }];
+  const entry = addressOn(task, networkId);
+  return entry === undefined ? [] : [{ id: task.id, name: task.name, address: entry.address, aliases: entry.aliases ?? [] }];
 }
 
 /** The networks that one task is on, in the order of its interfaces; never ingress, which carries no names. */

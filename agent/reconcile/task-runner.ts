@@ -19,7 +19,7 @@ import { createNamespace } from '../../kernel/netns/netns.js';
 import { bindUdp, listenTcp } from '../../kernel/netns/sockets.js';
 import type { DnsServer } from '../../overlay/dns/server.js';
 import type { DnsView } from '../../overlay/dns/view.js';
-import type { Health, TaskObject, TaskStatus } from '../../overlay/model/object.js';
+import type { Health, TaskObject, TaskState, TaskStatus } from '../../overlay/model/object.js';
 import type { Clock } from '../../proxy/time/clock.js';
 import type { Logger } from '../log.js';
 import type { NetworkSandbox } from '../sandbox/network-sandbox.js';
@@ -33,6 +33,9 @@ const DNS_ADDRESS = '127.0.0.11';
 const DNS_PORT = 53;
 /** How often a draining task's flows are counted. */
 const DRAIN_POLL_MS = 100;
+
+/** What a runner sees of its task; when the state began is noted by whoever stores it. */
+export type ObservedStatus = Omit<TaskStatus, 'since' | 'health'> & { readonly health?: Health };
 
 export interface RunnerContext {
   readonly clock: Clock;
@@ -50,7 +53,7 @@ export interface RunnerContext {
   /** Resolves when what is live now has reached the balancer, the relay and the name server. */
   applied(): Promise<void>;
   onChange(): void;
-  onStatus(task: TaskObject, status: TaskStatus): void;
+  onStatus(task: TaskObject, observed: ObservedStatus): void;
 }
 
 export interface RunnerOptions {
@@ -68,7 +71,7 @@ export class TaskRunner {
   #namespace: Namespace | undefined;
   #attached: string[] = [];
   #process: TaskProcess | undefined;
-  #status: TaskStatus;
+  #state: TaskState = 'pending';
   #stopping: Promise<void> | undefined;
   /** Why it ends without having been asked to. */
   #failure: { message: string; exitCode?: number } | undefined;
@@ -83,7 +86,6 @@ export class TaskRunner {
     private readonly context: RunnerContext,
     private readonly options: RunnerOptions,
   ) {
-    this.#status = task.status;
     this.#healthy = task.spec.healthcheck === undefined;
     this.started = this.#start();
     this.ended = this.started.then((process) => this.#supervise(process));
@@ -100,8 +102,9 @@ export class TaskRunner {
     };
   }
 
-  get status(): TaskStatus {
-    return this.#status;
+  /** Why it could not be started, or was ended for. */
+  get failure(): string | undefined {
+    return this.#failure?.message;
   }
 
   get process(): TaskProcess | undefined {
@@ -122,7 +125,7 @@ export class TaskRunner {
     if (process && this.#phase !== 'ended') {
       this.#phase = 'draining';
       this.#abort.abort();
-      this.#setStatus({ state: 'stopping', ...(message !== undefined && { message }) });
+      this.#observe({ state: 'stopping', ...(message !== undefined && { message }) });
       this.context.onChange();
       await this.context.applied();
       if (drain) await this.#drained(graceMs);
@@ -145,7 +148,7 @@ export class TaskRunner {
 
   async #start(): Promise<TaskProcess | undefined> {
     const { task, context } = this;
-    this.#setStatus({ state: 'starting' });
+    this.#observe({ state: 'starting' });
     try {
       const namespace = createNamespace(context.namespaces, `${context.prefix}${task.name}`);
       this.#namespace = namespace;
@@ -192,16 +195,16 @@ export class TaskRunner {
     const healthcheck = task.spec.healthcheck;
     if (healthcheck) {
       this.#ready = true;
-      this.#setStatus({ state: 'starting', health: 'starting', pid: process.pid });
+      this.#observe({ state: 'starting', health: 'starting', pid: process.pid });
       watchHealth({ process, spec: healthcheck, clock: context.clock, signal, onChange: (health, detail) => this.#onHealth(health, detail) });
       return;
     }
     const state = this.options.expectListener ? 'starting' : 'running';
-    this.#setStatus({ state, health: 'none', pid: process.pid });
+    this.#observe({ state, health: 'none', pid: process.pid });
     void waitUntilListening({ pid: process.pid, clock: context.clock, signal }).then(() => {
       if (signal.aborted || this.#phase !== 'up') return;
       this.#ready = true;
-      if (state === 'starting') this.#setStatus({ state: 'running' });
+      if (state === 'starting') this.#observe({ state: 'running' });
       context.onChange();
     });
   }
@@ -209,7 +212,7 @@ export class TaskRunner {
   #onHealth(health: Health, detail: string): void {
     if (this.#phase !== 'up') return;
     this.#healthy = health === 'healthy';
-    this.#setStatus({ state: this.#healthy ? 'running' : this.#status.state, health });
+    this.#observe({ state: this.#healthy ? 'running' : this.#state, health });
     this.context.onChange();
     if (health === 'unhealthy') {
       const message = `unhealthy: its health check failed${detail === '' ? '' : `: ${detail}`}`;
@@ -228,7 +231,7 @@ export class TaskRunner {
     await this.#cleanUp();
     const exitCode = exit?.exitCode ?? this.#failure?.exitCode;
     const message = this.#failure?.message ?? (exitCode !== undefined && exitCode !== 0 && !asked ? describeExit(exitCode) : undefined);
-    this.#setStatus({
+    this.#observe({
       state: asked ? 'shutdown' : exitCode === 0 && !this.#failure ? 'complete' : 'failed',
       ...(exitCode !== undefined && { exitCode }),
       ...(message !== undefined && { message }),
@@ -251,20 +254,9 @@ export class TaskRunner {
     }
   }
 
-  #setStatus(change: Partial<Omit<TaskStatus, 'since'>>): void {
-    const { pid: _pid, exitCode: _exit, message: _message, ...kept } = this.#status;
-    const running = change.state !== 'shutdown' && change.state !== 'failed' && change.state !== 'complete';
-    const pid = change.pid ?? (running ? this.#process?.pid : undefined);
-    const state = change.state ?? kept.state;
-    this.#status = {
-      state,
-      since: state === kept.state ? kept.since : new Date(this.context.clock.wall()).toISOString(),
-      health: change.health ?? kept.health,
-      ...(pid !== undefined && { pid }),
-      ...(change.exitCode !== undefined && { exitCode: change.exitCode }),
-      ...(change.message !== undefined && { message: change.message }),
-    };
-    this.context.onStatus(this.task, this.#status);
+  #observe(observed: ObservedStatus): void {
+    this.#state = observed.state;
+    this.context.onStatus(this.task, observed);
   }
 }
 

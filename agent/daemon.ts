@@ -1,0 +1,207 @@
+/**
+ * The composition root: builds everything a node is made of, in the order in which each needs the one before, and takes it
+ * down in the opposite order. What happens in between is the mirror's telling the two reconcilers that something changed.
+ *
+ *   store ─► mirror ─► orchestrator   services → tasks
+ *                  └─► node           tasks → sandboxes, processes; and → balancer, name server, published ports
+ *   API ─► control ─► store
+ */
+import { join } from 'node:path';
+import type { Context } from '../overlay/model/context.js';
+import { newId } from '../overlay/model/id.js';
+import type { NetworkObject, TaskObject } from '../overlay/model/object.js';
+import { isEnded } from '../overlay/model/task-state.js';
+import { TaskEndedError } from '../overlay/model/errors.js';
+import { DnsServer } from '../overlay/dns/server.js';
+import { ensureIngress } from '../overlay/network/networks.js';
+import { listObjects } from '../overlay/service/lookup.js';
+import { prune } from '../overlay/service/prune.js';
+import { markTask, removeTask, stopTask } from '../overlay/service/tasks.js';
+import { openEmbeddedStore } from '../overlay/store/embedded.js';
+import { TASKS } from '../overlay/store/keys.js';
+import type { Store } from '../overlay/store/store.js';
+import { systemClock } from '../proxy/time/clock.js';
+import { serveApi } from './api/server.js';
+import { startDataplane } from './dataplane/start.js';
+import { hostRoutes } from './host-routes.js';
+import { DaemonControl } from './intent/daemon-control.js';
+import { TaskLogs } from './intent/logs.js';
+import { ServiceChanges } from './intent/service-changes.js';
+import type { Daemon, DaemonOptions } from './lifecycle/program.js';
+import { Mirror } from './reconcile/mirror.js';
+import { Node } from './reconcile/node.js';
+import { Orchestrator } from './reconcile/orchestrator.js';
+import { Publisher } from './reconcile/publisher.js';
+import type { ObservedStatus } from './reconcile/task-runner.js';
+import { startRelay } from './relay/relay.js';
+import { NetworkSandbox } from './sandbox/network-sandbox.js';
+
+/** What VXLAN's headers take from the underlay's MTU: IPv4 20, UDP 8, VXLAN 8, Ethernet 14 (RFC 7348 §5). */
+const VXLAN_OVERHEAD = 50;
+/** A task's own grace is cut to this when the whole agent stops. */
+const SHUTDOWN_GRACE_MS = 10_000;
+
+/** Resolves once the API answers. What was built before a failure is taken down again. */
+export async function runDaemon(options: DaemonOptions): Promise<Daemon> {
+  const undo: (() => Promise<void> | void)[] = [];
+  try {
+    return await build(options, undo);
+  } catch (error) {
+    await takeDown(options, undo);
+    throw error;
+  }
+}
+
+async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[]): Promise<Daemon> {
+  const { log, paths, gateway, prefix } = options;
+  const clock = systemClock;
+  const context: Context = { clock, newId, node: options.nodeName };
+  let resolveClosed = (): void => undefined;
+  const closed = new Promise<void>((resolve) => (resolveClosed = resolve));
+  let closing: Promise<void> | undefined;
+  const shutdown = (): Promise<void> => (closing ??= takeDown(options, undo).finally(resolveClosed));
+  /** A worker thread that ended takes the traffic with it: nothing is left to do but to say so and start anew. */
+  const failed = (what: string) => (error: Error): void => {
+    log.error(`${what} failed, shutting down`, { err: error });
+    process.exitCode = 1;
+    void shutdown();
+  };
+
+  const store = openEmbeddedStore(paths.store);
+  undo.push(() => store.close());
+  await recover(store, context);
+  const ingress = await ensureIngress(store, context, await hostRoutes());
+  const logs = new TaskLogs(join(paths.stateDirectory, 'logs'));
+  undo.push(() => logs.close());
+
+  const dataplane = await startDataplane({
+    onError: failed('the data plane'),
+    onDeviceLost: (network, cause) => log.error('a TUN device failed and is no longer served', { network, cause }),
+  });
+  undo.push(() => dataplane.close());
+  const mtu = (await gateway.underlayMtu()) - VXLAN_OVERHEAD;
+  const ingressSandbox = await NetworkSandbox.create(sandboxOptions(options, ingress, mtu));
+  let adopted = false;
+  undo.push(() => (adopted ? undefined : ingressSandbox.destroy()));
+  const relay = await startRelay({ namespaceFd: ingressSandbox.namespace.fd, onError: failed('the relay') });
+  const dns = new DnsServer({ forward: (query, protocol) => gateway.resolve(query, protocol) });
+  undo.push(() => dns.close());
+  const publisher = new Publisher(gateway, relay, (port, message) => log.error('a published port is not served', { port, message }));
+  undo.push(() => publisher.close());
+
+  const following = new AbortController();
+  // Both are made below; the mirror tells nobody anything before it is started.
+  const mirror: Mirror = new Mirror(
+    store,
+    clock,
+    () => {
+      orchestrator.request();
+      node.request();
+      logs.keepOnly((id) => mirror.tasks.has(id));
+    },
+    (error) => log.error('the store cannot be followed, trying again', { err: error }),
+  );
+  const orchestrator = new Orchestrator(store, mirror, context, log);
+  const node = new Node({
+    name: options.nodeName,
+    mirror,
+    dataplane,
+    relay,
+    publisher,
+    dns,
+    clock,
+    log,
+    namespaces: options.namespaceDirectory,
+    prefix,
+    runtime: paths.taskFiles,
+    mtu,
+    outputOf: (task) => logs.open(task.id),
+    onStatus: (task, observed) => {
+      // What stops because the agent does is meant to run: the next agent starts the very same tasks again.
+      if (closing === undefined) void note(store, context, task, observed).catch((error: unknown) => log.error('a task\'s state was not stored', { err: error }));
+      if (observed.state === 'failed' || observed.state === 'complete' || observed.state === 'shutdown') logs.ended(task.id);
+    },
+  });
+  await node.adopt(ingress.id, ingressSandbox);
+  adopted = true;
+  undo.push(() => relay.close());
+  undo.push(() => node.close(SHUTDOWN_GRACE_MS));
+  undo.push(() => orchestrator.close());
+  undo.push(() => following.abort());
+  await mirror.start(following.signal);
+  await node.settled();
+
+  const control = new DaemonControl({
+    store,
+    mirror,
+    node,
+    changes: new ServiceChanges(store, publisher, context),
+    logs,
+    context,
+    info: {
+      name: options.nodeName,
+      nodeId: options.nodeId,
+      version: options.version,
+      mode: options.mode,
+      pid: options.pid,
+      startedAt: options.startedAt,
+      stateDirectory: paths.stateDirectory,
+      socket: paths.socket,
+    },
+    address: '127.0.0.1',
+    counters: async () => ({ ...dataplane.counters(), ...prefixed('relay', await relay.counters()), ...prefixed('dns', dns.counters()) }),
+    shutdown,
+  });
+  const api = await serveApi({ control, socketPath: paths.socket, log });
+  undo.push(() => api.close());
+  log.info('the agent is ready', { mode: options.mode, socket: paths.socket });
+  return { closed, shutdown };
+}
+
+/** Steps in reverse, every one of them, whatever the ones before came to. */
+async function takeDown(options: DaemonOptions, undo: (() => Promise<void> | void)[]): Promise<void> {
+  for (const step of undo.splice(0).reverse()) {
+    try {
+      await step();
+    } catch (error) {
+      options.log.error('a step of the shutdown failed', { err: error });
+    }
+  }
+}
+
+/**
+ * After a restart no process of ours is left. Tasks that were meant to run are to be started again, the same ones with the
+ * same addresses; those that were stopping have stopped; one-off tasks are gone with whoever was attached to them.
+ */
+async function recover(store: Store, context: Context): Promise<void> {
+  for (const task of await listObjects<TaskObject>(store, TASKS)) {
+    if (isEnded(task)) continue;
+    if (task.serviceId === undefined) await removeTask(store, task.id);
+    else if (task.desired === 'shutdown') await markTask(store, task.id, { state: 'shutdown' }, context);
+    else if (task.node === context.node) await markTask(store, task.id, { state: 'pending' }, context);
+    else {
+      // The host was renamed: the task belongs to a node that no longer is.
+      await stopTask(store, task.id);
+      await markTask(store, task.id, { state: 'shutdown', message: `node ${task.node} is now called ${context.node}` }, context);
+    }
+  }
+  await prune(store);
+}
+
+async function note(store: Store, context: Context, task: TaskObject, observed: ObservedStatus): Promise<void> {
+  try {
+    await markTask(store, task.id, observed, context);
+  } catch (error) {
+    // Removed or ended meanwhile: there is nothing left to note.
+    if (!(error instanceof TaskEndedError) && (error as Error).name !== 'NotFoundError') throw error;
+  }
+}
+
+function sandboxOptions(options: DaemonOptions, network: NetworkObject, mtu: number): Parameters<typeof NetworkSandbox.create>[0] {
+  const { subnet, gateway, balancer } = network;
+  return { directory: options.namespaceDirectory, name: `${options.prefix}${network.spec.name}`, subnet, gateway, balancer, mtu };
+}
+
+function prefixed(prefix: string, counters: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(counters).map(([name, value]) => [`${prefix}.${name}`, value]));
+}

@@ -1,0 +1,25 @@
+/**
+ * Subnets that the agent's own network namespace has routes to: a network should keep clear of them, or its tasks could
+ * be mistaken for machines of the host's network in every log and packet capture.
+ */
+import type { Cidr } from '../proxy/net/addr.js';
+import { AddressError, parseCidr } from '../proxy/net/addr.js';
+import { run } from '../kernel/run/runner.js';
+
+export async function hostRoutes(): Promise<Cidr[]> {
+  return parseRoutes(await run('ip', ['-json', '-4', 'route', 'show']));
+}
+
+/** From the output of `ip -json route show`. Host routes and the default route do not count. */
+export function parseRoutes(json: string): Cidr[] {
+  const routes = JSON.parse(json === '' ? '[]' : json) as readonly { dst?: string }[];
+  return routes.flatMap(({ dst }) => {
+    if (dst === undefined || !dst.includes('/')) return [];
+    try {
+      return [parseCidr(dst)];
+    } catch (error) {
+      if (error instanceof AddressError) return [];
+      throw error;
+    }
+  });
+}
