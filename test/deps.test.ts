@@ -15,7 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   kernel: ['kernel', 'proxy/net', 'proxy/time', 'proxy/device'],
   overlay: ['overlay', 'proxy/net', 'proxy/time'],
   agent: ['agent', 'overlay', 'kernel', 'proxy'],
-  perf: ['perf', 'agent', 'overlay', 'kernel', 'proxy'],
+  perf: ['perf', 'agent', 'overlay', 'kernel', 'proxy', 'test/support'],
 };
 
 /** Where a library, or a part of Node, comes into the source. Tests may use what they like. */
