@@ -40,11 +40,11 @@ export interface LaunchedStreams {
 }
 
 export interface Launched {
-  /** The helper: leader of the process group of the whole chain. */
+  /** The helper: our child. */
   readonly helper: number;
   /** The shell in between: process 1 of a task. */
   readonly shell: number;
-  /** The command's process. */
+  /** The command's process: leader of a session of its own. */
   readonly main: number;
   /** Absent when the output goes to a file. */
   readonly streams: LaunchedStreams | undefined;
@@ -71,10 +71,9 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
       cwd: '/',
       ...(options.netns && { netns: options.netns }),
     });
-    terminal?.started();
     return await followSetup(child, options.output, terminal);
   } catch (error) {
-    terminal?.close();
+    terminal?.finish();
     throw error;
   }
 }
@@ -90,6 +89,7 @@ async function followSetup(child: ChildProcess, output: LaunchOutput, terminal: 
     const channel = child.stdio[3] as Duplex;
     channel.end('go\n', () => channel.destroy());
     child.stderr?.destroy();
+    void exited.then(() => terminal?.finish());
     return { helper, shell, main, streams: streamsOf(child, output, terminal), warnings, exited };
   } catch (error) {
     if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) killChain(child.pid);
@@ -99,23 +99,25 @@ async function followSetup(child: ChildProcess, output: LaunchOutput, terminal: 
 }
 
 /**
- * Kills a chain that has not been reaped: the command with its children, unless they left its process group, the shell and
- * the helper. In a task the death of the shell, process 1, is that of everything else as well.
+ * Kills a chain that has not been reaped: the command with the children that stayed in its process group, and the shell. In a
+ * task the death of the shell, process 1, is that of everything else as well. The helper is left to reap the shell: a PID
+ * namespace cannot end before each of its processes is reaped, and init does not do that in every container.
  */
 export function killChain(helper: number): void {
-  for (const shell of childrenOf(helper)) {
-    // On a terminal the command leads a group of its own.
+  const shells = childrenOf(helper);
+  if (shells.length === 0) signalProcess(helper, 'SIGKILL');
+  for (const shell of shells) {
     for (const main of childrenOf(shell)) signalProcess(statOf(main)?.group === main ? -main : main, 'SIGKILL');
     signalProcess(shell, 'SIGKILL');
   }
-  signalProcess(-helper, 'SIGKILL');
 }
 
-/** The command as the shell gets it: on its terminal, and with the variables that a shell loses. */
+/** The command as the shell gets it: leader of a session, of its terminal if it has one, and with the variables that a shell loses. */
 function argumentsOf({ command, env, output }: LaunchOptions): string[] {
   const lost = notForShells(env);
   return [
-    ...('terminal' in output ? [tool('setsid'), '--ctty'] : []),
+    tool('setsid'),
+    ...('terminal' in output ? ['--ctty'] : []),
     ...(lost.length > 0 ? [tool('env'), ...lost] : []),
     ...command,
   ];
@@ -139,7 +141,11 @@ function streamsOf(child: ChildProcess, output: LaunchOutput, terminal: Terminal
 function exitOf(child: ChildProcess): Promise<number> {
   return new Promise((resolve) => {
     child.once('error', () => resolve(125));
-    child.once('exit', (code, signal) => resolve(code ?? 128 + (signal ? constants.signals[signal] : 0)));
+    child.once('exit', (code, signal) => {
+      // unshare of util-linux 2.38 cannot pass on SIGKILL, and SIGPIPE ends it when it says so: nobody listens to it any more.
+      const passedOn = signal === null || signal === 'SIGPIPE' ? 'SIGKILL' : signal;
+      resolve(code ?? 128 + constants.signals[passedOn]);
+    });
   });
 }
 

@@ -30,7 +30,6 @@ export function makeSession({ taskId, streams, kill, exited }: SessionOptions): 
     kill,
     exited: exited.then(async (code) => {
       await Promise.all([drained(stdout), stderr && drained(stderr)]);
-      terminal?.close();
       return code;
     }),
   };
