@@ -20,10 +20,9 @@ export function inodeOf(fd: number): string {
   return readlinkSync(`${DESCRIPTORS}/${fd}`);
 }
 
-/** An object that Node can send and that owns `fd`. Nothing is read and nothing accepted on this side. */
+/** An object that Node can send and that owns `fd`; the caller destroys it. Nothing is read or accepted on this side. */
 export function wrapListener(fd: number): Socket {
-  // Not net.Server: listen({fd}) would begin to accept here. As a net.Socket that neither reads nor writes it only holds
-  // the descriptor, and Node closes it once the other process has it.
+  // Not net.Server: listen({fd}) would begin to accept here. A net.Socket that neither reads nor writes only holds it.
   return new Socket({ fd, readable: false, writable: false });
 }
 

@@ -56,9 +56,9 @@ export class OuterGateway {
         const fd = await this.local.listenTcp(call.address, call.port);
         const inode = inodeOf(fd);
         if (!this.#isConnected(fd)) return;
-        // Node closes this side's copy when the inner process has acknowledged it.
         const socket = wrapListener(fd);
-        this.#send({ gateway: 'socket', id, inode }, socket, () => socket.destroy());
+        this.#letGo.set(id, () => socket.destroy());
+        this.#send({ gateway: 'socket', id, inode }, socket);
         return;
       }
       case 'bindUdp': {
@@ -87,9 +87,9 @@ export class OuterGateway {
     return false;
   }
 
-  #send(message: OuterMessage, handle?: SendHandle, onFailure?: () => void): void {
-    // A channel that closed meanwhile is reported by its 'disconnect', here and on the other side.
-    if (!this.child.connected) onFailure?.();
-    else this.child.send(message, handle, (error) => error && onFailure?.());
+  #send(message: OuterMessage, handle?: SendHandle): void {
+    // A channel that is closing is reported by its 'disconnect', here and on the other side.
+    // Node would close a net.Socket itself once it has arrived, but not when the child dies meanwhile: hence keepOpen.
+    if (this.child.connected) this.child.send(message, handle, { keepOpen: true }, () => undefined);
   }
 }
