@@ -31,7 +31,11 @@ export function statOf(pid: number): ProcessStat | undefined {
 export function childrenOf(pid: number): number[] {
   const text = readProc(`${pid}/task/${pid}/children`);
   if (text !== undefined) return text.split(' ').filter((field) => field !== '').map(Number);
-  // A kernel without CONFIG_PROC_CHILDREN, or no such process.
+  return statOf(pid) === undefined ? [] : scanForChildren(pid);
+}
+
+/** The slow way, for a kernel without CONFIG_PROC_CHILDREN. */
+export function scanForChildren(pid: number): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)

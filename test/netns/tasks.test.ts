@@ -1,19 +1,25 @@
 import test from 'ava';
 import { runScenario, type HostUser } from '../support/host.js';
 
-const module = new URL('./scenarios/tasks.js', import.meta.url);
+const running = new URL('./scenarios/tasks.js', import.meta.url);
+const sessions = new URL('./scenarios/tasks-sessions.js', import.meta.url);
 
-const scenarios = {
+const runningScenarios = {
   surroundings: 'a task has a network, host name, name server, hosts and processes of its own',
   environment: 'a task has the environment it was given and nothing of the agent',
   exitCodes: 'exit codes and signals are passed on',
   startErrors: 'a command that cannot be executed is refused, and leaves nothing',
   hostFiles: "the host's resolv.conf may be a link, and a missing hosts file is named",
+  withBash: 'a task behind bash instead of dash',
+  procRefused: 'a task without a /proc of its own',
   processOne: 'process 1 reaps orphans, and its end takes everything along',
   stopping: 'stop is SIGTERM, grace, SIGKILL for the whole tree',
   helperKilled: 'a task dies with its helper',
   agentKilled: 'nothing outlives an agent that is killed',
   agentKilledEarly: 'nothing outlives an agent that is killed while it starts a task',
+};
+
+const sessionScenarios = {
   execs: 'a further process in a task',
   execTerminal: 'a further process on a terminal',
   taskTerminal: 'a task on a terminal',
@@ -23,5 +29,6 @@ const scenarios = {
 };
 
 for (const as of ['root', 'userns'] as HostUser[]) {
-  for (const [name, title] of Object.entries(scenarios)) test(`${title}, as ${as}`, (t) => runScenario(t, as, module, name));
+  for (const [name, title] of Object.entries(runningScenarios)) test(`${title}, as ${as}`, (t) => runScenario(t, as, running, name));
+  for (const [name, title] of Object.entries(sessionScenarios)) test(`${title}, as ${as}`, (t) => runScenario(t, as, sessions, name));
 }
