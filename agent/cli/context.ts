@@ -19,6 +19,8 @@ export interface Context {
   client(): Promise<AgentClient>;
   /** Aborts when the user wants to leave (SIGINT, SIGTERM), for commands that go on until then. */
   interrupted(): AbortSignal;
+  /** The process goes on when nobody reads its output any more; others end with their reader (`| head`). */
+  outliveReader(): void;
   /** The exit code when nothing fails; 0 unless a command sets it (that of the process which was run). */
   exitCode: number;
 }

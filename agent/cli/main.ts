@@ -34,11 +34,14 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** A foreground agent goes on when nobody reads what it prints. */
+let endsWithItsReader = true;
+
 /** A reader that has seen enough (`| head`) is no failure. */
 function quietOnBrokenPipe(stream: NodeJS.WriteStream): void {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
+    if (error.code !== 'EPIPE') throw error;
+    if (endsWithItsReader) process.exit(0);
   });
 }
 
@@ -61,6 +64,7 @@ function makeContext(options: { readonly socket?: unknown; readonly stateDir?: u
         ([api, paths]) => new api.AgentClient(paths.clientSocket({ socket: text(options.socket), stateDir: text(options.stateDir), env, uid })),
       )),
     interrupted: () => (signal ??= onInterrupt()),
+    outliveReader: () => void (endsWithItsReader = false),
     exitCode: 0,
   };
 }

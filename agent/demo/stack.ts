@@ -11,7 +11,6 @@ export const DEMO_STACK = 'demo';
 /** Published port of the demonstration service. */
 export const DEMO_PORT = 8080;
 
-// The shell answers SIGTERM, which a bare `sleep` as the first process of a pid namespace would not.
 const COMPOSE = `
 x-vipmesh: { prefix: false }
 
@@ -20,7 +19,7 @@ networks:
 
 services:
   client:
-    command: ["sh", "-c", "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $$!; done"]
+    command: ["sleep", "infinity"]
     networks: [overlay1]
     stop_grace_period: 2s
 

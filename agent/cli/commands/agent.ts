@@ -41,6 +41,7 @@ export const upCommand = command<UpOptions>({
   async run(context, _, options) {
     const { up } = await import('../../lifecycle/up.js');
     const { mode, detach, demo, stateDir, logLevel, logFormat } = options;
+    context.outliveReader();
     context.exitCode = await up({
       mode,
       detach: detach === true,
