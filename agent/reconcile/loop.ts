@@ -29,13 +29,8 @@ export class Loop {
 
   /** Resolves after a whole pass that begins after this call (or when the loop is closed). */
   async settled(): Promise<void> {
-    if (this.#running) {
-      this.#again = true;
-      await this.#running;
-    } else {
-      this.request();
-      await this.#running;
-    }
+    this.request();
+    await this.#running;
   }
 
   /** No pass begins after this; resolves when the one that runs has ended. */
