@@ -149,7 +149,10 @@ export class Node {
 
   #run(task: TaskObject, output: TaskOutput): TaskRunner {
     const { options } = this;
-    const expectListener = (options.mirror.services.get(task.serviceId ?? '')?.ports.length ?? 0) > 0;
+    // Published, or a sibling listens: so will this one. A rolling update then waits until it does.
+    const service = options.mirror.services.get(task.serviceId ?? '');
+    const siblings = [...this.#runners.values()].filter((other) => service !== undefined && other.task.serviceId === service.id);
+    const expectListener = (service?.ports.length ?? 0) > 0 || siblings.some((sibling) => sibling.listens);
     const runner = new TaskRunner(
       task,
       {

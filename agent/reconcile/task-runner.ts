@@ -58,7 +58,7 @@ export interface RunnerContext {
 
 export interface RunnerOptions {
   readonly output: TaskOutput;
-  /** The task is only `running` once it listens: it has a published port, so it is known that it will. */
+  /** The task is only `running` once it listens (or had the time to): it is known of its service that its tasks do. */
   readonly expectListener: boolean;
 }
 
@@ -68,6 +68,7 @@ export class TaskRunner {
   #phase: Phase = 'starting';
   #healthy: boolean;
   #ready = false;
+  #listens = false;
   #namespace: Namespace | undefined;
   #attached: string[] = [];
   #process: TaskProcess | undefined;
@@ -107,6 +108,11 @@ export class TaskRunner {
     return this.#failure?.message;
   }
 
+  /** Something was seen to listen in it. */
+  get listens(): boolean {
+    return this.#listens;
+  }
+
   get process(): TaskProcess | undefined {
     return this.#process;
   }
@@ -125,9 +131,10 @@ export class TaskRunner {
     if (process && this.#phase !== 'ended') {
       this.#phase = 'draining';
       this.#abort.abort();
-      this.#observe({ state: 'stopping', ...(message !== undefined && { message }) });
       this.context.onChange();
+      // In this order: whoever sees `stopping` can rely on it that no new flow comes here.
       await this.context.applied();
+      this.#observe({ state: 'stopping', ...(message !== undefined && { message }) });
       if (drain) await this.#drained(graceMs);
       await process.stop(graceMs);
     }
@@ -188,31 +195,35 @@ export class TaskRunner {
     }
   }
 
-  /** Health or readiness, whichever the task has, from the start of its process on. */
+  /**
+   * Health and readiness, from the start of its process on. A health command may well succeed before anything listens, so
+   * one does not stand for the other.
+   */
   #watch(process: TaskProcess): void {
     const { task, context } = this;
     const { signal } = this.#abort;
-    const healthcheck = task.spec.healthcheck;
-    if (healthcheck) {
-      this.#ready = true;
-      this.#observe({ state: 'starting', health: 'starting', pid: process.pid });
-      watchHealth({ process, spec: healthcheck, clock: context.clock, signal, onChange: (health, detail) => this.#onHealth(health, detail) });
-      return;
-    }
-    const state = this.options.expectListener ? 'starting' : 'running';
-    this.#observe({ state, health: 'none', pid: process.pid });
-    void waitUntilListening({ pid: process.pid, clock: context.clock, signal }).then(() => {
+    const spec = task.spec.healthcheck;
+    this.#observe({ state: this.#upState(), health: spec ? 'starting' : 'none', pid: process.pid });
+    if (spec) watchHealth({ process, spec, clock: context.clock, signal, onChange: (health, detail) => this.#onHealth(health, detail) });
+    void waitUntilListening({ pid: process.pid, clock: context.clock, signal }).then((readiness) => {
       if (signal.aborted || this.#phase !== 'up') return;
       this.#ready = true;
-      if (state === 'starting') this.#observe({ state: 'running' });
+      this.#listens = readiness === 'listening';
+      if (this.#state !== this.#upState()) this.#observe({ state: this.#upState() });
       context.onChange();
     });
+  }
+
+  /** `running` for good once it was healthy and, where that is expected, listened. */
+  #upState(): TaskState {
+    const running = this.#state === 'running' || (this.#healthy && (this.#ready || !this.options.expectListener));
+    return running ? 'running' : 'starting';
   }
 
   #onHealth(health: Health, detail: string): void {
     if (this.#phase !== 'up') return;
     this.#healthy = health === 'healthy';
-    this.#observe({ state: this.#healthy ? 'running' : this.#state, health });
+    this.#observe({ state: this.#upState(), health });
     this.context.onChange();
     if (health === 'unhealthy') {
       const message = `unhealthy: its health check failed${detail === '' ? '' : `: ${detail}`}`;
