@@ -1,8 +1,8 @@
 /**
- * An endpoint for tests, run as a program inside a task's namespace: `node endpoint-server.js ID`.
+ * An endpoint for tests, run as a program inside a task's namespace: `node endpoint-server.js ID [UDP-PORT]`.
  *
  * TCP 80: `/` answers `ID PEER-ADDRESS`, `/blob/N` answers N bytes whose SHA-256 is blobHash(N).
- * UDP 53: answers every datagram with `ID ` and the datagram. Prints `ready` when both are there.
+ * UDP 53 or UDP-PORT: answers every datagram with `ID ` and the datagram. Prints `ready` when both are there.
  */
 import { createHash } from 'node:crypto';
 import dgram from 'node:dgram';
@@ -28,7 +28,7 @@ export function blobHash(bytes: number): string {
   return hash.digest('hex');
 }
 
-async function serve(id: string): Promise<void> {
+async function serve(id: string, udpPort: number): Promise<void> {
   const server = http.createServer((request, response) => {
     const bytes = /^\/blob\/(\d+)$/.exec(request.url ?? '')?.[1];
     if (bytes !== undefined) Readable.from(blob(Number(bytes))).pipe(response);
@@ -37,9 +37,9 @@ async function serve(id: string): Promise<void> {
   const socket = dgram.createSocket('udp4');
   socket.on('message', (message, peer) => socket.send(`${id} ${message.toString()}`, peer.port, peer.address));
   server.listen(80, '0.0.0.0');
-  socket.bind(53);
+  socket.bind(udpPort);
   await Promise.all([once(server, 'listening'), once(socket, 'listening')]);
   process.stdout.write('ready\n');
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await serve(process.argv[2] ?? 'nobody');
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await serve(process.argv[2] ?? 'nobody', Number(process.argv[3] ?? '53'));

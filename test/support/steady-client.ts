@@ -16,6 +16,8 @@ export interface Failure {
 }
 
 export interface Report {
+  /** When the client started, in milliseconds since the epoch. */
+  readonly startedAt: number;
   readonly attempts: number;
   readonly failures: readonly Failure[];
   /** Answers by their body. */
@@ -44,6 +46,7 @@ function request(host: string, port: number): Promise<string> {
 }
 
 async function main([host = '', port = '', interval = '', stopFile = '']: string[]): Promise<void> {
+  const startedAt = Date.now();
   const start = performance.now();
   const failures: Failure[] = [];
   const answers: Record<string, number> = {};
@@ -75,7 +78,7 @@ async function main([host = '', port = '', interval = '', stopFile = '']: string
     }, Number(interval));
   });
   await Promise.all(open);
-  const report: Report = { attempts, failures, answers, slowestMs: Math.round(slowestMs) };
+  const report: Report = { startedAt, attempts, failures, answers, slowestMs: Math.round(slowestMs) };
   process.stdout.write(`${JSON.stringify(report)}\n`);
 }
 

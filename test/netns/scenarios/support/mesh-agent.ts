@@ -1,0 +1,143 @@
+/**
+ * An agent on a test host, started and asked through the real command line: `main.js up`, and every other command as a
+ * user types it. Where a scenario waits for something it asks the same API directly, which is cheaper than a process each.
+ */
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { AgentClient } from '../../../../agent/api/client.js';
+import type { ModeRequest } from '../../../../agent/lifecycle/modes.js';
+import { clientSocket } from '../../../../agent/lifecycle/paths.js';
+import { childrenOf } from '../../../../agent/tasks/process-tree.js';
+import type { TaskObject } from '../../../../overlay/model/object.js';
+import { isEnded } from '../../../../overlay/model/task-state.js';
+import { pollUntil } from '../../../support/poll-until.js';
+
+const MAIN = fileURLToPath(new URL('../../../../agent/cli/main.js', import.meta.url));
+const ENDPOINT_SERVER = fileURLToPath(new URL('../../../support/endpoint-server.js', import.meta.url));
+
+/** Milliseconds for what takes a second on an idle machine. */
+export const SOON = { timeout: 30_000 };
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A command of a user, while it runs. */
+export class Command {
+  stdout = '';
+  stderr = '';
+  readonly child: ChildProcess;
+  readonly ended: Promise<Outcome>;
+
+  constructor(args: readonly string[], program = MAIN) {
+    this.child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child.stdout?.setEncoding('utf8').on('data', (chunk: string) => (this.stdout += chunk));
+    this.child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (this.stderr += chunk));
+    this.ended = new Promise((resolve) => this.child.once('close', (code) => resolve({ code, stdout: this.stdout, stderr: this.stderr })));
+  }
+
+  /** Waits for text on its output; an end before that is a failure. */
+  async says(text: string | RegExp): Promise<void> {
+    await pollUntil(
+      `'${String(text)}' is said`,
+      () => {
+        if (typeof text === 'string' ? this.stdout.includes(text) : text.test(this.stdout)) return true;
+        assert.equal(this.child.exitCode ?? this.child.signalCode, null, `it ended: ${this.stdout}${this.stderr}`);
+        return false;
+      },
+      SOON,
+    );
+  }
+}
+
+/** Runs `vipmesh ARGS` to its end. */
+export function run(...args: string[]): Promise<Outcome> {
+  return new Command(args).ended;
+}
+
+/** The same, which must succeed; answers its output. */
+export async function vipmesh(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(...args);
+  assert.equal(code, 0, `vipmesh ${args.join(' ')}: ${stderr}`);
+  return stdout;
+}
+
+/** The same, which must fail with exit code 1; answers what it says. */
+export async function refused(...args: string[]): Promise<string> {
+  const { code, stderr } = await run(...args);
+  assert.equal(code, 1, `vipmesh ${args.join(' ')} should fail: ${stderr}`);
+  assert.doesNotMatch(stderr, /^\s+at /m, 'no stack');
+  return stderr;
+}
+
+/** The command of an endpoint server that answers with its host name, for `service create -- …`. Port 53 is the agent's. */
+export const SERVE = ['sh', '-c', `exec ${process.execPath} ${ENDPOINT_SERVER} $HOSTNAME 5300`];
+
+export class MeshAgent {
+  readonly api = new AgentClient(clientSocket({ env: process.env, uid: process.getuid?.() ?? 0 }));
+
+  private constructor(readonly command: Command) {}
+
+  /** Starts `vipmesh up` in the foreground and waits until it says that it is up. */
+  static async up(mode: ModeRequest = 'auto'): Promise<MeshAgent> {
+    const agent = MeshAgent.begin(mode);
+    await agent.command.says('is up');
+    return agent;
+  }
+
+  /** The same without the waiting. */
+  static begin(mode: ModeRequest = 'auto'): MeshAgent {
+    return new MeshAgent(new Command(['up', '--mode', mode]));
+  }
+
+  /** The foreground process: the agent itself as root, its outer half without. */
+  get pid(): number {
+    return this.command.child.pid ?? assert.fail('it was not started');
+  }
+
+  /** Of a rootless agent. */
+  get innerPid(): number {
+    const [inner] = childrenOf(this.pid);
+    return inner ?? assert.fail('it has no inner process');
+  }
+
+  async kill(pid = this.pid): Promise<Outcome> {
+    process.kill(pid, 'SIGKILL');
+    return this.command.ended;
+  }
+
+  /** Ctrl-C. Must end with 0 and without a word of failure. */
+  async stop(): Promise<void> {
+    this.command.child.kill('SIGINT');
+    const { code, stderr } = await this.command.ended;
+    assert.equal(code, 0, stderr);
+  }
+
+  /** The live tasks of a service: told to run and running. */
+  async running(service: string): Promise<TaskObject[]> {
+    const tasks = await this.api.serviceTasks(service);
+    return tasks.filter((task) => task.desired === 'running' && task.status.state === 'running' && task.status.health !== 'unhealthy');
+  }
+
+  /** Waits until `service` has exactly so many live tasks, and no others on their way. */
+  async settles(service: string, replicas: number): Promise<TaskObject[]> {
+    return pollUntil(
+      `${service} has ${replicas} tasks`,
+      async () => {
+        const tasks = (await this.api.serviceTasks(service)).filter((task) => !isEnded(task));
+        const running = await this.running(service);
+        return tasks.length === replicas && running.length === replicas ? running : undefined;
+      },
+      SOON,
+    );
+  }
+
+  /** Its VIP on `network`. */
+  async vip(service: string, network: string): Promise<string> {
+    const [{ id }, { vips }] = await Promise.all([this.api.network(network), this.api.service(service)]);
+    return vips.find((vip) => vip.networkId === id)?.address ?? assert.fail(`${service} has no VIP on ${network}`);
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * The steady client at work: inside a task against a service's name, or on the host against a published port.
+ */
+import assert from 'node:assert/strict';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Report } from '../../../support/steady-client.js';
+import { Command } from './mesh-agent.js';
+
+const PROGRAM = fileURLToPath(new URL('../../../support/steady-client.js', import.meta.url));
+const INTERVAL_MS = '10';
+
+/** Seen from the outside: its first answer, and every failure, by the wall clock. */
+export interface Seen extends Report {
+  readonly failedAt: readonly { readonly at: number; readonly error: string }[];
+}
+
+export class SteadyClient {
+  private constructor(
+    readonly command: Command,
+    readonly stopFile: string,
+  ) {}
+
+  /** In a task of its own on `network`. Resolves with its first answer. */
+  static async inTask(network: string, host: string, port: number): Promise<SteadyClient> {
+    const stopFile = newStopFile();
+    const command = new Command(['run', '--rm', '--network', network, '--', process.execPath, PROGRAM, host, `${port}`, INTERVAL_MS, stopFile]);
+    return SteadyClient.begun(command, stopFile);
+  }
+
+  static async onHost(port: number): Promise<SteadyClient> {
+    const stopFile = newStopFile();
+    return SteadyClient.begun(new Command(['127.0.0.1', `${port}`, INTERVAL_MS, stopFile], PROGRAM), stopFile);
+  }
+
+  private static async begun(command: Command, stopFile: string): Promise<SteadyClient> {
+    await command.says('ready');
+    return new SteadyClient(command, stopFile);
+  }
+
+  /** Ends it and answers what it has seen. */
+  async stop(): Promise<Seen> {
+    writeFileSync(this.stopFile, '');
+    const { code, stdout, stderr } = await this.command.ended;
+    assert.equal(code, 0, stderr);
+    const report = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Report;
+    const failedAt = report.failures.map(({ at, error }) => ({ at: report.startedAt + at, error }));
+    return { ...report, failedAt };
+  }
+}
+
+function newStopFile(): string {
+  return join(mkdtempSync('/run/tmp/steady-'), 'stop');
+}
