@@ -43,10 +43,11 @@ function sameListener(a: ResolvedPort, b: ResolvedPort): boolean {
   return a.published === b.published && a.protocol === b.protocol && a.address === b.address;
 }
 
-/** Fills in published ports from `before`, each at most once and none that `wanted` names for another. */
+/** Fills in ports that were chosen before, each at most once and none that `wanted` names for another. */
 function keepChoices(before: readonly ResolvedPort[], wanted: readonly PortSpec[]): PortSpec[] {
   const named = wanted.filter(isResolved);
-  const free = before.filter((port) => !named.some((other) => other.protocol === port.protocol && other.published === port.published));
+  const chosen = before.filter(({ published }) => published >= DYNAMIC_FIRST && published <= DYNAMIC_LAST);
+  const free = chosen.filter((port) => !named.some((other) => other.protocol === port.protocol && other.published === port.published));
   return wanted.map((port) => {
     if (isResolved(port)) return port;
     const index = free.findIndex((old) => old.target === port.target && old.protocol === port.protocol && old.address === port.address);
