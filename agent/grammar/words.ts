@@ -49,8 +49,3 @@ function doubleQuoted(text: string, start: number): { value: string; end: number
   }
   throw new ValidationError(`a double quote is not closed in: ${text}`);
 }
-
-/** The reverse, for showing a command: words that need it are single-quoted. */
-export function quoteWords(words: readonly string[]): string {
-  return words.map((word) => (/^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ');
-}

@@ -194,7 +194,7 @@ test('no agent, a socket that may not be opened, and something that is no agent'
   if (process.getuid?.() === 0) return t.log('as root every socket may be opened: the refusal is tested with the error itself');
   await chmod(socketPath, 0);
   const error = await t.throwsAsync(new AgentClient(socketPath).info(), { instanceOf: ClientError, code: 'permission' });
-  t.regex((error as ClientError).remedy ?? '', new RegExp(`it belongs to uid ${process.getuid?.()} and .*gid`));
+  t.regex((error).remedy ?? '', new RegExp(`it belongs to uid ${process.getuid?.()} and .*gid`));
 });
 
 test('a refused socket names its owner, its group and its mode', async (t) => {

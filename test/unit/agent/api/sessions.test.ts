@@ -66,7 +66,7 @@ test('with a terminal there is one stream, and the size is passed on', async (t)
 test('what cannot start is told, with its remedy', async (t) => {
   const { client } = await startApi(t);
   const missing = await t.throwsAsync(client.run({ ...runOf(''), command: ['/no/such/program'] }), { instanceOf: ClientError, code: 'invalid' });
-  t.is((missing as ClientError).remedy, 'check the name of the program');
+  t.is((missing).remedy, 'check the name of the program');
   await t.throwsAsync(client.exec('nothing', { command: ['true'], stdin: false }), { instanceOf: ClientError, code: 'not-found', message: "no task 'nothing'" });
   await t.throwsAsync(client.run({ ...runOf('true'), command: [] }), { instanceOf: ClientError, code: 'invalid' });
   await t.throwsAsync(client.run({ ...runOf('true'), volumes: [] } as RunRequest), { instanceOf: ClientError, code: 'invalid', message: /volumes/ });

@@ -1,0 +1,214 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import type { ExecutionContext } from 'ava';
+import { pollUntil } from '../../../support/poll-until.js';
+import { startApi } from '../api/api-under-test.js';
+import type { ApiUnderTest } from '../api/api-under-test.js';
+import { MAIN, vipmesh } from './command-line.js';
+import type { CommandOptions, Finished } from './command-line.js';
+
+type Run = (...args: string[]) => Promise<Finished>;
+
+async function start(t: ExecutionContext, options: CommandOptions = {}): Promise<ApiUnderTest & { run: Run }> {
+  const api = await startApi(t);
+  return { ...api, run: (...args) => vipmesh(args, { socket: api.socketPath, ...options }) };
+}
+
+async function ok(t: ExecutionContext, run: Promise<Finished>): Promise<string> {
+  const { stdout, stderr, code } = await run;
+  t.is(stderr, '');
+  t.is(code, 0);
+  return stdout;
+}
+
+test('networks from create to rm', async (t) => {
+  const { run, control } = await start(t);
+  const id = (await ok(t, run('network', 'create', '--subnet', '10.0.9.0/24', '--label', 'a=b', '--internal', 'overlay1'))).trim();
+  t.like(control.networkList[0], { id, spec: { name: 'overlay1', subnet: '10.0.9.0/24', internal: true, labels: { a: 'b' } } });
+  t.is(await ok(t, run('network', 'ls')), `ID             NAME       DRIVER    SUBNET        VNI    INTERNAL\n${id}   overlay1   overlay   10.0.9.0/24   4097   true\n`);
+  t.is(await ok(t, run('network', 'ls', '-q')), `${id}\n`);
+  t.like(JSON.parse(await ok(t, run('network', 'ls', '--json'))), [{ id }]);
+  t.is(await ok(t, run('network', 'inspect', '--format', '$.subnet', 'overlay1')), '10.0.9.0/24\n');
+  t.is(await ok(t, run('network', 'rm', 'overlay1')), 'overlay1\n');
+  t.deepEqual(control.networkList, []);
+});
+
+test('service create: every option arrives; the id is printed', async (t) => {
+  const { run, control } = await start(t, { env: { FROM_ENV: 'yes' } });
+  await ok(t, run('network', 'create', 'overlay1'));
+  const args = [
+    '--name', 'vote', '--network', 'overlay1', '--alias', 'ballot', '--replicas', '2', '-p', '8080:80', '-p', 'published=53,target=53,protocol=udp,mode=host',
+    '-e', 'A=1', '--env', 'FROM_ENV', '-l', 'tier=web', '-w', '/srv', '--stop-grace-period', '1m30s', '--health-cmd', 'curl -f x | grep y', '--health-interval', '5s',
+    '--health-timeout', '2s', '--health-retries', '4', '--health-start-period', '100ms', '--restart-condition', 'on-failure', '--restart-delay', '2s', '--restart-max-attempts', '7',
+  ];
+  const id = (await ok(t, run('service', 'create', ...args, '--', 'sh', '-c', 'exec x --name y'))).trim();
+  t.is(control.serviceList[0]?.id, id);
+  t.deepEqual(control.serviceList[0]?.spec, {
+    name: 'vote',
+    labels: { tier: 'web' },
+    task: {
+      command: ['sh', '-c', 'exec x --name y'],
+      env: { A: '1', FROM_ENV: 'yes' },
+      workdir: '/srv',
+      healthcheck: { command: ['sh', '-c', 'curl -f x | grep y'], interval: 5000, timeout: 2000, retries: 4, startPeriod: 100 },
+      stopGracePeriod: 90_000,
+    },
+    networks: [{ network: 'overlay1', aliases: ['ballot'] }],
+    replicas: 2,
+    endpointMode: 'vip',
+    ports: [
+      { published: 8080, target: 80, protocol: 'tcp', mode: 'ingress' },
+      { published: 53, target: 53, protocol: 'udp', mode: 'host' },
+    ],
+    restart: { condition: 'on-failure', delay: 2000, maxAttempts: 7 },
+  });
+});
+
+test('services: list, tasks, formats, scale, update, logs, remove', async (t) => {
+  const { run, control } = await start(t);
+  await ok(t, run('network', 'create', 'overlay1'));
+  const id = (await ok(t, run('service', 'create', '--name', 'vote', '--network', 'overlay1', '--replicas', '2', '-p', '8080:80', 'sleep', '-x'))).trim();
+  t.deepEqual(control.serviceList[0]?.spec.task.command, ['sleep', '-x']);
+  t.is(await ok(t, run('service', 'ls')), `ID             NAME   MODE   REPLICAS   VIP        PORTS\n${id}   vote   vip    2/2        10.0.1.2   *:8080->80/tcp\n`);
+  t.is(await ok(t, run('service', 'ls', '--format', '{{.Name}}\\t{{.Replicas}}')), 'vote\t2/2\n');
+  t.is(await ok(t, run('service', 'inspect', '--format', '{{range .Vips}}{{.Address}}{{end}} {{json .Spec.Name}}', 'vote')), '10.0.1.2 "vote"\n');
+  t.is(await ok(t, run('service', 'inspect', 'vote', '--format', '$.vips[0].address')), '10.0.1.2\n');
+  t.like(JSON.parse(await ok(t, run('service', 'inspect', 'vote'))), [{ id, running: 2 }]);
+  const lines = (await ok(t, run('service', 'ps', 'vote'))).trimEnd().split('\n');
+  t.is(lines.length, 3);
+  t.regex(lines[1] ?? '', /^[0-9a-f]{12} {3}vote\.1\.[0-9a-f]{12} {3}host1 {3}Running {3}Running \d+ (months|years) ago {10,}10\.0\.1\.100 {3}1001$/);
+  t.is(await ok(t, run('service', 'scale', 'vote=5')), 'vote scaled to 5\n');
+  t.is(control.taskList.length, 5);
+  t.is(await ok(t, run('service', 'update', '--env-add', 'A=1', '--publish-rm', '80', 'vote', '--', 'sleep', '9')), 'vote\n');
+  t.like(control.serviceList[0]?.spec, { task: { command: ['sleep', '9'], env: { A: '1' } }, ports: [] });
+  control.logLines.push({ task: 'vote.1.aaaaaaaaaaa3', line: 'one' }, { task: 'vote.10.aaaaaaaaaaa4', line: 'two' });
+  t.is(await ok(t, run('service', 'logs', 'vote')), 'vote.1.aaaaaaaaaaa3 | one\nvote.10.aaaaaaaaaaa4 | two\n');
+  t.is(await ok(t, run('service', 'logs', '--tail', '1', 'vote')), 'vote.10.aaaaaaaaaaa4 | two\n');
+  t.is(await ok(t, run('service', 'rm', 'vote')), 'vote\n');
+  t.is(await ok(t, run('service', 'ls', '-q')), '');
+});
+
+test('a service whose tasks fail, or do not come up in time, is a failure with a remedy; --detach does not wait', async (t) => {
+  const { run, control } = await start(t);
+  control.newTaskState = 'failed';
+  const failed = await run('service', 'create', '--name', 'bad', '--restart-condition', 'none', '--', 'nosuch');
+  t.is(failed.code, 1);
+  t.regex(failed.stdout, /^[0-9a-f]{12}\n$/);
+  t.regex(failed.stderr, /^vipmesh: bad\.1\.[0-9a-f]{12} does not start: nosuch: command not found\n {2}the agent goes on trying; see 'vipmesh service ps bad'/);
+  control.newTaskState = 'starting';
+  const late = await run('service', 'create', '--name', 'late', '--timeout', '1ms', '--', 'x');
+  t.is(late.code, 1);
+  t.regex(late.stderr, /^vipmesh: service late: 0 of 1 tasks run after 1ms\n/);
+  t.is((await run('service', 'create', '--name', 'detached', '-d', '--', 'x')).code, 0);
+});
+
+test('run and exec: streams, exit codes, environment', async (t) => {
+  const { run, socketPath } = await start(t);
+  await ok(t, run('network', 'create', 'overlay1'));
+  t.deepEqual(await run('run', '--rm', '--network', 'overlay1', '-e', 'WHO=me', '--', 'sh', '-c', 'echo $WHO; echo err >&2; exit 7'), { stdout: 'me\n', stderr: 'err\n', code: 7 });
+  t.deepEqual(await vipmesh(['run', '-i', '--', 'tr', 'a-z', 'A-Z'], { socket: socketPath, stdin: 'hello\n' }), { stdout: 'HELLO\n', stderr: '', code: 0 });
+  t.deepEqual(await vipmesh(['run', '--', 'cat'], { socket: socketPath, stdin: 'not delivered' }), { stdout: '', stderr: '', code: 0 });
+  await ok(t, run('service', 'create', '--name', 'vote', '--', 'x'));
+  const task = (await ok(t, run('task', 'ls', '-q'))).trim();
+  t.deepEqual(await run('exec', task, '--', 'sh', '-c', 'exit 3'), { stdout: '', stderr: '', code: 3 });
+  t.deepEqual(await run('exec', task, 'echo', '--rm', '-it'), { stdout: '--rm -it\n', stderr: '', code: 0 });
+  t.deepEqual(await run('run', '-t', '--', 'true'), { stdout: '', stderr: 'vipmesh: -t needs a terminal, and this input or output is none\n  leave -t out\n', code: 1 });
+  t.like(await run('run', '--network', 'nothing', '--', 'true'), { stderr: "vipmesh: no network 'nothing'\n", code: 1 });
+  t.like(await run('run', '--', '/no/such'), { code: 1 });
+});
+
+test('a signal to run is passed on, and the exit code says so', async (t) => {
+  const { socketPath, control } = await start(t);
+  const child = spawn(process.execPath, [MAIN, 'run', '--', 'sh', '-c', 'echo ready; exec sleep 600'], { env: { VIPMESH_SOCKET: socketPath }, stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  await once(child.stdout, 'data');
+  child.kill('SIGTERM');
+  const [code] = (await once(child, 'exit')) as [number];
+  t.is(code, 143);
+  t.deepEqual(control.signals, ['SIGTERM']);
+});
+
+test('when run is killed, the process that it ran hangs up', async (t) => {
+  const { socketPath, control } = await start(t);
+  const child = spawn(process.execPath, [MAIN, 'run', '--', 'sh', '-c', 'echo ready; exec sleep 600'], { env: { VIPMESH_SOCKET: socketPath }, stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  child.kill('SIGKILL');
+  t.true(await pollUntil('the hang-up', () => control.signals.includes('SIGHUP')));
+});
+
+test('stack deploy: warnings on stderr, changes on stdout; errors with their line', async (t) => {
+  const { run, directory, control } = await start(t);
+  const file = join(directory, 'compose.yaml');
+  await writeFile(file, 'services:\n  vote:\n    image: nginx\n    command: x\n    deploy: { replicas: 2 }\n');
+  const { stdout, stderr, code } = await run('stack', 'deploy', '-c', file, 'shop');
+  t.is(stdout, 'network shop_default created\nservice shop_vote created\n');
+  t.is(stderr, `vipmesh: ${file}:3: services.vote.image is not supported and ignored: tasks are processes of this host, started by 'command'\n`);
+  t.is(code, 0);
+  t.is(control.taskList.length, 2);
+  t.is(await ok(t, run('stack', 'ls')), 'NAME   SERVICES   NETWORKS\nshop   1          1\n');
+  t.is((await ok(t, run('stack', 'ps', 'shop', '-q'))).split('\n').length, 3);
+  t.regex(await ok(t, run('stack', 'services', 'shop')), /shop_vote/);
+  await writeFile(file, 'services:\n  vote:\n    comand: x\n    command: x\n    replicas: 2\n');
+  t.deepEqual(await run('stack', 'deploy', '-c', file, 'shop'), {
+    stdout: '',
+    stderr: `vipmesh: ${file}:3: unknown key 'comand' in services.vote (did you mean 'command'?)\n  ${file}:5: unknown key 'replicas' in services.vote\n`,
+    code: 1,
+  });
+  t.is(await ok(t, run('stack', 'rm', 'shop')), 'service shop_vote removed\n');
+  t.like(await run('stack', 'ps', 'shop'), { stderr: "vipmesh: no stack 'shop'\n  see 'vipmesh stack ls'\n", code: 1 });
+});
+
+test('status, nodes, flows', async (t) => {
+  const { run, control } = await start(t);
+  control.flowList = [{ network: 'o', service: 'vote', protocol: 'udp', client: '10.0.1.5:1', vip: '10.0.1.2:53', endpoint: '10.0.1.6:53', state: 'udp', bytesIn: 1, bytesOut: 2, age: 3, idle: 4, path: 'relay' }];
+  t.regex(await ok(t, run('status')), /^Agent: {5}host1 \(abcdefabcdef\), version 0\.1\.0, mode root, pid 4711\nUp for: [^]*Flows: {5}1\nCounters:\n {2}packets in {2}12\n$/);
+  t.is(await ok(t, run('status', '--format', '{{.Pid}}')), '4711\n');
+  t.regex(await ok(t, run('node', 'ls')), /^ID .*\nabcdefabcdef {3}host1 {6}Ready/);
+  t.regex(await ok(t, run('flows')), /^PROTO .* PATH\nudp .* relay\n$/);
+});
+
+test('flows --watch goes on until it is interrupted', async (t) => {
+  const { socketPath } = await start(t);
+  const child = spawn(process.execPath, [MAIN, 'flows', '--watch', '--interval', '10ms'], { env: { VIPMESH_SOCKET: socketPath }, stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  await pollUntil('it has looked three times', () => text.split('PROTO').length > 3);
+  child.kill('SIGINT');
+  t.deepEqual(await once(child, 'exit'), [0, null]);
+  t.false(text.includes('\u001b'));
+});
+
+test('a reader that has seen enough is no failure', async (t) => {
+  const { socketPath, control } = await start(t);
+  await control.createService({ name: 'vote', labels: {}, task: { command: ['x'], env: {}, stopGracePeriod: 0 }, networks: [], replicas: 1, endpointMode: 'vip', ports: [], restart: { condition: 'any', delay: 0 } });
+  for (let i = 0; i < 20_000; i++) control.logLines.push({ task: 'vote.1', line: `line ${i} ${'x'.repeat(80)}` });
+  const child = spawn('sh', ['-c', `"$0" "$1" service logs vote | head -n 1; exit 0`, process.execPath, MAIN], { env: { VIPMESH_SOCKET: socketPath, PATH: process.env['PATH'] }, stdio: ['ignore', 'pipe', 'pipe'] });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+  await once(child, 'close');
+  t.regex(out, /^vote\.1 \| line 0 x+\n$/);
+  t.is(err, '');
+});
+
+test('no agent: says how to start one, exit code 1', async (t) => {
+  t.deepEqual(await vipmesh(['service', 'ls'], { socket: '/nonexistent/x.sock' }), {
+    stdout: '',
+    stderr: "vipmesh: no vipmesh agent answers on /nonexistent/x.sock: start one with 'vipmesh up' (as root, or --mode rootless)\n",
+    code: 1,
+  });
+  const { stderr, code } = await vipmesh(['status', '--socket', '/nonexistent/y.sock'], { socket: '/nonexistent/x.sock' });
+  t.is(code, 1);
+  t.regex(stderr, /answers on \/nonexistent\/y\.sock:/);
+});
+
+test('removing several things: each is tried, one failure is exit code 1', async (t) => {
+  const { run } = await start(t);
+  await ok(t, run('network', 'create', 'a'));
+  t.deepEqual(await run('network', 'rm', 'nothing', 'a'), { stdout: 'a\n', stderr: "vipmesh: no network 'nothing'\n", code: 1 });
+});

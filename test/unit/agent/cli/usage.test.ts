@@ -1,0 +1,66 @@
+import test from 'ava';
+import { vipmesh } from './command-line.js';
+
+const SOCKET = '/nonexistent/x.sock';
+
+for (const [args, stderr] of [
+  [['servce', 'ls'], "vipmesh: unknown command 'servce' (did you mean 'service'?)\n  see 'vipmesh --help'\n"],
+  [['service', 'lss'], "vipmesh: unknown command 'lss' (did you mean 'ls'?)\n  see 'vipmesh service --help'\n"],
+  [['service', 'ls', '--fromat', 'x'], "vipmesh: unknown option '--fromat' (did you mean '--format'?)\n  see 'vipmesh service ls --help'\n"],
+  [['service', 'ls', 'extra'], /^vipmesh: too many arguments/],
+  [['service', 'inspect'], "vipmesh: missing required argument 'service'\n  see 'vipmesh service inspect --help'\n"],
+  [['network', 'create'], "vipmesh: missing required argument 'name'\n  see 'vipmesh network create --help'\n"],
+  [['service', 'scale', 'vote'], "vipmesh: 'vote' does not say how many replicas\n  write SERVICE=REPLICAS, for example vote=5\n"],
+  [['service', 'scale', 'vote=1', 'vote=2'], 'vipmesh: a service is named twice\n'],
+  [['service', 'create', '--', 'x'], 'vipmesh: a service needs --name\n'],
+  [['service', 'create', '--name', 'x'], /^vipmesh: a service needs a command\n {2}write it after '--'/],
+  [['service', 'create', '--name', 'x', '--alias', 'y', '--', 'z'], 'vipmesh: --alias needs a --network to be an alias on\n'],
+  [['service', 'create', '--name', 'x', '--replicas', 'two', '--', 'z'], "vipmesh: --replicas: 'two' is not a whole number of at least 0\n"],
+  [['service', 'create', '--name', 'x', '-p', '80:90:100:110', '--', 'z'], /^vipmesh: --publish: port '80:90:100:110' has too many parts/],
+  [['service', 'create', '--name', 'x', '--endpoint-mode', 'ipvs', '--', 'z'], /^vipmesh: option '--endpoint-mode <mode>' argument 'ipvs' is invalid\. Allowed choices are vip, dnsrr\.\n/],
+  [['service', 'create', '--name', 'x', '--health-interval', '5', '--', 'z'], /^vipmesh: --health-interval: '5' is not a duration/],
+  [['service', 'create', '--name', 'x', '--health-interval', '5s', '--', 'z'], /^vipmesh: the --health options need a check to apply to\n {2}add --health-cmd/],
+  [['service', 'create', '--name', 'x', '--no-healthcheck', '--health-cmd', 'y', '--', 'z'], /^vipmesh: --no-healthcheck conflicts/],
+  [['service', 'create', '--name', 'x', '-e', '=y', '--', 'z'], "vipmesh: '=y' has no name: write KEY=VALUE\n"],
+  [['service', 'update', 'vote'], /^vipmesh: nothing to change\n/],
+  [['service', 'ls', '--json', '-q'], 'vipmesh: --json and --quiet cannot be combined\n'],
+  [['service', 'ls', '--format', '{{.x'], "vipmesh: --format: '{{' without '}}' at '{{.x'\n"],
+  [['service', 'logs', '--tail', '-1', 'x'], /^vipmesh: --tail: '-1' is not a whole number/],
+  [['run', '--network', 'n'], /^vipmesh: there is no command to run\n/],
+  [['exec', 'task', '--'], /^vipmesh: there is no command to run\n/],
+  [['stack', 'deploy', 'x'], /^vipmesh: a stack needs a compose file\n/],
+  [['up', '--mode', 'sockets'], /^vipmesh: option '--mode <mode>' argument 'sockets' is invalid/],
+  [['network'], /^vipmesh: 'vipmesh network' needs a command\n[^]*create/],
+  [[], /^vipmesh: there is no command\n[^]*network[^]*service/],
+] as const) {
+  test(`exit code 2: vipmesh ${args.join(' ')}`, async (t) => {
+    const run = await vipmesh(args, { socket: SOCKET });
+    if (typeof stderr === 'string') t.is(run.stderr, stderr);
+    else t.regex(run.stderr, stderr);
+    t.is(run.stdout, '');
+    t.is(run.code, 2);
+  });
+}
+
+for (const [args, stdout] of [
+  [['--version'], /^vipmesh \d+\.\d+\.\d+\n$/],
+  [['version'], /^vipmesh \d+\.\d+\.\d+\n$/],
+  [['--help'], /^Usage: vipmesh [^]*Commands:[^]*Examples:\n/],
+  [['help', 'service'], /^Usage: vipmesh service /],
+  [['service', '--help'], /^Usage: vipmesh service [^]*create[^]*scale/],
+  [['service', 'create', '--help'], /--stop-grace-period <duration> .*\(default: 10s\)[^]*Examples:\n {2}vipmesh service create /],
+  [['service', 'ls', '-h'], /--format takes one of\n[^]*\$\.vips\[0\]\.address/],
+] as const) {
+  test(`help: vipmesh ${args.join(' ')}`, async (t) => {
+    const run = await vipmesh(args, { socket: SOCKET });
+    t.regex(run.stdout, stdout);
+    t.is(run.stderr, '');
+    t.is(run.code, 0);
+  });
+}
+
+test('every command explains itself, with an example', async (t) => {
+  const { program } = await import('../../../../agent/cli/program.js');
+  const lacking = program('0').commands.flatMap((item) => ('commands' in item ? item.commands : [item])).filter(({ purpose, examples }) => purpose === '' || (examples ?? []).length === 0);
+  t.deepEqual(lacking.map(({ name }) => name), []);
+});
