@@ -29,12 +29,12 @@ async function waitForService(client: AgentClient, ref: string, deadline: number
     const state = convergence(service, tasks);
     const name = service.spec.name;
     if (state.state === 'converged') return;
-    const remedy = `the agent goes on trying; see 'vipmesh service ps ${name}' and 'vipmesh service logs ${name}'`;
+    const remedy = `see 'vipmesh service ps ${name}' and 'vipmesh service logs ${name}'`;
     if (state.state === 'failed') throw new CommandFailure(state.message, remedy);
     const count = `${state.ready} of ${service.spec.replicas} tasks`;
     progress.show(`${name}: ${count} running ${state.message}`);
     if (performance.now() > deadline) {
-      throw new CommandFailure(`service ${name}: ${count} run after ${formatDuration(timeout)}${state.message === '' ? '' : `: ${state.message}`}`, remedy);
+      throw new CommandFailure(`service ${name}: ${count} run after ${formatDuration(timeout)}${state.message === '' ? '' : `: ${state.message}`}`, `the agent goes on trying; ${remedy}`);
     }
     await sleep(POLL);
   }

@@ -4,12 +4,12 @@ import type { ServiceSummary } from '../control.js';
 import type { ReadyAgent } from '../lifecycle/messages.js';
 import { networkView, serviceView } from '../cli/views/services.js';
 import { taskView } from '../cli/views/tasks.js';
-import { tableOf } from '../cli/views/view.js';
+import { byName, tableOf } from '../cli/views/view.js';
 import type { View } from '../cli/views/view.js';
 import { DEMO_PORT } from './stack.js';
 
 export interface Welcome {
-  readonly agent: Pick<ReadyAgent, 'name' | 'mode' | 'pid' | 'log'>;
+  readonly agent: Pick<ReadyAgent, 'name' | 'mode' | 'pid' | 'log' | 'stateDirectory'>;
   /** The agent runs in the background. */
   readonly detached: boolean;
   readonly networks: readonly NetworkObject[];
@@ -22,7 +22,8 @@ export interface Welcome {
 }
 
 export function demoWelcome({ agent, detached, networks, services, tasks, wall, socket }: Welcome): string {
-  const live = tasks.filter(({ desired, serviceId }) => desired === 'running' && serviceId !== undefined);
+  const live = tasks.filter(({ desired, serviceId }) => desired === 'running' && serviceId !== undefined).sort(byName(({ name }) => name));
+  const down = socket === undefined ? 'npx vipmesh down' : `npx vipmesh down --state-dir ${agent.stateDirectory}`;
   const commands: [string, string][] = [
     [`curl -s localhost:${DEMO_PORT}`, 'the published port; again: the other task'],
     ['npx vipmesh service ps vote', 'its tasks'],
@@ -30,12 +31,12 @@ export function demoWelcome({ agent, detached, networks, services, tasks, wall, 
     ['npx vipmesh run --rm --network overlay1 -- dig +short tasks.vote', 'every task behind the VIP'],
     ['npx vipmesh service scale vote=5', 'more of them; the VIP stays'],
     ['npx vipmesh flows --watch', 'who talks to whom'],
-    [detached ? 'npx vipmesh down' : 'Ctrl-C (here)', 'stop everything and leave nothing behind'],
+    [detached ? down : 'Ctrl-C (here)', 'stop everything and leave nothing behind'],
   ];
   const sections = [
     `vipmesh agent '${agent.name}' is up: mode ${agent.mode}, pid ${agent.pid}${detached ? `, log ${agent.log}` : ''}`,
     tableOf(networkView, networks).trimEnd(),
-    tableOf(serviceView(networks), services).trimEnd(),
+    tableOf(serviceView(networks), [...services].sort(byName(({ spec }) => spec.name))).trimEnd(),
     tableOf(withoutErrors(taskView(wall)), live).trimEnd(),
     `Next, ${detached ? 'type' : 'in another terminal'}:`,
     ...(socket === undefined ? [] : [`  export VIPMESH_SOCKET=${socket}`]),

@@ -6,6 +6,7 @@ import { FORMAT_NOTE, inspectOptions, listingOptions, makePrinter, printObjects 
 import type { ListingOptions } from '../listing.js';
 import { removeEach } from '../remove.js';
 import { networkView } from '../views/services.js';
+import { byName } from '../views/view.js';
 
 interface CreateOptions {
   readonly driver: 'overlay';
@@ -50,7 +51,8 @@ const ls = command<ListingOptions>({
   examples: ['vipmesh network ls', "vipmesh network ls --format '{{.Name}}\\t{{.Subnet}}'"],
   async run(context, _, options) {
     const print = await makePrinter(context, options);
-    print(networkView, await (await context.client()).networks());
+    const networks = await (await context.client()).networks();
+    print(networkView, networks.sort(byName(({ spec }) => spec.name)));
   },
 });
 

@@ -11,6 +11,7 @@ import { parseScaleTarget, waitOptions } from '../values.js';
 import type { WaitOptions } from '../values.js';
 import { serviceView } from '../views/services.js';
 import { taskView } from '../views/tasks.js';
+import { byName } from '../views/view.js';
 import { serviceCreate } from './service-create.js';
 import { serviceUpdate } from './service-update.js';
 
@@ -25,7 +26,7 @@ const ls = command<ListingOptions>({
     const print = await makePrinter(context, options);
     const client = await context.client();
     const [services, networks] = await Promise.all([client.services(), client.networks()]);
-    print(serviceView(networks), services);
+    print(serviceView(networks), services.sort(byName(({ spec }) => spec.name)));
   },
 });
 

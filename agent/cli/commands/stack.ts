@@ -13,6 +13,7 @@ import { waitOptions } from '../values.js';
 import type { WaitOptions } from '../values.js';
 import { serviceView, stackView } from '../views/services.js';
 import { taskView } from '../views/tasks.js';
+import { byName } from '../views/view.js';
 
 interface DeployOptions extends WaitOptions {
   readonly composeFile?: string;
@@ -106,7 +107,7 @@ const ps = command<ListingOptions & { readonly trunc?: boolean }>({
 async function servicesOf(client: AgentClient, stack: string): Promise<ServiceSummary[]> {
   const own = (await client.services()).filter(({ spec }) => spec.labels[STACK_LABEL] === stack);
   if (own.length === 0) throw new CommandFailure(`no stack '${stack}'`, "see 'vipmesh stack ls'");
-  return own;
+  return own.sort(byName(({ spec }) => spec.name));
 }
 
 const rm = command({

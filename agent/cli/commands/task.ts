@@ -7,6 +7,7 @@ import { logOptions, printLogs } from '../logs.js';
 import type { LogOptions } from '../logs.js';
 import { removeEach } from '../remove.js';
 import { taskView } from '../views/tasks.js';
+import { byName } from '../views/view.js';
 
 const ls = command<ListingOptions & { readonly trunc?: boolean }>({
   name: 'ls',
@@ -17,7 +18,8 @@ const ls = command<ListingOptions & { readonly trunc?: boolean }>({
   examples: ['vipmesh task ls', 'vipmesh task ls -q'],
   async run(context, _, options) {
     const print = await makePrinter(context, options);
-    print(taskView(context.wall(), options.trunc === false), await (await context.client()).tasks());
+    const tasks = await (await context.client()).tasks();
+    print(taskView(context.wall(), options.trunc === false), tasks.sort(byName(({ name }) => name)));
   },
 });
 

@@ -34,3 +34,10 @@ export function formatItem<T>(view: View<T>, item: T): FormatItem {
 function fieldName(heading: string): string {
   return heading.toLowerCase().replace(/[ -]([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
+
+/** Order of a listing: `vote.2` before `vote.10`. */
+export function byName<T>(nameOf: (item: T) => string): (a: T, b: T) => number {
+  return (a, b) => COLLATOR.compare(nameOf(a), nameOf(b));
+}
+
+const COLLATOR = new Intl.Collator('en', { numeric: true });

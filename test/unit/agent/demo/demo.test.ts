@@ -73,10 +73,14 @@ test('vote says who it is, passes its own check, and finishes what was begun bef
 });
 
 test('the welcome shows what is there, and what to type', (t) => {
-  const text = demoWelcome({ agent: { name: 'host1', mode: 'rootless', pid: 4711, log: '/x/agent.log' }, detached: false, networks: [], services: [], tasks: [], wall: 0, socket: '/x.sock' });
+  const agent = { name: 'host1', mode: 'rootless', pid: 4711, log: '/x/agent.log', stateDirectory: '/x' } as const;
+  const nothing = { networks: [], services: [], tasks: [], wall: 0 };
+  const text = demoWelcome({ agent, detached: false, ...nothing, socket: '/x.sock' });
   t.regex(text, /^vipmesh agent 'host1' is up: mode rootless, pid 4711\n/);
   t.regex(text, /export VIPMESH_SOCKET=\/x\.sock\n/);
   t.regex(text, /npx vipmesh service ps vote\n/);
   t.regex(text, /Ctrl-C \(here\)\n/);
   t.notRegex(text, /agent\.log/);
+  t.regex(demoWelcome({ agent, detached: true, ...nothing }), /log \/x\/agent\.log\n[^]*npx vipmesh down\n/);
+  t.regex(demoWelcome({ agent, detached: true, ...nothing, socket: '/x.sock' }), /npx vipmesh down --state-dir \/x\n/);
 });
