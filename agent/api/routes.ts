@@ -15,10 +15,10 @@
  */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Control, LogLine, LogQuery } from '../control.js';
 import { parseExecRequest, parseLogQuery, parseNetworkSpec, parseRunRequest, parseScale, parseServiceSpec, parseStackRequest } from './bodies.js';
 import { failureOf } from './errors.js';
+import type { App, Reply } from './server.js';
 import type { StartSession } from './sessions.js';
 
 interface Ref {
@@ -26,7 +26,7 @@ interface Ref {
 }
 
 /** `closing` aborts the streams that would otherwise go on for ever. */
-export function addRoutes(app: FastifyInstance, control: Control, closing: AbortSignal, onShutdownFailure: (error: unknown) => void): void {
+export function addRoutes(app: App, control: Control, closing: AbortSignal, onShutdownFailure: (error: unknown) => void): void {
   app.get('/v1/info', () => control.info());
   // Answered first: the shutdown closes this very server, and would wait for its own answer.
   app.post('/v1/shutdown', async (_, reply) => {
@@ -79,13 +79,13 @@ export function sessionRoute(control: Control, url: string): StartSession | unde
   return (request) => Promise.resolve(request).then((body) => control.exec(decodeURIComponent(ref), parseExecRequest(body)));
 }
 
-async function noContent(reply: FastifyReply, done: Promise<void>): Promise<FastifyReply> {
+async function noContent(reply: Reply, done: Promise<void>): Promise<Reply> {
   await done;
   return reply.status(204).send();
 }
 
 /** Ends when the lines do, when the client leaves, or when the agent closes. */
-async function streamLogs(reply: FastifyReply, closing: AbortSignal, open: (signal: AbortSignal) => AsyncIterable<LogLine>): Promise<void> {
+async function streamLogs(reply: Reply, closing: AbortSignal, open: (signal: AbortSignal) => AsyncIterable<LogLine>): Promise<void> {
   reply.hijack();
   const out = reply.raw;
   const left = new AbortController();

@@ -10,7 +10,7 @@ import { once } from 'node:events';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { fastify } from 'fastify';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { systemClock } from '../../proxy/time/clock.js';
 import type { Clock } from '../../proxy/time/clock.js';
 import type { Control } from '../control.js';
@@ -28,6 +28,10 @@ const BODY_LIMIT = 4 * 1024 * 1024;
 export class SocketError extends Error {
   override readonly name = 'SocketError';
 }
+
+/** What routes.ts is written against. */
+export type App = FastifyInstance;
+export type Reply = FastifyReply;
 
 export interface ApiOptions {
   readonly control: Control;
@@ -78,7 +82,7 @@ function upgrade(sockets: WebSocketServer, control: Control, clock: Clock, reque
   sockets.handleUpgrade(request, socket, head, (webSocket) => void serveSession(webSocket, start, clock));
 }
 
-async function close(app: FastifyInstance, sockets: WebSocketServer, closing: AbortController): Promise<void> {
+async function close(app: App, sockets: WebSocketServer, closing: AbortController): Promise<void> {
   closing.abort();
   const ended = new Promise<void>((resolve) => app.server.close(() => resolve())); // removes the socket file as well
   for (const socket of sockets.clients) socket.terminate();
