@@ -22,6 +22,8 @@ export interface Report {
   readonly failures: readonly Failure[];
   /** Answers by their body. */
   readonly answers: Readonly<Record<string, number>>;
+  /** When the latest connection with that answer was opened, in milliseconds since the client's start. */
+  readonly lastAt: Readonly<Record<string, number>>;
   readonly slowestMs: number;
 }
 
@@ -50,6 +52,7 @@ async function main([host = '', port = '', interval = '', stopFile = '']: string
   const start = performance.now();
   const failures: Failure[] = [];
   const answers: Record<string, number> = {};
+  const lastAt: Record<string, number> = {};
   const open = new Set<Promise<void>>();
   let attempts = 0;
   let slowestMs = 0;
@@ -59,6 +62,7 @@ async function main([host = '', port = '', interval = '', stopFile = '']: string
     try {
       const body = await request(host, Number(port));
       answers[body] = (answers[body] ?? 0) + 1;
+      lastAt[body] = Math.max(lastAt[body] ?? 0, Math.round(began - start));
       slowestMs = Math.max(slowestMs, performance.now() - began);
       if (attempts === 1) process.stdout.write('ready\n');
     } catch (error) {
@@ -78,7 +82,7 @@ async function main([host = '', port = '', interval = '', stopFile = '']: string
     }, Number(interval));
   });
   await Promise.all(open);
-  const report: Report = { startedAt, attempts, failures, answers, slowestMs: Math.round(slowestMs) };
+  const report: Report = { startedAt, attempts, failures, answers, lastAt, slowestMs: Math.round(slowestMs) };
   process.stdout.write(`${JSON.stringify(report)}\n`);
 }
 

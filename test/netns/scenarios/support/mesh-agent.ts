@@ -25,18 +25,22 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** A command of a user, while it runs. */
+/** A program of a user, while it runs. */
 export class Command {
   stdout = '';
   stderr = '';
   readonly child: ChildProcess;
   readonly ended: Promise<Outcome>;
 
-  constructor(args: readonly string[], program = MAIN) {
-    this.child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  constructor(file: string, args: readonly string[]) {
+    this.child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.child.stdout?.setEncoding('utf8').on('data', (chunk: string) => (this.stdout += chunk));
     this.child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (this.stderr += chunk));
     this.ended = new Promise((resolve) => this.child.once('close', (code) => resolve({ code, stdout: this.stdout, stderr: this.stderr })));
+  }
+
+  static vipmesh(...args: string[]): Command {
+    return new Command(process.execPath, [MAIN, ...args]);
   }
 
   /** Waits for text on its output; an end before that is a failure. */
@@ -55,7 +59,7 @@ export class Command {
 
 /** Runs `vipmesh ARGS` to its end. */
 export function run(...args: string[]): Promise<Outcome> {
-  return new Command(args).ended;
+  return Command.vipmesh(...args).ended;
 }
 
 /** The same, which must succeed; answers its output. */
@@ -90,7 +94,7 @@ export class MeshAgent {
 
   /** The same without the waiting. */
   static begin(mode: ModeRequest = 'auto'): MeshAgent {
-    return new MeshAgent(new Command(['up', '--mode', mode]));
+    return new MeshAgent(Command.vipmesh('up', '--mode', mode));
   }
 
   /** The foreground process: the agent itself as root, its outer half without. */

@@ -25,13 +25,13 @@ export class SteadyClient {
   /** In a task of its own on `network`. Resolves with its first answer. */
   static async inTask(network: string, host: string, port: number): Promise<SteadyClient> {
     const stopFile = newStopFile();
-    const command = new Command(['run', '--rm', '--network', network, '--', process.execPath, PROGRAM, host, `${port}`, INTERVAL_MS, stopFile]);
+    const command = Command.vipmesh('run', '--rm', '--network', network, '--', process.execPath, PROGRAM, host, `${port}`, INTERVAL_MS, stopFile);
     return SteadyClient.begun(command, stopFile);
   }
 
   static async onHost(port: number): Promise<SteadyClient> {
     const stopFile = newStopFile();
-    return SteadyClient.begun(new Command(['127.0.0.1', `${port}`, INTERVAL_MS, stopFile], PROGRAM), stopFile);
+    return SteadyClient.begun(new Command(process.execPath, [PROGRAM, '127.0.0.1', `${port}`, INTERVAL_MS, stopFile]), stopFile);
   }
 
   private static async begun(command: Command, stopFile: string): Promise<SteadyClient> {
