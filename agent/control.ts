@@ -16,6 +16,8 @@ export class ControlError extends Error {
     readonly code: ControlErrorCode,
     message: string,
     readonly remedy?: string,
+    /** Of a command that could not be executed, as a shell has it: 126, 127. */
+    readonly exitCode?: number,
   ) {
     super(message);
   }

@@ -22,7 +22,6 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const IMPORT_SITE: Readonly<Record<string, string>> = {
   koffi: 'kernel/ffi/libc.ts',
   'node:child_process': 'kernel/run/runner.ts',
-  '@lydell/node-pty': 'kernel/run/pty.ts',
   dns2: 'overlay/dns/wire.ts',
   lmdb: 'overlay/store/embedded.ts',
   zod: 'overlay/model/validate.ts',

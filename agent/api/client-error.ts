@@ -11,6 +11,7 @@ export class ClientError extends Error {
     readonly code: ClientErrorCode,
     message: string,
     readonly remedy?: string,
+    readonly exitCode?: number,
   ) {
     super(message);
   }
@@ -20,7 +21,7 @@ export class ClientError extends Error {
 export function clientErrorOf(answer: unknown): ClientError {
   const body = typeof answer === 'object' && answer !== null ? (answer as { error?: unknown }).error : undefined;
   if (!isErrorBody(body)) return new ClientError('protocol', 'the answer is an error without a reason: is it a vipmesh agent?');
-  return new ClientError(body.code as ControlErrorCode, body.message, body.remedy);
+  return new ClientError(body.code as ControlErrorCode, body.message, body.remedy, body.exitCode);
 }
 
 /** From a failure to connect, or a connection that broke. */

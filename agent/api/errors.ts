@@ -19,6 +19,8 @@ const CODE_OF_NAME: Readonly<Record<string, ControlErrorCode>> = {
   FrameError: 'invalid',
   ListenError: 'conflict',
   StoreError: 'unavailable',
+  TaskStartError: 'invalid',
+  TaskEndedError: 'conflict',
 };
 
 /** A request that is refused here, before the agent is asked. */
@@ -35,9 +37,9 @@ export interface Failure {
 /** Total: anything thrown has an answer. */
 export function failureOf(thrown: unknown): Failure {
   if (!(thrown instanceof Error)) return { status: 500, error: { code: 'internal', message: String(thrown) } };
-  const { code: ownCode, remedy, statusCode } = thrown as { code?: unknown; remedy?: unknown; statusCode?: unknown };
+  const { code: ownCode, remedy, statusCode, exitCode } = thrown as { code?: unknown; remedy?: unknown; statusCode?: unknown; exitCode?: unknown };
   const code = isCode(ownCode) ? ownCode : (CODE_OF_NAME[thrown.name] ?? codeOfStatus(statusCode));
-  return { status: STATUS[code], error: { code, message: thrown.message, ...(typeof remedy === 'string' ? { remedy } : {}) } };
+  return { status: STATUS[code], error: { code, message: thrown.message, ...(typeof remedy === 'string' ? { remedy } : {}), ...(typeof exitCode === 'number' ? { exitCode } : {}) } };
 }
 
 /** The HTTP library's own refusals (a body that is not JSON, or too long) carry a status. */

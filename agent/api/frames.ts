@@ -36,6 +36,8 @@ export interface ErrorBody {
   readonly code: string;
   readonly message: string;
   readonly remedy?: string;
+  /** Of a command that could not be executed, as a shell has it: 126, 127. */
+  readonly exitCode?: number;
 }
 
 export type ClientMessage =

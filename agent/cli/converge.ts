@@ -12,31 +12,36 @@ export type Convergence =
 /** A slot whose tasks failed this often without ever being ready is given up on (the agent goes on trying). */
 const HOPELESS_FAILURES = 3;
 
-export function convergence(service: ServiceObject, tasks: readonly TaskObject[]): Convergence {
+/** @param now milliseconds since the epoch, by this host's clock */
+export function convergence(service: ServiceObject, tasks: readonly TaskObject[], now: number): Convergence {
   const wanted = service.spec.replicas;
   const current = tasks.filter(({ version }) => version === service.version);
-  const ready = current.filter(isReady).length;
+  const ready = current.filter((task) => isReady(task, now)).length;
   // With a policy that does not restart, a task that has done its work is as good as one that runs.
   const done = service.spec.restart.condition === 'any' ? 0 : current.filter(({ status }) => status.state === 'complete').length;
   const surplus = tasks.filter((task) => task.desired === 'running' && (task.version !== service.version || task.slot > wanted));
   if (surplus.length === 0 && ready + done >= wanted) return { state: 'converged' };
-  const hopeless = hopelessTask(service, current);
+  const hopeless = hopelessTask(service, current, now);
   if (hopeless) return { state: 'failed', message: `${hopeless.name} does not start: ${errorText(hopeless.status).replace(/^"|"$/g, '') || 'it failed'}` };
   const newest = current.find(({ status }) => status.state === 'failed' && status.message !== undefined);
   return { state: 'waiting', ready, message: newest ? errorText(newest.status) : '' };
 }
 
-/** Running, and healthy where that is checked. */
-export function isReady({ desired, status }: TaskObject): boolean {
-  return desired === 'running' && status.state === 'running' && (status.health === 'none' || status.health === 'healthy');
+/** Without a health check, a task that has run for this long is taken to have started. Milliseconds. */
+const STABLE_AFTER = 1000;
+
+/** Healthy, or, where that is not checked, running for long enough not to have failed at once. */
+export function isReady({ desired, status }: TaskObject, now: number): boolean {
+  if (desired !== 'running' || status.state !== 'running') return false;
+  return status.health === 'none' ? now - Date.parse(status.since) >= STABLE_AFTER : status.health === 'healthy';
 }
 
-function hopelessTask(service: ServiceObject, current: readonly TaskObject[]): TaskObject | undefined {
+function hopelessTask(service: ServiceObject, current: readonly TaskObject[], now: number): TaskObject | undefined {
   const limit = service.spec.restart.condition === 'none' ? 1 : Math.min(HOPELESS_FAILURES, (service.spec.restart.maxAttempts ?? Infinity) + 1);
   for (const slot of new Set(current.map((task) => task.slot))) {
     const own = current.filter((task) => task.slot === slot);
     const failed = own.filter(({ status }) => status.state === 'failed');
-    if (failed.length >= limit && !own.some(isReady)) return failed[0];
+    if (failed.length >= limit && !own.some((task) => isReady(task, now))) return failed[0];
   }
   return undefined;
 }

@@ -20,7 +20,9 @@ export function reportFailure(context: Pick<Context, 'warn' | 'env'>, error: unk
   if (context.env['VIPMESH_DEBUG'] && error instanceof Error && error.stack !== undefined) context.warn(error.stack + '\n');
 }
 
-/** 2 when the command line is wrong, 1 for everything else. The agent's own refusals arrive as ClientErrors. */
-export function exitCodeOf(error: unknown): 1 | 2 {
+/** 2 when the command line is wrong, 126 or 127 when `run` or `exec` has nothing to execute, 1 for everything else. */
+export function exitCodeOf(error: unknown): number {
+  const own = error instanceof Error ? (error as { exitCode?: unknown }).exitCode : undefined;
+  if (typeof own === 'number') return own;
   return error instanceof UsageError || error instanceof ValidationError ? 2 : 1;
 }

@@ -17,16 +17,16 @@ export async function waitForServices(context: Context, client: AgentClient, ref
   const deadline = performance.now() + timeout;
   const progress = new Progress(context);
   try {
-    for (const ref of refs) await waitForService(client, ref, deadline, timeout, progress);
+    for (const ref of refs) await waitForService(context, client, ref, deadline, timeout, progress);
   } finally {
     progress.clear();
   }
 }
 
-async function waitForService(client: AgentClient, ref: string, deadline: number, timeout: number, progress: Progress): Promise<void> {
+async function waitForService(context: Context, client: AgentClient, ref: string, deadline: number, timeout: number, progress: Progress): Promise<void> {
   for (;;) {
     const [service, tasks] = await Promise.all([client.service(ref), client.serviceTasks(ref)]);
-    const state = convergence(service, tasks);
+    const state = convergence(service, tasks, context.wall());
     const name = service.spec.name;
     if (state.state === 'converged') return;
     const remedy = `see 'vipmesh service ps ${name}' and 'vipmesh service logs ${name}'`;

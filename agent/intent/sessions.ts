@@ -39,7 +39,7 @@ export async function runTask(store: Store, node: Node, context: Context, reques
   if (!process?.session) {
     await runner.ended;
     await removeTask(store, task.id);
-    throw new ControlError('invalid', runner.failure ?? 'the task did not start');
+    throw new ControlError('invalid', runner.failure?.message ?? 'the task did not start', undefined, runner.failure?.exitCode);
   }
   if (!request.stdin) process.session.stdin?.end();
   if (request.remove) void runner.ended.then(() => removeTask(store, task.id));

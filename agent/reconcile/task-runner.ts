@@ -104,8 +104,8 @@ export class TaskRunner {
   }
 
   /** Why it could not be started, or was ended for. */
-  get failure(): string | undefined {
-    return this.#failure?.message;
+  get failure(): { readonly message: string; readonly exitCode?: number } | undefined {
+    return this.#failure;
   }
 
   /** Something was seen to listen in it. */

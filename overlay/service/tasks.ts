@@ -73,8 +73,8 @@ export function createOneOffTask(store: Store, oneOff: OneOff, context: Context)
 
 /**
  * Notes what is observed of a task. A new `state` begins now and forgets the earlier state's pid, exit code, message and
- * health unless they are given again; in the same state, what is not given stays. Throws NotFoundError, and TaskEndedError
- * when the task has ended already.
+ * health unless they are given again (what has ended keeps its last health); in the same state, what is not given stays.
+ * Throws NotFoundError, and TaskEndedError when the task has ended already.
  */
 export function markTask(store: Store, id: string, observed: Partial<Omit<TaskStatus, 'since'>>, context: Context): Promise<TaskObject> {
   return transact(store, async (transaction) => {
@@ -137,8 +137,9 @@ function nextStatus(task: TaskObject, observed: Partial<Omit<TaskStatus, 'since'
   const { state = task.status.state } = observed;
   if (state === task.status.state) return { ...task.status, ...observed };
   const { pid } = task.status;
-  // Running and stopping are the same process, at the same health.
+  // Running and stopping are the same process, at the same health; what has ended had its health last.
   const sameProcess = (state === 'running' && task.status.state === 'starting') || state === 'stopping';
-  const carried = sameProcess ? { health: task.status.health, ...(pid === undefined ? {} : { pid }) } : { health: initialHealth(task.spec) };
+  const health = sameProcess || isEnded({ status: { ...task.status, state } }) ? task.status.health : initialHealth(task.spec);
+  const carried = { health, ...(sameProcess && pid !== undefined && { pid }) };
   return { ...carried, ...observed, state, since: timestamp(context) };
 }

@@ -69,7 +69,7 @@ export function startOnHost(as: HostUser, command: readonly string[], stdio: Std
 
 /**
  * Runs a scenario, an exported async function of a module under test/, on a new test host, and shows what it logs. The test
- * fails with what the scenario throws. Skips when the machine cannot.
+ * fails with what the scenario throws. Skips when the machine cannot. Words after the name are the function's arguments.
  *
  *     test('…', (t) => runScenario(t, 'root', new URL('./scenarios/tun.js', import.meta.url), 'opensTun'));
  */

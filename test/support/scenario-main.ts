@@ -1,12 +1,13 @@
 /**
- * Runs one scenario in this process: `node scenario-main.js MODULE-URL EXPORT`. See host.ts.
+ * Runs one scenario in this process: `node scenario-main.js MODULE-URL 'EXPORT [ARGUMENT…]'`. See host.ts.
  */
-const [, , module = '', name = ''] = process.argv;
+const [, , module = '', words = ''] = process.argv;
 try {
-  const scenarios = (await import(module)) as Record<string, (() => Promise<void>) | undefined>;
+  const [name = '', ...args] = words.split(' ');
+  const scenarios = (await import(module)) as Record<string, ((...args: string[]) => Promise<void>) | undefined>;
   const scenario = scenarios[name];
   if (!scenario) throw new Error(`${module} exports no ${name}`);
-  await scenario();
+  await scenario(...args);
   process.exit(0);
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);

@@ -1,5 +1,6 @@
 /** Tasks as rows: Docker's columns of `service ps`, and what a network engineer asks next. */
 import type { TaskObject, TaskState } from '../../../overlay/model/object.js';
+import { isEnded } from '../../../overlay/model/task-state.js';
 import { ago } from '../io/units.js';
 import type { View } from './view.js';
 
@@ -22,7 +23,7 @@ export function taskView(wall: number, noTrunc = false): View<TaskObject> {
       { heading: 'NODE', cell: ({ node }) => node },
       { heading: 'DESIRED', cell: ({ desired }) => (desired === 'running' ? 'Running' : 'Shutdown') },
       { heading: 'CURRENT STATE', cell: ({ status }) => `${STATE_WORD[status.state]} ${ago(status.since, wall)}` },
-      { heading: 'HEALTH', cell: ({ status }) => (status.health === 'none' ? '' : status.health) },
+      { heading: 'HEALTH', cell: (task) => (task.status.health === 'none' || isEnded(task) ? '' : task.status.health) },
       { heading: 'ADDRESS', cell: ({ addresses }) => addresses.map(({ address }) => address).join(',') },
       { heading: 'PID', cell: ({ status }) => (status.pid === undefined ? '' : String(status.pid)) },
       { heading: 'ERROR', cell: ({ status }) => (noTrunc ? errorText(status) : truncated(errorText(status))) },

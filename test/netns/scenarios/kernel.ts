@@ -22,7 +22,7 @@ import {
   removeNamespace,
 } from '../../../kernel/netns/netns.js';
 import { bindUdp, listenTcp } from '../../../kernel/netns/sockets.js';
-import { startPty } from '../../../kernel/run/pty.js';
+import { startPty } from '../../support/pty.js';
 import { run, start } from '../../../kernel/run/runner.js';
 import { openTun, TunUnavailableError } from '../../../kernel/tun/tun.js';
 

@@ -148,8 +148,15 @@ export class Machine {
     return this.run(process.execPath, [MAIN, ...args]);
   }
 
-  async json<T>(...args: string[]): Promise<T> {
-    return JSON.parse(await this.vipmesh(...args, '--json')) as T;
+  /** What a listing or an inspect prints with --json. */
+  async objects<T>(...args: string[]): Promise<T[]> {
+    return JSON.parse(await this.vipmesh(...args, '--json')) as T[];
+  }
+
+  /** The first of them. */
+  async object<T>(...args: string[]): Promise<T> {
+    const [object] = await this.objects<T>(...args);
+    return object ?? assert.fail(`vipmesh ${args.join(' ')} shows nothing`);
   }
 
   /** `vipmesh ARGS`, which must fail with exit code 1 and without a stack; answers what it says. */

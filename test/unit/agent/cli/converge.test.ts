@@ -3,6 +3,7 @@ import { convergence } from '../../../../agent/cli/converge.js';
 import type { ServiceObject, TaskObject, TaskStatus } from '../../../../overlay/model/object.js';
 
 const SINCE = '2024-05-01T10:00:00.000Z';
+const NOW = Date.parse(SINCE) + 5000;
 
 function service(replicas: number, condition: 'any' | 'on-failure' | 'none' = 'any', maxAttempts?: number): ServiceObject {
   return {
@@ -24,28 +25,35 @@ function task(slot: number, status: Partial<TaskStatus>, more: Partial<TaskObjec
 const FAILED = { state: 'failed', message: 'no such program', exitCode: 127 } as const;
 
 test('converged: as many as wanted run, and are healthy where that is checked', (t) => {
-  t.is(convergence(service(2), [task(1, {}), task(2, { health: 'healthy' })]).state, 'converged');
-  t.is(convergence(service(0), []).state, 'converged');
-  t.deepEqual(convergence(service(2), [task(1, {}), task(2, { health: 'starting' })]), { state: 'waiting', ready: 1, message: '' });
-  t.is(convergence(service(1), [task(1, { health: 'unhealthy' })]).state, 'waiting');
-  t.is(convergence(service(1), [task(1, {}, { desired: 'shutdown' })]).state, 'waiting');
+  t.is(convergence(service(2), [task(1, {}), task(2, { health: 'healthy' })], NOW).state, 'converged');
+  t.is(convergence(service(0), [], NOW).state, 'converged');
+  t.deepEqual(convergence(service(2), [task(1, {}), task(2, { health: 'starting' })], NOW), { state: 'waiting', ready: 1, message: '' });
+  t.is(convergence(service(1), [task(1, { health: 'unhealthy' })], NOW).state, 'waiting');
+  t.is(convergence(service(1), [task(1, {}, { desired: 'shutdown' })], NOW).state, 'waiting');
 });
 
 test('tasks of an older version, or beyond the number wanted, must be on their way out', (t) => {
-  t.is(convergence(service(1), [task(1, {}), task(1, {}, { version: 1 })]).state, 'waiting');
-  t.is(convergence(service(1), [task(1, {}), task(1, {}, { version: 1, desired: 'shutdown' })]).state, 'converged');
-  t.is(convergence(service(1), [task(1, {}), task(2, {})]).state, 'waiting');
+  t.is(convergence(service(1), [task(1, {}), task(1, {}, { version: 1 })], NOW).state, 'waiting');
+  t.is(convergence(service(1), [task(1, {}), task(1, {}, { version: 1, desired: 'shutdown' })], NOW).state, 'converged');
+  t.is(convergence(service(1), [task(1, {}), task(2, {})], NOW).state, 'waiting');
 });
 
 test('what has done its work counts where it is not restarted', (t) => {
-  t.is(convergence(service(1, 'none'), [task(1, { state: 'complete' })]).state, 'converged');
-  t.is(convergence(service(1, 'any'), [task(1, { state: 'complete' })]).state, 'waiting');
+  t.is(convergence(service(1, 'none'), [task(1, { state: 'complete' })], NOW).state, 'converged');
+  t.is(convergence(service(1, 'any'), [task(1, { state: 'complete' })], NOW).state, 'waiting');
 });
 
 test('given up: a slot that fails again and again, or once where nothing restarts it', (t) => {
-  t.deepEqual(convergence(service(1, 'none'), [task(1, FAILED)]), { state: 'failed', message: 'vote.1.t does not start: no such program' });
-  t.deepEqual(convergence(service(1), [task(1, FAILED), task(1, FAILED)]), { state: 'waiting', ready: 0, message: '"no such program"' });
-  t.is(convergence(service(1), [task(1, FAILED), task(1, FAILED), task(1, FAILED)]).state, 'failed');
-  t.is(convergence(service(1, 'any', 1), [task(1, FAILED), task(1, FAILED)]).state, 'failed');
-  t.is(convergence(service(1), [task(1, {}), task(1, FAILED), task(1, FAILED), task(1, FAILED)]).state, 'converged');
+  t.deepEqual(convergence(service(1, 'none'), [task(1, FAILED)], NOW), { state: 'failed', message: 'vote.1.t does not start: no such program' });
+  t.deepEqual(convergence(service(1), [task(1, FAILED), task(1, FAILED)], NOW), { state: 'waiting', ready: 0, message: '"no such program"' });
+  t.is(convergence(service(1), [task(1, FAILED), task(1, FAILED), task(1, FAILED)], NOW).state, 'failed');
+  t.is(convergence(service(1, 'any', 1), [task(1, FAILED), task(1, FAILED)], NOW).state, 'failed');
+  t.is(convergence(service(1), [task(1, {}), task(1, FAILED), task(1, FAILED), task(1, FAILED)], NOW).state, 'converged');
+});
+
+test('running counts once it has lasted; healthy counts at once', (t) => {
+  const at = (ms: number): number => Date.parse(SINCE) + ms;
+  t.is(convergence(service(1), [task(1, {})], at(999)).state, 'waiting');
+  t.is(convergence(service(1), [task(1, {})], at(1000)).state, 'converged');
+  t.is(convergence(service(1), [task(1, { health: 'healthy' })], at(0)).state, 'converged');
 });

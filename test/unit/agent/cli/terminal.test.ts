@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
-import { startPty } from '../../../../kernel/run/pty.js';
+import { startPty } from '../../../support/pty.js';
 import { pollUntil } from '../../../support/poll-until.js';
 import { startApi } from '../api/api-under-test.js';
 import type { ApiUnderTest } from '../api/api-under-test.js';

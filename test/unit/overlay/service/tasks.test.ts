@@ -67,7 +67,7 @@ test('the life of a task, state by state', async (t) => {
   t.deepEqual(await after({ state: 'starting', message: 'the agent was restarted' }), { state: 'starting', since: at(5), health: 'starting', message: 'the agent was restarted' }, 'another process: nothing is known of it');
   t.deepEqual(await after({ state: 'running', pid: 8, health: 'healthy' }), { state: 'running', since: at(6), health: 'healthy', pid: 8 });
   t.deepEqual(await after({ state: 'stopping' }), { state: 'stopping', since: at(7), health: 'healthy', pid: 8 });
-  t.deepEqual(await after({ state: 'shutdown', exitCode: 143, health: 'none' }), { state: 'shutdown', since: at(8), health: 'none', exitCode: 143 });
+  t.deepEqual(await after({ state: 'shutdown', exitCode: 143 }), { state: 'shutdown', since: at(8), health: 'healthy', exitCode: 143 });
   await t.throwsAsync(after({ state: 'running' }), { instanceOf: TaskEndedError, message: /shutdown/ });
   await t.throwsAsync(after({ health: 'healthy' }), { instanceOf: TaskEndedError });
 });

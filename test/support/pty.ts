@@ -1,9 +1,9 @@
 /**
- * A process on a terminal of its own: the only import of node-pty. Bytes in, bytes out; what they mean, and where they go,
+ * A process on a terminal of its own: for tests of what a terminal shows; the product makes its own (kernel/run/terminal.ts). Bytes in, bytes out; what they mean, and where they go,
  * is the caller's.
  */
 import pty from '@lydell/node-pty';
-import type { Namespace } from '../netns/netns.js';
+import type { Namespace } from '../../kernel/netns/netns.js';
 
 export interface PtyOptions {
   netns?: Namespace;
