@@ -1,5 +1,6 @@
 /** Whether a service has become what was asked for, judged from what is observed. Pure; the waiting is in wait.ts. */
 import type { ServiceObject, TaskObject } from '../../overlay/model/object.js';
+import { isEnded } from '../../overlay/model/task-state.js';
 import { errorText } from './views/tasks.js';
 
 export type Convergence =
@@ -19,7 +20,8 @@ export function convergence(service: ServiceObject, tasks: readonly TaskObject[]
   const ready = current.filter((task) => isReady(task, now)).length;
   // With a policy that does not restart, a task that has done its work is as good as one that runs.
   const done = service.spec.restart.condition === 'any' ? 0 : current.filter(({ status }) => status.state === 'complete').length;
-  const surplus = tasks.filter((task) => task.desired === 'running' && (task.version !== service.version || task.slot > wanted));
+  // A task that failed was meant to run to its end, and for ever after.
+  const surplus = tasks.filter((task) => task.desired === 'running' && !isEnded(task) && (task.version !== service.version || task.slot > wanted));
   if (surplus.length === 0 && ready + done >= wanted) return { state: 'converged' };
   const hopeless = hopelessTask(service, current, now);
   if (hopeless) return { state: 'failed', message: `${hopeless.name} does not start: ${errorText(hopeless.status).replace(/^"|"$/g, '') || 'it failed'}` };

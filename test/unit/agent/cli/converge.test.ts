@@ -36,6 +36,7 @@ test('tasks of an older version, or beyond the number wanted, must be on their w
   t.is(convergence(service(1), [task(1, {}), task(1, {}, { version: 1 })], NOW).state, 'waiting');
   t.is(convergence(service(1), [task(1, {}), task(1, {}, { version: 1, desired: 'shutdown' })], NOW).state, 'converged');
   t.is(convergence(service(1), [task(1, {}), task(2, {})], NOW).state, 'waiting');
+  t.is(convergence(service(1), [task(1, {}), task(1, FAILED, { version: 1 }), task(2, FAILED)], NOW).state, 'converged', 'or have failed long ago');
 });
 
 test('what has done its work counts where it is not restarted', (t) => {
