@@ -71,8 +71,8 @@ export interface Upstream {
   close(): Promise<void>;
 }
 
-/** A resolver on loopback, UDP and TCP on one port. `answer` gives the response, or undefined for silence. */
-export async function startUpstream(answer: (query: Buffer, protocol: DnsProtocol) => Buffer | undefined): Promise<Upstream> {
+/** A resolver on loopback, UDP and TCP on one port, 0 for any. `answer` gives the response, or undefined for silence. */
+export async function startUpstream(answer: (query: Buffer, protocol: DnsProtocol) => Buffer | undefined, address = '127.0.0.1', atPort = 0): Promise<Upstream> {
   const seen: Upstream['seen'] = [];
   const connections = new Set<Socket>();
   const tcp = createServer((socket) => {
@@ -87,7 +87,7 @@ export async function startUpstream(answer: (query: Buffer, protocol: DnsProtoco
       }
     });
   });
-  tcp.listen(0, '127.0.0.1');
+  tcp.listen(atPort, address);
   await once(tcp, 'listening');
   const { port } = tcp.address() as AddressInfo;
   const udp = createSocket('udp4', (query, client) => {
@@ -95,7 +95,7 @@ export async function startUpstream(answer: (query: Buffer, protocol: DnsProtoco
     const response = answer(query, 'udp');
     if (response) udp.send(response, client.port, client.address);
   });
-  udp.bind(port, '127.0.0.1');
+  udp.bind(port, address);
   await once(udp, 'listening');
   return {
     port,
