@@ -3,7 +3,7 @@
  * name. Called before an agent starts, by `vipmesh down`, and as often as one likes; only with the agent's lock held, so
  * that nothing here belongs to a living agent. What the store keeps is not touched.
  */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { listNamespaces, removeNamespace } from '../../kernel/netns/netns.js';
 import type { Paths } from './paths.js';
@@ -45,8 +45,10 @@ export async function cleanUp(paths: Paths, prefix: string | undefined): Promise
       namespaces.push(name);
     });
   }
-  const files = [paths.socket, paths.taskFiles, paths.rootlessNamespaces].filter((path) => existsSync(path));
-  for (const path of files) collect(errors, () => rmSync(path, { recursive: true, force: true }));
+  const there = [paths.socket, paths.taskFiles, paths.rootlessNamespaces].filter((path) => existsSync(path));
+  // An agent that ended in order leaves its directories, and nothing in them: no news.
+  const files = there.filter((path) => !isEmptyDirectory(path));
+  for (const path of there) collect(errors, () => rmSync(path, { recursive: true, force: true }));
   if (errors.length > 0) {
     const causes = errors.map((error) => (error instanceof Error ? error.message : String(error))).join('; ');
     throw new CleanUpError(errors, `what an earlier agent left cannot all be removed: ${causes}`);
@@ -72,6 +74,10 @@ function list(directory: string, prefix: string, errors: unknown[]): { directory
     errors.push(error);
     return [];
   }
+}
+
+function isEmptyDirectory(path: string): boolean {
+  return lstatSync(path).isDirectory() && readdirSync(path).length === 0;
 }
 
 function collect(errors: unknown[], step: () => void): void {
