@@ -1,63 +1,80 @@
 /**
- * What an agent could leave behind on a machine, as the plain tools print it, so that before and after can be compared byte
- * by byte.
+ * What is on a test host: processes, namespaces, links, mounts and listening sockets. For comparing before and after.
  */
-import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { childrenOf, statOf } from '../../../../agent/tasks/process-tree.js';
 
-const VIEWS: readonly (readonly string[])[] = [
-  ['ip', 'netns'],
-  ['ip', '-details', 'link'],
-  ['ip', 'address'],
-  ['ip', '-4', 'rule'],
-  ['ip', '-6', 'rule'],
-  ['ip', '-4', 'route', 'show', 'table', 'all'],
-  ['ip', '-6', 'route', 'show', 'table', 'all'],
-  ['ip', 'neighbour'],
-  ['ss', '-lntu'],
-  ['ss', '-lx'],
-  ['mount'],
-  ['find', '/run', '-type', 's'],
-  ['find', '/dev/shm', '/dev/pts'],
-];
+/** Pids of the processes whose command line fits. One that has ended and was not asked for its status is none. */
+export function processes(fits: (words: readonly string[]) => boolean = () => true): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
+  return pids.filter((pid) => {
+    try {
+      return isAlive(pid) && fits(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1));
+    } catch {
+      return false;
+    }
+  });
+}
 
-export type HostState = ReadonlyMap<string, string>;
+function isAlive(pid: number): boolean {
+  const state = statOf(pid)?.state;
+  return state !== undefined && state !== 'Z' && state !== 'X';
+}
 
-/** Call it as root of the test host, with nothing of one's own in between. */
+/** One process, for ever: its pid may be another's later, but not with the same start. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  readonly startTime: number;
+}
+
+/** All that descend from a process, without itself. */
+export function descendants(pid: number): ProcessIdentity[] {
+  return childrenOf(pid).flatMap((child) => {
+    const startTime = statOf(child)?.startTime;
+    return [...(startTime === undefined ? [] : [{ pid: child, startTime }]), ...descendants(child)];
+  });
+}
+
+export function survivors(identities: readonly ProcessIdentity[]): ProcessIdentity[] {
+  return identities.filter(({ pid, startTime }) => statOf(pid)?.startTime === startTime && isAlive(pid));
+}
+
+/** Names of the network namespaces that are pinned for all to see. */
+export function pinnedNamespaces(): string[] {
+  try {
+    return readdirSync('/run/netns').sort();
+  } catch {
+    return [];
+  }
+}
+
+/** Names of the links in a pinned namespace, or in this one; without lo. */
+export function links(namespace?: string): string[] {
+  const args = [...(namespace === undefined ? [] : ['-n', namespace]), '-json', 'link', 'show'];
+  const found = JSON.parse(execFileSync('ip', args, { encoding: 'utf8' })) as { ifname: string }[];
+  return found.map(({ ifname }) => ifname).filter((name) => name !== 'lo').sort();
+}
+
+/** What an agent that has ended must leave as it was. */
+export interface HostState {
+  readonly processes: number;
+  readonly namespaces: readonly string[];
+  readonly links: readonly string[];
+  readonly rules: string;
+  readonly mounts: readonly string[];
+  readonly sockets: readonly string[];
+}
+
 export function hostState(): HostState {
-  const state = new Map(VIEWS.map((view) => [view.join(' '), output(view)]));
-  state.set('ps', processes());
-  return state;
-}
-
-/** Fails with the lines that came and went, by the command that shows them. */
-export function assertSameState(before: HostState, after: HostState): void {
-  const differences = [...before].flatMap(([view, text]) => {
-    const now = after.get(view) ?? '';
-    return now === text ? [] : [`${view}:`, ...missingIn(now, text).map((line) => `  - ${line}`), ...missingIn(text, now).map((line) => `  + ${line}`)];
-  });
-  assert.equal(differences.length, 0, `the machine is not as it was before:\n${differences.join('\n')}`);
-}
-
-/** Command lines, sorted. Not this ps, and no zombies: to ask for those is the business of the host's first process. */
-function processes(): string {
-  const lines = output(['ps', '-e', '-o', 'stat=,user=,args=']).split('\n');
-  return lines.filter((line) => line !== '' && !line.startsWith('Z') && !/ ps -e -o /.test(line)).map((line) => line.replace(/^\S+\s+/, '')).sort().join('\n');
-}
-
-/** Lines of `text` that are not in `other`. */
-function missingIn(other: string, text: string): string[] {
-  const left = other.split('\n');
-  return text.split('\n').filter((line) => {
-    const at = left.indexOf(line);
-    if (at >= 0) left.splice(at, 1);
-    return at < 0;
-  });
-}
-
-function output([file = '', ...args]: readonly string[]): string {
-  const { stdout, stderr, status, error } = spawnSync(file, args, { encoding: 'utf8' });
-  if (error) throw error;
-  assert.equal(status, 0, `${file} ${args.join(' ')}: ${stderr}`);
-  return stdout;
+  const text = (file: string, ...args: string[]): string => execFileSync(file, args, { encoding: 'utf8' });
+  return {
+    // That of the scenario itself, and what it was started by.
+    processes: processes(([program]) => program !== 'ss' && program !== 'ip').length,
+    namespaces: pinnedNamespaces(),
+    links: links(),
+    rules: text('ip', 'rule'),
+    mounts: readFileSync('/proc/self/mounts', 'utf8').split('\n').sort(),
+    sockets: text('ss', '-Hlntux').split('\n').map((line) => line.replace(/\s+/g, ' ').trim()).sort(),
+  };
 }

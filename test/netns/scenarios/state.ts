@@ -1,0 +1,194 @@
+/**
+ * What survives the agent: killed at moments that nobody chose, or stopped in order, it comes up again with the same
+ * networks, services, VIPs, ports, tasks and addresses, and what the old one left is gone.
+ */
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { resolvePaths } from '../../../agent/lifecycle/paths.js';
+import { pollUntil } from '../../support/poll-until.js';
+import { descendants, hostState, pinnedNamespaces, processes, survivors, type ProcessIdentity } from './support/host-state.js';
+import { assertKept, assertNothingDoubled, assertNothingLeaked, kept, type Kept } from './support/kept.js';
+import { Command, MeshAgent, refused, SERVE, SOON, vipmesh } from './support/mesh-agent.js';
+import { SteadyClient } from './support/steady.js';
+
+const SEED = 20240613;
+const ROUNDS = 7;
+/** No round begins later than this, in milliseconds, once so many were done. */
+const ENOUGH_TIME = 35_000;
+const ENOUGH_ROUNDS = 5;
+
+const paths = resolvePaths({ env: process.env, uid: process.getuid?.() ?? 0 });
+
+/** Numbers from 0 to 1, the same ones for the same seed (mulberry32). */
+function randomNumbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+async function createStack(): Promise<void> {
+  await vipmesh('network', 'create', 'overlay1');
+  await vipmesh('network', 'create', 'overlay2');
+  await vipmesh('service', 'create', '--name', 'vote', '--network', 'overlay1', '--replicas', '2', '-p', '8080:80', '--', ...SERVE);
+  await vipmesh('service', 'create', '--name', 'idle', '--network', 'overlay1', '--network', 'overlay2', '--', 'sleep', 'infinity');
+}
+
+/** Waits until every service runs as asked, and nothing else does. */
+async function settled(agent: MeshAgent): Promise<Kept> {
+  for (const { spec } of await agent.api.services()) await agent.settles(spec.name, spec.replicas);
+  await pollUntil('one-off tasks are gone', async () => (await agent.api.tasks()).every((task) => task.serviceId !== undefined), SOON);
+  return kept(agent);
+}
+
+/** Ids of the tasks that answer on the published port. */
+async function curl(times: number): Promise<string[]> {
+  const answers = [];
+  for (let i = 0; i < times; i++) {
+    const { code, stdout, stderr } = await new Command('curl', ['-sS', '-m', '5', '127.0.0.1:8080']).ended;
+    assert.equal(code, 0, stderr);
+    answers.push(stdout.split(' ')[0] ?? '');
+  }
+  return answers;
+}
+
+async function assertServes(agent: MeshAgent): Promise<void> {
+  const tasks = (await agent.settles('vote', 2)).map(({ id }) => id);
+  assert.deepEqual((await curl(2)).sort(), tasks.sort(), 'the published port');
+  const script = 'curl -sS -m 5 vote; curl -sS -m 5 vote';
+  const output = await vipmesh('run', '--rm', '--network', 'overlay1', '--', 'sh', '-c', script);
+  assert.deepEqual(output.trim().split('\n').map((line) => line.split(' ')[0]).sort(), tasks, 'the VIP');
+}
+
+/** A change that is under way when the agent dies, and the service that it may have changed. */
+interface Disturbance {
+  readonly name: string;
+  readonly touches: string;
+  begin(round: number): Command;
+}
+
+const DISTURBANCES: readonly Disturbance[] = [
+  { name: 'creating a service', touches: 'extra', begin: (round) => Command.vipmesh('service', 'create', '--name', `extra${round}`, '--network', 'overlay1', '-p', `${8100 + round}:80`, '--replicas', '2', '--', 'sleep', 'infinity') },
+  { name: 'scaling', touches: 'idle', begin: (round) => Command.vipmesh('service', 'scale', `idle=${1 + (round % 3)}`) },
+  { name: 'updating', touches: 'idle', begin: (round) => Command.vipmesh('service', 'update', '--env-add', `ROUND=${round}`, 'idle') },
+  { name: 'a one-off task', touches: 'none', begin: () => Command.vipmesh('run', '--rm', '--name', 'visitor', '--network', 'overlay2', '--', 'sleep', '1000') },
+  { name: 'creating a network', touches: 'none', begin: (round) => Command.vipmesh('network', 'create', `net${round}`) },
+];
+
+export async function killedAgain(): Promise<void> {
+  const random = randomNumbers(SEED);
+  const begin = performance.now();
+  const before = hostState();
+  let agent = await MeshAgent.up();
+  await createStack();
+  let known = await settled(agent);
+  for (let round = 1; round <= ROUNDS && (round <= ENOUGH_ROUNDS || performance.now() - begin < ENOUGH_TIME); round++) {
+    const disturbance = DISTURBANCES[round % DISTURBANCES.length] ?? assert.fail();
+    const traffic = random() < 0.5 ? await SteadyClient.onHost(8080) : undefined;
+    const command = disturbance.begin(round);
+    // From before the command has reached the agent until after its tasks have started.
+    const delay = Math.round(random() * 1500);
+    await new Promise((resolve) => setTimeout(resolve, delay));
+    const old = descendants(agent.pid);
+    await agent.kill();
+    await command.ended;
+    await traffic?.stop();
+    agent = await again(old, known, new Set([disturbance.touches, `extra${round}`]), random);
+    known = await settled(agent);
+    assertNothingDoubled(known);
+    assert.equal((await curl(2)).length, 2);
+    process.stdout.write(`round ${round}: killed ${delay} ms into ${disturbance.name}${traffic ? ', under traffic' : ''}\n`);
+  }
+  await assertServes(agent);
+  await agent.kill();
+  assert.notDeepEqual(pinnedNamespaces(), before.namespaces, 'a killed agent leaves its namespaces');
+  await vipmesh('down');
+  assert.deepEqual(hostState(), before, 'down leaves nothing');
+  await assertNothingLeaked(paths.store);
+}
+
+/** Comes up after a kill, now and then at the second attempt, the first one being killed while it starts. */
+async function again(old: readonly ProcessIdentity[], known: Kept, touched: ReadonlySet<string>, random: () => number): Promise<MeshAgent> {
+  if (random() < 0.4) {
+    const failing = MeshAgent.begin();
+    await new Promise((resolve) => setTimeout(resolve, 200 + random() * 1500));
+    await failing.kill();
+  }
+  const agent = await MeshAgent.up();
+  assert.deepEqual(survivors(old), [], 'no process of the old agent survives');
+  assertKept(known, await kept(agent), touched);
+  return agent;
+}
+
+/** In order, and with whatever mode this user gets. */
+export async function stoppedInOrder(): Promise<void> {
+  const before = hostState();
+  const first = await MeshAgent.up();
+  await createStack();
+  const known = await settled(first);
+  const old = descendants(first.pid);
+  await first.stop();
+  assert.deepEqual(survivors(old), []);
+  assert.deepEqual(hostState(), before, 'nothing but the state is left');
+  await assertNothingLeaked(paths.store);
+
+  const second = await MeshAgent.up();
+  const now = await settled(second);
+  assertKept(known, now);
+  assert.equal(now.services.length, known.services.length);
+  await assertServes(second);
+  await vipmesh('down');
+  assert.equal((await second.command.ended).code, 0);
+  assert.deepEqual(hostState(), before);
+}
+
+/** Each half of a rootless agent in turn: what is inside ends with either. */
+export async function rootlessKilled(): Promise<void> {
+  const before = hostState();
+  let agent = await MeshAgent.up();
+  await createStack();
+  const known = await settled(agent);
+  for (const half of ['outer', 'inner'] as const) {
+    const old = descendants(agent.pid);
+    const outcome = await agent.kill(half === 'outer' ? agent.pid : agent.innerPid);
+    if (half === 'inner') {
+      assert.equal(outcome.code, 1);
+      assert.match(outcome.stderr, /^vipmesh: the inner agent process \(pid \d+\) was ended by SIGKILL/m);
+    }
+    await pollUntil(`nothing is left of an agent whose ${half} process was killed`, () => survivors(old).length === 0, SOON);
+    assert.equal(processes().length, before.processes);
+    agent = await MeshAgent.up();
+    assertKept(known, await settled(agent));
+    await assertServes(agent);
+  }
+  await agent.stop();
+  assert.deepEqual(hostState(), before);
+}
+
+/** A state directory that cannot be used is one sentence with a remedy, before anything is made. */
+export async function unusable(): Promise<void> {
+  const before = hostState();
+  const cases: [prepare: (directory: string) => void, expected: RegExp][] = [
+    [(directory) => writeFileSync(join(directory, 'store', 'data.mdb'), 'not a store'.repeat(1000)), /^vipmesh: .*\/store\/data\.mdb is not a store file, or its beginning is damaged: restore it from a copy, or move it away to start empty\n$/m],
+    [(directory) => (rmSync(join(directory, 'store'), { recursive: true }), writeFileSync(join(directory, 'store'), '')), /^vipmesh: the store's directory .*\/store is not usable: .*/m],
+    [(directory) => writeFileSync(join(directory, 'node.json'), '{'), /^vipmesh: .*\/node\.json does not hold a node's identity: restore it, or remove it and the node gets a new one\n$/m],
+    [(directory) => writeFileSync(join(directory, '..', 'file'), ''), /^vipmesh: the state directory .*\/file\/below cannot be used \(ENOTDIR\): name another with --state-dir\n$/m],
+  ];
+  if (process.getuid?.() !== 0) {
+    cases.push([(directory) => chmodSync(directory, 0o500), /^vipmesh: the state directory .* cannot be used \(EACCES\): name another with --state-dir\n$/m]);
+    cases.push([(directory) => chmodSync(join(directory, 'store'), 0o500), /^vipmesh: the store's directory .*\/store is not usable: .* Make it writable for uid \d+, or choose another state directory\n$/m]);
+  }
+  for (const [prepare, expected] of cases) {
+    const directory = join(mkdtempSync('/run/tmp/state-'), 'vipmesh');
+    mkdirSync(join(directory, 'store'), { recursive: true });
+    prepare(directory);
+    const stateDir = expected.source.includes('below') ? join(directory, '..', 'file', 'below') : directory;
+    const said = await refused('up', '--log-level', 'error', '--state-dir', stateDir);
+    assert.match(said, expected);
+    assert.deepEqual(hostState(), before);
+  }
+}
