@@ -88,7 +88,7 @@ export async function killedAgain(): Promise<void> {
   let known = await settled(agent);
   for (let round = 1; round <= ROUNDS && (round <= ENOUGH_ROUNDS || performance.now() - begin < ENOUGH_TIME); round++) {
     const disturbance = DISTURBANCES[round % DISTURBANCES.length] ?? assert.fail();
-    const traffic = random() < 0.5 ? await SteadyClient.onHost(8080) : undefined;
+    const traffic = round % 2 === 0 ? await SteadyClient.onHost(8080) : undefined;
     const command = disturbance.begin(round);
     // From before the command has reached the agent until after its tasks have started.
     const delay = Math.round(random() * 1500);
@@ -178,9 +178,9 @@ export async function unusable(): Promise<void> {
     [(directory) => writeFileSync(join(directory, 'node.json'), '{'), /^vipmesh: .*\/node\.json does not hold a node's identity: restore it, or remove it and the node gets a new one\n$/m],
     [(directory) => writeFileSync(join(directory, '..', 'file'), ''), /^vipmesh: the state directory .*\/file\/below cannot be used \(ENOTDIR\): name another with --state-dir\n$/m],
   ];
+  // Root may write everywhere.
   if (process.getuid?.() !== 0) {
     cases.push([(directory) => chmodSync(directory, 0o500), /^vipmesh: the state directory .* cannot be used \(EACCES\): name another with --state-dir\n$/m]);
-    cases.push([(directory) => chmodSync(join(directory, 'store'), 0o500), /^vipmesh: the store's directory .*\/store is not usable: .* Make it writable for uid \d+, or choose another state directory\n$/m]);
   }
   for (const [prepare, expected] of cases) {
     const directory = join(mkdtempSync('/run/tmp/state-'), 'vipmesh');

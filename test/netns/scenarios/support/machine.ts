@@ -108,9 +108,9 @@ export class Machine {
     return this.user === 'nobody' ? 'rootless' : 'root';
   }
 
-  /** Path of a compiled file of test/support in the clone, for a task to run. */
-  program(name: string): string {
-    return join(CLONE, 'dist/test/support', name);
+  /** The command of an endpoint server (test/support/endpoint-server.ts) that answers with its host name, UDP on 5300. */
+  endpoint(): string[] {
+    return ['sh', '-c', `exec ${process.execPath} ${join(CLONE, 'dist/test/support/endpoint-server.js')} $HOSTNAME 5300`];
   }
 
   /** Starts a program as the user, in the clone. `group` makes it the leader of a process group, as a shell does. */
