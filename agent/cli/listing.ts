@@ -22,6 +22,8 @@ export const listingOptions: readonly OptionSpec[] = [
   { flags: '--json', about: 'print the objects as a JSON array' },
   formatOption,
 ];
+/** For what there is only one of. */
+export const objectOptions: readonly OptionSpec[] = [formatOption, { flags: '--json', about: 'print the object as JSON' }];
 export const inspectOptions: readonly OptionSpec[] = [formatOption, { flags: '--json', about: 'print a JSON array, which is what happens anyway without --format' }];
 
 /** Reads the format first: a bad one is a usage error before the agent is asked anything. */
@@ -42,6 +44,12 @@ export async function printObjects(context: Context, options: ListingOptions, lo
   const format = options.format === undefined ? undefined : await readFormat(options.format);
   const objects = await load();
   context.write(format ? applied(format, objects.map((raw) => ({ raw, row: raw }))) : json(objects));
+}
+
+/** The same for what there is only one of: the object itself, not a list of one. */
+export async function printObject(context: Context, options: ListingOptions, load: () => Promise<unknown>): Promise<void> {
+  if (options.format === undefined) context.write(json(await load()));
+  else await printObjects(context, options, async () => [await load()]);
 }
 
 async function readFormat(text: string): Promise<Formatter> {

@@ -5,7 +5,7 @@ import { parseDuration } from '../../../overlay/model/duration.js';
 import { command } from '../command.js';
 import type { CommandSpec, GroupSpec } from '../command.js';
 import { humanDuration } from '../io/units.js';
-import { FORMAT_NOTE, inspectOptions, listingOptions, makePrinter, printObjects } from '../listing.js';
+import { FORMAT_NOTE, listingOptions, makePrinter, objectOptions, printObject } from '../listing.js';
 import type { ListingOptions } from '../listing.js';
 import { programVersion } from '../version.js';
 import { doctorView, flowView, nodeView } from '../views/node.js';
@@ -58,12 +58,12 @@ export const flowsCommand = command<FlowsOptions>({
 export const statusCommand = command<ListingOptions>({
   name: 'status',
   purpose: 'Say whether an agent runs, and what it is doing. Exit code 1 when there is none.',
-  options: inspectOptions,
+  options: objectOptions,
   notes: FORMAT_NOTE,
   examples: ['vipmesh status', "vipmesh status --format '{{.Pid}}'"],
   async run(context, _, options) {
     const client = await context.client();
-    if (options.json === true || options.format !== undefined) return printObjects(context, options, async () => [await client.info()]);
+    if (options.json === true || options.format !== undefined) return printObject(context, options, () => client.info());
     context.write(statusText(await client.info(), context.wall()));
   },
 });

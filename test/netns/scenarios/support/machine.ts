@@ -148,9 +148,9 @@ export class Machine {
     return this.run(process.execPath, [MAIN, ...args]);
   }
 
-  /** What a listing or an inspect prints with --json. */
+  /** What a listing, an inspect or `status` prints with --json. */
   async objects<T>(...args: string[]): Promise<T[]> {
-    return JSON.parse(await this.vipmesh(...args, '--json')) as T[];
+    return [JSON.parse(await this.vipmesh(...args, '--json')) as T | T[]].flat() as T[];
   }
 
   /** The first of them. */
