@@ -66,7 +66,10 @@ function changedPorts(ports: readonly PortSpec[], { publishAdd = [], publishRm =
   for (const wanted of publishRm) {
     const matches = (port: PortSpec): boolean =>
       port.target === wanted.target && port.protocol === wanted.protocol && (wanted.published === undefined || wanted.published === port.published);
-    if (!kept.some(matches)) throw new CommandFailure(`the service publishes no port ${formatPort(wanted)}`);
+    if (!kept.some(matches)) {
+      const remedy = kept.length === 0 ? undefined : `it publishes ${kept.map(formatPort).join(', ')}; name a port by its target, the number after the colon`;
+      throw new CommandFailure(`the service publishes no port ${formatPort(wanted)}`, remedy);
+    }
     kept = kept.filter((port) => !matches(port));
   }
   return [...kept, ...publishAdd.filter((port) => !kept.some((other) => isDeepStrictEqual(other, port)))];
