@@ -2,12 +2,14 @@
  * An endpoint for tests, run as a program inside a task's namespace: `node endpoint-server.js ID [UDP-PORT]`.
  *
  * TCP 80: `/` answers `ID PEER-ADDRESS`, `/blob/N` answers N bytes whose SHA-256 is blobHash(N).
- * UDP 53 or UDP-PORT: answers every datagram with `ID ` and the datagram. Prints `ready` when both are there.
+ * TCP 7: reads to the client's end, then answers `ID BYTES SHA-256` of what it has read.
+ * UDP 53 or UDP-PORT: answers every datagram with `ID ` and the datagram. Prints `ready` when all are there.
  */
 import { createHash } from 'node:crypto';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import http from 'node:http';
+import net from 'node:net';
 import { pathToFileURL } from 'node:url';
 import { Readable } from 'node:stream';
 
@@ -34,11 +36,22 @@ async function serve(id: string, udpPort: number): Promise<void> {
     if (bytes !== undefined) Readable.from(blob(Number(bytes))).pipe(response);
     else response.end(`${id} ${request.socket.remoteAddress}\n`);
   });
+  const digest = net.createServer({ allowHalfOpen: true }, (connection) => {
+    const hash = createHash('sha256');
+    let bytes = 0;
+    connection.on('error', () => connection.destroy());
+    connection.on('data', (chunk: Buffer) => {
+      hash.update(chunk);
+      bytes += chunk.length;
+    });
+    connection.on('end', () => connection.end(`${id} ${bytes} ${hash.digest('hex')}\n`));
+  });
   const socket = dgram.createSocket('udp4');
   socket.on('message', (message, peer) => socket.send(`${id} ${message.toString()}`, peer.port, peer.address));
   server.listen(80, '0.0.0.0');
+  digest.listen(7, '0.0.0.0');
   socket.bind(udpPort);
-  await Promise.all([once(server, 'listening'), once(socket, 'listening')]);
+  await Promise.all([server, digest, socket].map((each) => once(each, 'listening')));
   process.stdout.write('ready\n');
 }
 

@@ -41,8 +41,6 @@ export async function publishing(user: MachineUser): Promise<void> {
   const quiet = machineState();
   const other = await occupy(8088);
   assert.match(await machine.refused(...create('web', '-p', '8087:80', '-p', '8088:80')), /port 8088\/tcp/);
-  const { port } = other.address() as { port: number };
-  assert.equal(port, 8088);
   await new Promise((resolve) => other.close(resolve));
   assert.deepEqual(await machine.objects('service', 'ls'), []);
   assert.deepEqual(await machine.objects('task', 'ls'), []);
@@ -76,7 +74,7 @@ export async function publishing(user: MachineUser): Promise<void> {
   for (const where of ['127.0.0.1:8082', `${HOST_ADDRESS}:8082`, `127.0.0.1:${chosen}`]) await assertServed(where, await idsOf('own'));
 
   // An update moves ports; a removal gives them back.
-  await machine.vipmesh('service', 'update', '--publish-rm', '8087', '--publish-add', '8089:80', 'web');
+  await machine.vipmesh('service', 'update', '--publish-rm', '8087:80', '--publish-add', '8089:80', 'web');
   await assertNotServed('127.0.0.1:8087');
   for (const where of ['127.0.0.1:8088', '127.0.0.1:8089']) await assertServed(where, await idsOf('web'));
   await machine.vipmesh('service', 'rm', 'web');

@@ -19,7 +19,7 @@ interface Served {
   readonly agent: Running;
   /** Ids of the tasks of `server`, sorted. */
   readonly ids: readonly string[];
-  vip(service: string): Promise<string>;
+  readonly vip: (service: string) => Promise<string>;
 }
 
 /** An agent with overlay1 on it and on that the service `server`, two endpoint servers. */
@@ -52,15 +52,15 @@ interface IperfReport {
 export async function bulk(user: MachineUser): Promise<void> {
   const { machine, agent } = await serve(user);
   const bytes = BULK[user];
-  const expected = blobHash(bytes);
   const fetch = (url: string): string => `curl -sS --max-time 80 ${url}/blob/${bytes} | sha256sum`;
-  const timed = async (what: string, fetching: Promise<string>): Promise<void> => {
-    const began = performance.now();
-    assert.equal((await fetching).split(' ')[0], expected, what);
-    process.stdout.write(`${bytes >> 20} MiB ${what}: ${Math.round((bytes >> 20) / ((performance.now() - began) / 1000))} MiB/s\n`);
-  };
-  await timed('through the VIP', machine.inTask('overlay1', fetch('http://server')));
-  await timed('through the published port', machine.run('sh', ['-c', fetch('http://127.0.0.1:8080')]));
+  const began = performance.now();
+  const fetching = [machine.inTask('overlay1', fetch('http://server')), machine.run('sh', ['-c', fetch('http://127.0.0.1:8080')])];
+  // Meanwhile: most of the time is spent on the three sums.
+  const expected = blobHash(bytes);
+  const [inside, published] = await Promise.all(fetching);
+  assert.equal(inside, `${expected}  -\n`, 'through the VIP');
+  assert.equal(published, `${expected}  -\n`, 'through the published port');
+  process.stdout.write(`${bytes >> 20} MiB through the VIP and through the published port, at once, with their sums: ${((performance.now() - began) / 1000).toFixed(1)} s\n`);
 
   await machine.vipmesh('service', 'create', '--name', 'perf', '--network', 'overlay1', '--', 'iperf3', '-s');
   const iperf = (...args: string[]): Promise<IperfReport> =>
@@ -107,13 +107,11 @@ export async function kinds(user: MachineUser): Promise<void> {
     upload: 'nc -N -w 20 server 7 < /run/tmp/upload',
     udp: datagrams('server', 5300),
     ping: 'ping -c 3 -i 0.2 -W 5 server',
-    large: 'ping -c 2 -i 0.2 -W 5 -s 3000 server',
   });
   assert.deepEqual(firstWords(inside.tcp).sort(), [...ids, ...ids].sort(), inside.tcp);
   assert.match(inside.upload, new RegExp(`^(${ids.join('|')}) ${digest}$`));
   assert.deepEqual(firstWords(inside.udp).sort(), [...ids, ...ids].sort(), inside.udp);
   assert.match(inside.ping, new RegExp(`PING server \\(${address.replaceAll('.', '\\.')}\\)[^]* 0% packet loss`));
-  process.stdout.write(`ping of the VIP with 3000 bytes: ${/\d+% packet loss/.exec(inside.large)?.[0]}\n`);
 
   // A task that asks its own service reaches itself as well.
   const [own = ''] = ids;
