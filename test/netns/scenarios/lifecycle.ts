@@ -231,11 +231,13 @@ export async function outerKilled(): Promise<void> {
 export async function cleaning(): Promise<void> {
   const own = paths();
   mkdirSync(own.stateDirectory, { recursive: true });
-  mkdirSync(own.taskFiles, { recursive: true });
+  mkdirSync(join(own.taskFiles, 'aaaabbbbcccc'), { recursive: true });
+  mkdirSync(own.rootlessNamespaces, { recursive: true });
   createNamespace('/run/netns', 'vm1a2b-vote').close();
   createNamespace('/run/netns', 'vm3c4d-other').close();
   const first = await cleanUp(own, 'vm1a2b-');
   assert.deepEqual(first, { namespaces: ['vm1a2b-vote'], processes: 0, files: [own.taskFiles] });
   assert.deepEqual(readdirSync('/run/netns'), ['vm3c4d-other'], 'another node’s stays');
+  assert.equal(existsSync(own.rootlessNamespaces), false, 'an empty directory goes too, without a word');
   assert.deepEqual(await cleanUp(own, 'vm1a2b-'), { namespaces: [], processes: 0, files: [] });
 }

@@ -18,7 +18,7 @@ const VIEWS: readonly (readonly string[])[] = [
   ['ss', '-lx'],
   ['mount'],
   ['find', '/run', '-type', 's'],
-  ['find', '/dev/shm', '/dev/pts'],
+  // Test hosts share /dev: other tests' files may come and go, and so may their terminals in /dev/pts.
 ];
 
 export type MachineState = ReadonlyMap<string, string>;
