@@ -27,9 +27,11 @@ export const tryUdp: Attempt = (options) =>
       // Anything else is stray or forged: the true answer may still come (RFC 5452 section 9.1).
       if (options.isAnswer(message)) finish(message);
     });
-    socket.connect(options.port, options.address, () => {
+    // Not as connect()'s callback: that is called with the error of a failed connect too (no route), and no 'error' comes then.
+    socket.once('connect', () => {
       if (open) socket.send(options.query, (error) => error && finish());
     });
+    socket.connect(options.port, options.address);
     return () => {
       open = false;
       socket.close();

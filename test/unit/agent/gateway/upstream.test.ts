@@ -100,6 +100,14 @@ test('a resolver that is silent is passed over after the time-out, one that is n
   t.is(await upstream(t, [], port).resolve(buildQuery(), 'udp'), undefined);
 });
 
+test('a resolver to which there is no way is passed over at once', async (t) => {
+  // connect(2) itself fails, as on a host without a route: EACCES, since a broadcast address needs SO_BROADCAST.
+  const there = await udpServer(t, A, 0, ok);
+  const { port } = there.address();
+  const response = await upstream(t, ['255.255.255.255', A], port).resolve(buildQuery(), 'udp');
+  t.is((response?.[3] ?? 0) & 15, 0);
+});
+
 test('what is no answer to the question is not heard', async (t) => {
   const other = buildQuery({ name: 'evil' });
   const server = await udpServer(t, A, 0, (query, reply) => {
