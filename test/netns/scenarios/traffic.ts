@@ -27,7 +27,9 @@ async function serve(user: MachineUser): Promise<Served> {
   const machine = Machine.setUp(user);
   const agent = await machine.up();
   await machine.vipmesh('network', 'create', 'overlay1');
-  await machine.vipmesh('service', 'create', '--name', 'server', '--replicas', '2', '--network', 'overlay1', '-p', '8080:80', '-p', '7007:7', '-p', '5353:5300/udp', '--', ...machine.endpoint());
+  const ports = ['-p', '8080:80', '-p', '7007:7', '-p', '5353:5300/udp'];
+  // A UDP flow is one for minutes: a task that has one is only ended when its grace is over.
+  await machine.vipmesh('service', 'create', '--name', 'server', '--replicas', '2', '--network', 'overlay1', ...ports, '--stop-grace-period', '1s', '--', ...machine.endpoint());
   const ids = (await machine.objects<TaskObject>('service', 'ps', 'server')).map(({ id }) => id).sort();
   assert.equal(ids.length, 2);
   const network = await machine.object<NetworkObject>('network', 'inspect', 'overlay1');

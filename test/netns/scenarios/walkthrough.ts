@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import type { AgentInfo } from '../../../agent/control.js';
+import type { ModeRequest } from '../../../agent/lifecycle/modes.js';
 import type { NetworkObject, ServiceObject, TaskObject } from '../../../overlay/model/object.js';
 import type { MachineUser } from '../../support/machine-users.js';
 import { pollUntil } from '../../support/poll-until.js';
@@ -39,7 +40,9 @@ async function assertPublished(machine: Machine, ids: readonly string[], url = '
 export async function walkthrough(user: MachineUser): Promise<void> {
   const machine = Machine.setUp(user);
   const before = machineState();
-  const terminal = machine.startOnTerminal('npm start');
+  // Root of a user namespace gets mode root from auto; so that the other one is seen without root of the machine, it is asked for.
+  const mode = user === 'userns' ? 'rootless' : machine.mode;
+  const terminal = machine.startOnTerminal(user === 'userns' ? 'npm start -- --mode rootless' : 'npm start');
   let raw = '';
   let ended = false;
   terminal.onData((chunk) => (raw += chunk.toString('utf8')));
@@ -47,7 +50,7 @@ export async function walkthrough(user: MachineUser): Promise<void> {
   await pollUntil('the welcome', () => WELCOMED.test(raw) || ended, { timeout: 90_000 }).catch(() => undefined);
   const shown = plain(raw);
   assert.match(shown, WELCOMED);
-  assert.match(shown, new RegExp(`^vipmesh agent '.+' is up: mode ${machine.mode}, pid \\d+$`, 'm'));
+  assert.match(shown, new RegExp(`^vipmesh agent '.+' is up: mode ${mode}, pid \\d+$`, 'm'));
   assert.match(shown, /^Next, in another terminal:$/m);
   assert.match(shown, /^\w{12}\s+vote\s+vip\s+2\/2\s+10\.0\.1\.\d+\s+\*:8080->80\/tcp$/m);
 
@@ -90,7 +93,7 @@ export async function walkthrough(user: MachineUser): Promise<void> {
   assert.equal(vipOf(await machine.object<ServiceObject>('service', 'inspect', 'vote')), vip);
 
   const { pid, name, stateDirectory } = await machine.object<AgentInfo>('status');
-  assert.ok(shown.includes(`'${name}' is up: mode ${machine.mode}, pid ${pid}\n`));
+  assert.ok(shown.includes(`'${name}' is up: mode ${mode}, pid ${pid}\n`));
   assert.match(await machine.refused('up'), new RegExp(`vipmesh agent '${name}' \\(pid ${pid}\\) already runs on ${stateDirectory}`));
 
   terminal.write('\u0003');
@@ -132,24 +135,30 @@ export async function background(user: MachineUser): Promise<void> {
   assertSameState(before, machineState());
 }
 
-const WAYS_TO_END: Readonly<Record<MachineUser, readonly [who: 'npm' | 'agent' | 'group', signal: NodeJS.Signals][]>> = {
-  root: [['npm', 'SIGTERM'], ['agent', 'SIGHUP']],
-  nobody: [['npm', 'SIGTERM'], ['agent', 'SIGTERM'], ['group', 'SIGHUP']],
-  userns: [['npm', 'SIGINT']],
+interface Way {
+  readonly to: 'npm' | 'agent' | 'group';
+  readonly signal: NodeJS.Signals;
+  readonly mode?: ModeRequest;
+}
+
+const WAYS_TO_END: Readonly<Record<MachineUser, readonly Way[]>> = {
+  root: [{ to: 'npm', signal: 'SIGTERM' }, { to: 'agent', signal: 'SIGHUP', mode: 'rootless' }],
+  nobody: [{ to: 'npm', signal: 'SIGTERM' }, { to: 'agent', signal: 'SIGTERM' }, { to: 'group', signal: 'SIGHUP' }],
+  userns: [{ to: 'npm', signal: 'SIGINT' }],
 };
 
 /** Whoever gets the signal, and whichever it is: an orderly end, with nothing left. */
 export async function signals(user: MachineUser): Promise<void> {
   const machine = Machine.setUp(user);
   const before = machineState();
-  for (const [who, signal] of WAYS_TO_END[user]) {
-    const npm = machine.start('npm', ['start'], { group: true });
+  for (const { to, signal, mode } of WAYS_TO_END[user]) {
+    const npm = machine.start('npm', ['start', ...(mode === undefined ? [] : ['--', '--mode', mode])], { group: true });
     await npm.says(WELCOMED);
-    const agent = Number(/, pid (\d+)$/m.exec(npm.stdout)?.[1]);
-    process.kill({ npm: npm.pid, agent, group: -npm.pid }[who], signal);
+    const agent = Number(new RegExp(` is up: mode ${mode ?? machine.mode}, pid (\\d+)$`, 'm').exec(npm.stdout)?.[1] ?? assert.fail(npm.stdout));
+    process.kill({ npm: npm.pid, agent, group: -npm.pid }[to], signal);
     const { code, stdout, stderr } = await npm.ended;
     // npm itself is ended by a SIGHUP, and may be gone before its child is.
-    if (who !== 'group') assert.equal(code, 0, `${signal} to ${who}: ${stdout}${stderr}`);
+    if (to !== 'group') assert.equal(code, 0, `${signal} to ${to}: ${stdout}${stderr}`);
     await pollUntil('the agent is gone', () => !existsSync(`/proc/${agent}`), { timeout: 30_000 });
     assertSameState(before, machineState());
   }
