@@ -104,6 +104,8 @@ export interface StackInfo {
 
 export interface ServiceSummary extends ServiceObject {
   readonly running: number;
+  /** Why it has fewer tasks than it should: one sentence. Absent when that is only a matter of time. */
+  readonly problem?: string;
 }
 
 export interface DoctorCheck {

@@ -135,6 +135,7 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
     store,
     mirror,
     node,
+    orchestrator,
     changes: new ServiceChanges(store, publisher, context),
     logs,
     context,

@@ -1,6 +1,7 @@
 /** Whether a service has become what was asked for, judged from what is observed. Pure; the waiting is in wait.ts. */
 import type { ServiceObject, TaskObject } from '../../overlay/model/object.js';
 import { isEnded } from '../../overlay/model/task-state.js';
+import type { ServiceSummary } from '../control.js';
 import { errorText } from './views/tasks.js';
 
 export type Convergence =
@@ -14,7 +15,7 @@ export type Convergence =
 const HOPELESS_FAILURES = 3;
 
 /** @param now milliseconds since the epoch, by this host's clock */
-export function convergence(service: ServiceObject, tasks: readonly TaskObject[], now: number): Convergence {
+export function convergence(service: ServiceObject & Pick<ServiceSummary, 'problem'>, tasks: readonly TaskObject[], now: number): Convergence {
   const wanted = service.spec.replicas;
   const current = tasks.filter(({ version }) => version === service.version);
   const ready = current.filter((task) => isReady(task, now)).length;
@@ -26,7 +27,7 @@ export function convergence(service: ServiceObject, tasks: readonly TaskObject[]
   const hopeless = hopelessTask(service, current, now);
   if (hopeless) return { state: 'failed', message: `${hopeless.name} does not start: ${errorText(hopeless.status).replace(/^"|"$/g, '') || 'it failed'}` };
   const newest = current.find(({ status }) => status.state === 'failed' && status.message !== undefined);
-  return { state: 'waiting', ready, message: newest ? errorText(newest.status) : '' };
+  return { state: 'waiting', ready, message: service.problem ?? (newest ? errorText(newest.status) : '') };
 }
 
 /** Without a health check, a task that has run for this long is taken to have started. Milliseconds. */

@@ -33,6 +33,7 @@ import { doctor } from '../doctor/doctor.js';
 import { hostRoutes } from '../host-routes.js';
 import type { Mirror } from '../reconcile/mirror.js';
 import type { Node } from '../reconcile/node.js';
+import type { Orchestrator } from '../reconcile/orchestrator.js';
 import type { TaskLogs } from './logs.js';
 import type { ServiceChanges } from './service-changes.js';
 import { execInTask, runTask } from './sessions.js';
@@ -48,6 +49,7 @@ export interface DaemonParts {
   readonly store: Store;
   readonly mirror: Mirror;
   readonly node: Node;
+  readonly orchestrator: Pick<Orchestrator, 'problems'>;
   readonly changes: ServiceChanges;
   readonly logs: TaskLogs;
   readonly context: Context;
@@ -111,7 +113,9 @@ export class DaemonControl implements Control {
 
   #summary(service: ServiceObject): ServiceSummary {
     const tasks = [...this.parts.mirror.tasks.values()].filter((task) => task.serviceId === service.id);
-    return { ...service, running: tasks.filter((task) => task.desired === 'running' && task.status.state === 'running').length };
+    const running = tasks.filter((task) => task.desired === 'running' && task.status.state === 'running').length;
+    const problem = this.parts.orchestrator.problems.get(service.id);
+    return { ...service, running, ...(problem !== undefined && { problem }) };
   }
 
   async createService(spec: ServiceSpec): Promise<ServiceObject> {

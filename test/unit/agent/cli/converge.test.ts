@@ -44,6 +44,10 @@ test('what has done its work counts where it is not restarted', (t) => {
   t.is(convergence(service(1, 'any'), [task(1, { state: 'complete' })], NOW).state, 'waiting');
 });
 
+test('why tasks are missing is said', (t) => {
+  t.deepEqual(convergence({ ...service(2), problem: 'no address is free' }, [task(1, {})], NOW), { state: 'waiting', ready: 1, message: 'no address is free' });
+});
+
 test('given up: a slot that fails again and again, or once where nothing restarts it', (t) => {
   t.deepEqual(convergence(service(1, 'none'), [task(1, FAILED)], NOW), { state: 'failed', message: 'vote.1.t does not start: no such program' });
   t.deepEqual(convergence(service(1), [task(1, FAILED), task(1, FAILED)], NOW), { state: 'waiting', ready: 0, message: '"no such program"' });
