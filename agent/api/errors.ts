@@ -3,6 +3,7 @@
  * path inside the agent never leaves it.
  */
 import type { ControlErrorCode } from '../control.js';
+import { NotFoundError } from '../../overlay/model/errors.js';
 import type { ErrorBody } from './frames.js';
 
 export const STATUS: Readonly<Record<ControlErrorCode, number>> = {
@@ -39,7 +40,14 @@ export function failureOf(thrown: unknown): Failure {
   if (!(thrown instanceof Error)) return { status: 500, error: { code: 'internal', message: String(thrown) } };
   const { code: ownCode, remedy, statusCode, exitCode } = thrown as { code?: unknown; remedy?: unknown; statusCode?: unknown; exitCode?: unknown };
   const code = isCode(ownCode) ? ownCode : (CODE_OF_NAME[thrown.name] ?? codeOfStatus(statusCode));
-  return { status: STATUS[code], error: { code, message: thrown.message, ...(typeof remedy === 'string' ? { remedy } : {}), ...(typeof exitCode === 'number' ? { exitCode } : {}) } };
+  const advice = typeof remedy === 'string' ? remedy : thrown instanceof NotFoundError ? whereToLook(thrown) : undefined;
+  return { status: STATUS[code], error: { code, message: thrown.message, ...(advice === undefined ? {} : { remedy: advice }), ...(typeof exitCode === 'number' ? { exitCode } : {}) } };
+}
+
+/** The model knows nothing of commands. A service is seldom what one forgot to create; a network is. */
+function whereToLook({ kind, ref }: NotFoundError): string {
+  const look = `see 'vipmesh ${kind} ls'`;
+  return kind === 'network' ? `${look}, or create it: vipmesh network create ${ref}` : look;
 }
 
 /** The HTTP library's own refusals (a body that is not JSON, or too long) carry a status. */

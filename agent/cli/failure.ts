@@ -1,5 +1,6 @@
 /** Errors as the user sees them: `vipmesh: <message>`, and what to do on an indented line below. */
 import { ValidationError } from '../../overlay/model/errors.js';
+import { ClientError } from '../api/client-error.js';
 import type { Context } from './context.js';
 import { UsageError } from './command.js';
 
@@ -24,5 +25,7 @@ export function reportFailure(context: Pick<Context, 'warn' | 'env'>, error: unk
 export function exitCodeOf(error: unknown): number {
   const own = error instanceof Error ? (error as { exitCode?: unknown }).exitCode : undefined;
   if (typeof own === 'number') return own;
-  return error instanceof UsageError || error instanceof ValidationError ? 2 : 1;
+  // What the agent refuses as invalid was no better on the command line.
+  const invalid = error instanceof ClientError && error.code === 'invalid';
+  return invalid || error instanceof UsageError || error instanceof ValidationError ? 2 : 1;
 }

@@ -45,6 +45,19 @@ export class NotFoundError extends ModelError {
   }
 }
 
+/** A task was asked for by the name of a service that has several, or none that lives. */
+export class ServiceNotTaskError extends ModelError {
+  override readonly name = 'ServiceNotTaskError';
+  readonly code = 'not-found';
+  constructor(
+    readonly ref: string,
+    /** Names of its tasks that have not ended. */
+    readonly tasks: readonly string[],
+  ) {
+    super(`'${ref}' is a service${tasks.length === 0 ? ', and none of its tasks runs' : `: name one of its tasks: ${listed(tasks)}`}`);
+  }
+}
+
 /** A reference that fits several objects. */
 export class AmbiguousError extends ModelError {
   override readonly name = 'AmbiguousError';

@@ -1,11 +1,13 @@
 /**
  * From what a user types to the object meant: an id, a name, a service's name within its stack, or the beginning of an id
- * (4 digits or more), tried in this order. What fits several objects is an error that names them.
+ * (4 digits or more), tried in this order. A task that lives is found by SERVICE.SLOT as well. What fits several objects is
+ * an error that names them.
  */
-import { AmbiguousError, NotFoundError } from '../model/errors.js';
+import { AmbiguousError, NotFoundError, ServiceNotTaskError } from '../model/errors.js';
 import type { ObjectKind } from '../model/errors.js';
 import type { NetworkObject, ServiceObject, TaskObject } from '../model/object.js';
 import { STACK_SERVICE_LABEL } from '../model/spec.js';
+import { isEnded } from '../model/task-state.js';
 import { NETWORKS, SERVICES, TASKS } from '../store/keys.js';
 import type { Store } from '../store/store.js';
 
@@ -30,10 +32,30 @@ export async function findService(store: Store, ref: string): Promise<ServiceObj
   return resolve('service', ref, services, ({ id, spec }) => ({ id, name: spec.name, shortName: spec.labels[STACK_SERVICE_LABEL] }));
 }
 
-/** Throws NotFoundError, AmbiguousError. */
+/** Throws NotFoundError, AmbiguousError, and ServiceNotTaskError for the name of a service. */
 export async function findTask(store: Store, ref: string): Promise<TaskObject> {
   const tasks = await listObjects<TaskObject>(store, TASKS);
-  return resolve('task', ref, tasks, ({ id, name }) => ({ id, name }));
+  try {
+    return resolve('task', ref, tasks, ({ id, name }) => ({ id, name }));
+  } catch (error) {
+    if (!(error instanceof NotFoundError)) throw error;
+  }
+  const live = tasks.filter((task) => !isEnded(task));
+  const inSlot = live.filter((task) => slotNames(task).includes(ref));
+  if (inSlot.length > 0) return resolve('task', ref, inSlot, ({ id, name }) => ({ id, name, shortName: ref }));
+  const service = await findService(store, ref).catch((error: unknown) => {
+    if (error instanceof NotFoundError || error instanceof AmbiguousError) return undefined;
+    throw error;
+  });
+  if (service === undefined) throw new NotFoundError('task', ref);
+  throw new ServiceNotTaskError(ref, live.filter(({ serviceId }) => serviceId === service.id).map(({ name }) => name).sort());
+}
+
+/** `vote.2` of `vote.2.<id>`, and the same by the service's name within its stack. None for a one-off task. */
+function slotNames({ id, name, serviceId, slot, labels }: TaskObject): string[] {
+  if (serviceId === undefined) return [];
+  const short = labels[STACK_SERVICE_LABEL];
+  return [name.slice(0, -`.${id}`.length), ...(short === undefined ? [] : [`${short}.${slot}`])];
 }
 
 /** Every object whose key begins with `prefix` (NETWORKS, SERVICES, TASKS), in the order of their ids. */

@@ -181,7 +181,7 @@ export class MemoryControl implements Control {
     this.children.push(child);
     if (terminal) this.resizes.push(terminal);
     return new Promise((resolve, reject) => {
-      child.once('error', (error) => reject(new ControlError('invalid', `cannot run ${command[0] ?? ''}: ${error.message}`, 'check the name of the program')));
+      child.once('error', (error) => reject(new ControlError('invalid', `cannot run ${command[0] ?? ''}: ${error.message}`, 'check the name of the program', 127)));
       child.once('spawn', () =>
         resolve({
           taskId,

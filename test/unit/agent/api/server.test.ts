@@ -71,7 +71,7 @@ test('stacks, nodes, flows and info go through', async (t) => {
 
 test('each kind of failure has its status and code', async (t) => {
   const { socketPath, control } = await startApi(t);
-  t.deepEqual(await raw(socketPath, 'GET', '/v1/services/nothing'), { status: 404, body: { error: { code: 'not-found', message: "no service 'nothing'" } } });
+  t.deepEqual(await raw(socketPath, 'GET', '/v1/services/nothing'), { status: 404, body: { error: { code: 'not-found', message: "no service 'nothing'", remedy: "see 'vipmesh service ls'" } } });
   await control.createNetwork({ name: 'x', driver: 'overlay', internal: false, labels: {} });
   const taken = await raw(socketPath, 'POST', '/v1/networks', '{"name":"x"}');
   t.is(taken.status, 409);

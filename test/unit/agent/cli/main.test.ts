@@ -116,8 +116,8 @@ test('run and exec: streams, exit codes, environment', async (t) => {
   t.deepEqual(await run('exec', task, '--', 'sh', '-c', 'exit 3'), { stdout: '', stderr: '', code: 3 });
   t.deepEqual(await run('exec', task, 'echo', '--rm', '-it'), { stdout: '--rm -it\n', stderr: '', code: 0 });
   t.deepEqual(await run('run', '-t', '--', 'true'), { stdout: '', stderr: 'vipmesh: -t needs a terminal, and this input or output is none\n  leave -t out\n', code: 1 });
-  t.like(await run('run', '--network', 'nothing', '--', 'true'), { stderr: "vipmesh: no network 'nothing'\n", code: 1 });
-  t.like(await run('run', '--', '/no/such'), { code: 1 });
+  t.like(await run('run', '--network', 'nothing', '--', 'true'), { stderr: "vipmesh: no network 'nothing'\n  see 'vipmesh network ls', or create it: vipmesh network create nothing\n", code: 1 });
+  t.like(await run('run', '--', '/no/such'), { code: 127 });
 });
 
 test('a signal to run is passed on, and the exit code says so', async (t) => {
@@ -208,8 +208,17 @@ test('no agent: says how to start one, exit code 1', async (t) => {
   t.regex(stderr, /answers on \/nonexistent\/y\.sock:/);
 });
 
+test('what the agent refuses as invalid is a usage error, as what the command refuses itself', async (t) => {
+  const { run } = await start(t);
+  const { code, stderr } = await run('network', 'create', 'no_such name');
+  t.is(code, 2);
+  t.regex(stderr, /^vipmesh: name: 'no_such name' is not a network name/);
+  t.is((await run('network', 'create', 'taken')).code, 0);
+  t.is((await run('network', 'create', 'taken')).code, 1, 'a conflict is none');
+});
+
 test('removing several things: each is tried, one failure is exit code 1', async (t) => {
   const { run } = await start(t);
   await ok(t, run('network', 'create', 'a'));
-  t.deepEqual(await run('network', 'rm', 'nothing', 'a'), { stdout: 'a\n', stderr: "vipmesh: no network 'nothing'\n", code: 1 });
+  t.deepEqual(await run('network', 'rm', 'nothing', 'a'), { stdout: 'a\n', stderr: "vipmesh: no network 'nothing'\n  see 'vipmesh network ls', or create it: vipmesh network create nothing\n", code: 1 });
 });
