@@ -25,9 +25,19 @@ export function convergence(service: ServiceObject & Pick<ServiceSummary, 'probl
   const surplus = tasks.filter((task) => task.desired === 'running' && !isEnded(task) && (task.version !== service.version || task.slot > wanted));
   if (surplus.length === 0 && ready + done >= wanted) return { state: 'converged' };
   const hopeless = hopelessTask(service, current, now);
-  if (hopeless) return { state: 'failed', message: `${hopeless.name} does not start: ${errorText(hopeless.status).replace(/^"|"$/g, '') || 'it failed'}` };
+  if (hopeless) return { state: 'failed', message: failureOf(hopeless) };
   const newest = current.find(({ status }) => status.state === 'failed' && status.message !== undefined);
   return { state: 'waiting', ready, message: service.problem ?? (newest ? errorText(newest.status) : '') };
+}
+
+/** A command that could not be executed: 125 to 127, with more to say than that a process ended with that code. */
+function neverStarted({ exitCode = 0, message = '' }: TaskObject['status']): boolean {
+  return exitCode >= 125 && exitCode <= 127 && message !== '' && !/^(exited|unhealthy)\b/.test(message);
+}
+
+function failureOf({ name, status }: TaskObject): string {
+  const why = errorText(status);
+  return `${name} ${neverStarted(status) ? 'does not start' : 'failed'}${why === '' ? '' : `: ${why}`}`;
 }
 
 /** Without a health check, a task that has run for this long is taken to have started. Milliseconds. */

@@ -21,13 +21,21 @@ export function taskEnvironment({ id, env, terminal, host }: EnvironmentOptions)
     }
   }
   return {
-    PATH: host.PATH ?? DEFAULT_PATH,
+    PATH: withoutNpm(host.PATH ?? DEFAULT_PATH),
     HOME: host.HOME ?? '/',
     ...(host.LANG !== undefined && { LANG: host.LANG }),
     ...(terminal && { TERM: 'xterm' }),
     HOSTNAME: id,
     ...env,
   };
+}
+
+/** npm puts directories of its own in front of the PATH of what it starts. A service must not depend on who started the agent. */
+function withoutNpm(path: string): string {
+  return path
+    .split(':')
+    .filter((directory) => !/\/node_modules\/\.bin$|\/node-gyp-bin$/.test(directory))
+    .join(':');
 }
 
 /**

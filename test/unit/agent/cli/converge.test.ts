@@ -50,7 +50,11 @@ test('why tasks are missing is said', (t) => {
 
 test('given up: a slot that fails again and again, or once where nothing restarts it', (t) => {
   t.deepEqual(convergence(service(1, 'none'), [task(1, FAILED)], NOW), { state: 'failed', message: 'vote.1.t does not start: no such program' });
-  t.deepEqual(convergence(service(1), [task(1, FAILED), task(1, FAILED)], NOW), { state: 'waiting', ready: 0, message: '"no such program"' });
+  const failure = (status: Partial<TaskStatus>): unknown => convergence(service(1, 'none'), [task(1, { state: 'failed', ...status })], NOW);
+  t.like(failure({ message: 'unhealthy: its health check failed', exitCode: 143 }), { message: 'vote.1.t failed: unhealthy: its health check failed' });
+  t.like(failure({ message: 'exited with status 127', exitCode: 127 }), { message: 'vote.1.t failed: exited with status 127' });
+  t.like(failure({}), { message: 'vote.1.t failed' });
+  t.deepEqual(convergence(service(1), [task(1, FAILED), task(1, FAILED)], NOW), { state: 'waiting', ready: 0, message: 'no such program' });
   t.is(convergence(service(1), [task(1, FAILED), task(1, FAILED), task(1, FAILED)], NOW).state, 'failed');
   t.is(convergence(service(1, 'any', 1), [task(1, FAILED), task(1, FAILED)], NOW).state, 'failed');
   t.is(convergence(service(1), [task(1, {}), task(1, FAILED), task(1, FAILED), task(1, FAILED)], NOW).state, 'converged');

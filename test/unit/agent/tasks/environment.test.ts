@@ -8,6 +8,8 @@ const host = { PATH: '/host/bin', HOME: '/home/me', LANG: 'C.UTF-8', SECRET: 'x'
 
 test('the base is minimal, and what was asked for goes before it', (t) => {
   t.deepEqual(taskEnvironment({ id, env: {}, terminal: false, host }), { PATH: '/host/bin', HOME: '/home/me', LANG: 'C.UTF-8', HOSTNAME: id });
+  const npm = '/x/node_modules/.bin:/node_modules/.bin:/usr/lib/node_modules/npm/node_modules/@npmcli/run-script/lib/node-gyp-bin:/host/bin';
+  t.is(taskEnvironment({ id, env: {}, terminal: false, host: { PATH: npm } }).PATH, '/host/bin', "npm's own directories are not the host's");
   t.deepEqual(taskEnvironment({ id, env: { PATH: '/own', A: '' }, terminal: true, host: {} }), {
     PATH: '/own',
     HOME: '/',
