@@ -64,6 +64,13 @@ export function command<O>(spec: Omit<CommandSpec, 'run'> & { run: (context: Con
   return { ...spec, run: (context, args, options) => spec.run(context, args, options as O) };
 }
 
+/** Something to read that belongs to no single command: `vipmesh help NAME`. */
+export interface TopicSpec {
+  readonly name: string;
+  readonly purpose: string;
+  readonly text: string;
+}
+
 export interface ProgramSpec {
   readonly name: string;
   readonly purpose: string;
@@ -72,6 +79,8 @@ export interface ProgramSpec {
   readonly commands: readonly (CommandSpec | GroupSpec)[];
   /** Options of every command that talks to an agent. */
   readonly clientOptions: readonly OptionSpec[];
+  /** Names that are no command's. */
+  readonly topics: readonly TopicSpec[];
 }
 
 /** What a parse came to: help that was asked for (already text), or nothing more to do. */
@@ -79,11 +88,13 @@ export type Outcome = { readonly help: string } | undefined;
 
 /** Runs the command that `argv` (without node and script) names. Rejects with UsageError, or as the command does. */
 export async function runProgram(program: ProgramSpec, argv: readonly string[], makeContext: (options: Record<string, unknown>) => Context): Promise<Outcome> {
+  const topic = argv[0] === 'help' && argv.length === 2 ? program.topics.find(({ name }) => name === argv[1]) : undefined;
+  if (topic) return { help: topic.text };
   let written = '';
   const root = configured(new Command(program.name), (text) => (written += text));
   root.description(program.purpose).enablePositionalOptions().version(`vipmesh ${program.version}`, '-V, --version', 'print the version');
-  root.addHelpText('after', examplesText(program.examples));
-  root.helpCommand('help [command]', 'explain a command');
+  root.addHelpText('after', examplesText(program.examples) + topicsText(program));
+  root.helpCommand('help [command]', 'explain a command, or a topic (below)');
   for (const item of program.commands) {
     if ('commands' in item) {
       const group = configured(root.command(item.name), (text) => (written += text));
@@ -92,7 +103,8 @@ export async function runProgram(program: ProgramSpec, argv: readonly string[], 
     } else define(root.command(item.name), item, program.clientOptions, makeContext, (text) => (written += text));
   }
   try {
-    await root.parseAsync([...argv], { from: 'user' });
+    // Of two words, the library's own `help` explains the first.
+    await root.parseAsync(argv[0] === 'help' && argv.length === 3 ? [...argv.slice(1), '--help'] : [...argv], { from: 'user' });
     return undefined;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
@@ -162,6 +174,10 @@ function describeOption(this: void, option: Option): string {
 function examplesText(examples: readonly string[]): string {
   if (examples.length === 0) return '';
   return `\n${examples.length === 1 ? 'Example' : 'Examples'}:\n${examples.map((example) => `  ${example}`).join('\n')}\n`;
+}
+
+function topicsText({ name: program, topics }: ProgramSpec): string {
+  return `\nTopics:\n${topics.map(({ name, purpose }) => `  ${program} help ${name}  ${purpose}\n`).join('')}`;
 }
 
 /** `error: unknown command 'x'\n(Did you mean y?)` becomes one line in our words. */

@@ -16,7 +16,7 @@ export interface ListingOptions {
   readonly format?: string;
 }
 
-const formatOption: OptionSpec = { flags: '--format <format>', about: 'print by a template or a JSON path (see below)' };
+const formatOption: OptionSpec = { flags: '--format <format>', about: 'print by a template or a path (see below)' };
 export const listingOptions: readonly OptionSpec[] = [
   { flags: '-q, --quiet', about: 'print ids only' },
   { flags: '--json', about: 'print the objects as a JSON array' },
@@ -72,19 +72,3 @@ function applied(format: Formatter, items: readonly FormatItem[]): string {
 }
 
 const json = (value: unknown): string => JSON.stringify(value, null, 2) + '\n';
-
-/** Below the options of every command that takes --format. */
-export const FORMAT_NOTE = `--format takes one of
-  '{{.Name}}\\t{{.Replicas}}'
-      a Go-like template, once for each item. Field names match in any case; the
-      columns are fields ({{.ID}}, {{.CurrentState}}), and so is all that --json
-      shows ({{.Spec.Name}}, {{json .}}). A missing field is '<no value>'. There
-      are range, if, with, else, end, $variables, pipes, and json upper lower
-      title join split truncate pad len index print println printf eq ne lt le
-      gt ge and or not.
-  'table {{.ID}}\\t{{.Name}}'
-      the same, aligned and with headings
-  '$.vips[0].address'  '.spec.name'
-      a JSON path over what --json shows: fields, [n], [*], ['a key']
-  json
-      each item as one line of JSON`;

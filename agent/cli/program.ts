@@ -7,6 +7,7 @@ import { doctorCommand, flowsCommand, nodeCommands, statusCommand, versionComman
 import { serviceCommands } from './commands/service.js';
 import { stackCommands } from './commands/stack.js';
 import { taskCommands } from './commands/task.js';
+import { FORMAT_HELP } from './format/help.js';
 
 /** How a client finds its agent. */
 export const clientOptions: readonly OptionSpec[] = [
@@ -25,6 +26,7 @@ export function program(version: string): ProgramSpec {
       "vipmesh run --rm --network overlay1 -- curl vote   from inside a network",
     ],
     clientOptions,
+    topics: [{ name: 'format', purpose: 'how --format prints what is listed: templates, paths, JSON', text: FORMAT_HELP }],
     commands: [
       upCommand, downCommand, statusCommand,
       networkCommands, serviceCommands, runCommand, execCommand, taskCommands, stackCommands, nodeCommands,

@@ -2,7 +2,8 @@
 import { parseLabels } from '../../grammar/attachments.js';
 import { command } from '../command.js';
 import type { GroupSpec } from '../command.js';
-import { FORMAT_NOTE, inspectOptions, listingOptions, makePrinter, printObjects } from '../listing.js';
+import { FORMAT_NOTE } from '../format/help.js';
+import { inspectOptions, listingOptions, makePrinter, printObjects } from '../listing.js';
 import type { ListingOptions } from '../listing.js';
 import { removeEach } from '../remove.js';
 import { networkView } from '../views/services.js';

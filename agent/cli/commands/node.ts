@@ -2,10 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentInfo } from '../../control.js';
 import { parseDuration } from '../../../overlay/model/duration.js';
-import { command } from '../command.js';
+import { command, UsageError } from '../command.js';
 import type { CommandSpec, GroupSpec } from '../command.js';
 import { humanDuration } from '../io/units.js';
-import { FORMAT_NOTE, listingOptions, makePrinter, objectOptions, printObject } from '../listing.js';
+import { FORMAT_NOTE } from '../format/help.js';
+import { listingOptions, makePrinter, objectOptions, printObject } from '../listing.js';
 import type { ListingOptions } from '../listing.js';
 import { programVersion } from '../version.js';
 import { doctorView, flowView, nodeView } from '../views/node.js';
@@ -31,12 +32,21 @@ interface FlowsOptions extends ListingOptions {
   readonly interval?: number;
 }
 
+/** Milliseconds. */
+const SHORTEST_INTERVAL = 100;
+
+function parseInterval(text: string): number {
+  const interval = parseDuration(text);
+  if (interval < SHORTEST_INTERVAL) throw new UsageError(`'${text}' is too short: the agent is asked every ${SHORTEST_INTERVAL}ms at most`);
+  return interval;
+}
+
 export const flowsCommand = command<FlowsOptions>({
   name: 'flows',
   purpose: 'List the connections that are balanced right now: client, virtual address, the endpoint chosen.',
   options: [
     { flags: '--watch', about: 'show them again and again until Ctrl-C' },
-    { flags: '--interval <duration>', about: 'between two looks', parse: parseDuration, shown: '1s' },
+    { flags: '--interval <duration>', about: 'between two looks, at least 100ms', parse: parseInterval, shown: '1s' },
     ...listingOptions.filter(({ flags }) => !flags.includes('--quiet')),
   ],
   notes: `IN counts bytes from the client, OUT bytes toward it. PATH is tun for a virtual\naddress, relay for a published port.\n\n${FORMAT_NOTE}`,

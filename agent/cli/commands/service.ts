@@ -2,7 +2,8 @@
 import type { TaskObject } from '../../../overlay/model/object.js';
 import { command, UsageError } from '../command.js';
 import type { GroupSpec } from '../command.js';
-import { FORMAT_NOTE, inspectOptions, listingOptions, makePrinter, printObjects } from '../listing.js';
+import { FORMAT_NOTE } from '../format/help.js';
+import { inspectOptions, listingOptions, makePrinter, printObjects } from '../listing.js';
 import type { ListingOptions } from '../listing.js';
 import { logOptions, printLogs } from '../logs.js';
 import type { LogOptions } from '../logs.js';
@@ -10,7 +11,7 @@ import { removeEach } from '../remove.js';
 import { parseScaleTarget, waitOptions } from '../values.js';
 import type { WaitOptions } from '../values.js';
 import { serviceView } from '../views/services.js';
-import { taskView } from '../views/tasks.js';
+import { isWanted, taskView } from '../views/tasks.js';
 import { byName } from '../views/view.js';
 import { serviceCreate } from './service-create.js';
 import { serviceUpdate } from './service-update.js';
@@ -34,7 +35,7 @@ const ps = command<ListingOptions & { readonly trunc?: boolean; readonly running
   name: 'ps',
   purpose: 'List the tasks of services, newest first within a slot, ended ones included.',
   args: [{ name: '[service...]', about: 'names or ids; without any, all services' }],
-  options: [{ flags: '--running', about: 'only tasks that are wanted' }, { flags: '--no-trunc', about: 'do not cut errors short' }, ...listingOptions],
+  options: [{ flags: '--running', about: 'without tasks that have ended or are stopping' }, { flags: '--no-trunc', about: 'do not cut errors short' }, ...listingOptions],
   notes: FORMAT_NOTE,
   examples: ['vipmesh service ps vote', "vipmesh service ps vote --format '{{.Name}}\\t{{.Address}}\\t{{.CurrentState}}'"],
   async run(context, [refs], options) {
@@ -43,7 +44,7 @@ const ps = command<ListingOptions & { readonly trunc?: boolean; readonly running
     const wanted = refs as string[];
     const services = wanted.length > 0 ? wanted : (await client.services()).map(({ id }) => id);
     const tasks = (await Promise.all(services.map(client.serviceTasks))).flat();
-    print(taskView(context.wall(), options.trunc === false), tasks.filter((task: TaskObject) => options.running !== true || task.desired === 'running'));
+    print(taskView(context.wall(), options.trunc === false), tasks.filter((task: TaskObject) => options.running !== true || isWanted(task)));
   },
 });
 

@@ -1,7 +1,8 @@
 /** `vipmesh task …` */
 import { command } from '../command.js';
 import type { GroupSpec } from '../command.js';
-import { FORMAT_NOTE, inspectOptions, listingOptions, makePrinter, printObjects } from '../listing.js';
+import { FORMAT_NOTE } from '../format/help.js';
+import { inspectOptions, listingOptions, makePrinter, printObjects } from '../listing.js';
 import type { ListingOptions } from '../listing.js';
 import { logOptions, printLogs } from '../logs.js';
 import type { LogOptions } from '../logs.js';

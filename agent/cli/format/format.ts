@@ -1,10 +1,10 @@
 /**
  * `--format`: a Go-like template, a JSON path, or `json`, told apart by how it looks. See template.ts and path.ts; what
- * users read of it is in ../listing.ts.
+ * users read of it is in help.ts.
  */
 import { renderTable } from '../io/table.js';
 import { FormatError } from './lookup.js';
-import { formatPath, parsePath } from './path.js';
+import { fits, formatPath, parsePath } from './path.js';
 import { parseTemplate, runTemplate } from './template.js';
 
 export { FormatError } from './lookup.js';
@@ -15,7 +15,7 @@ export interface FormatItem {
   readonly row: unknown;
 }
 
-/** Renders items, each on a line of its own. */
+/** Renders items, each on a line of its own. Throws FormatError for items that it cannot be applied to. */
 export type Formatter = (items: readonly FormatItem[]) => string;
 
 /** Throws FormatError. */
@@ -28,7 +28,10 @@ export function parseFormat(text: string): Formatter {
   }
   if (/^[$.[]/.test(text)) {
     const path = parsePath(text);
-    return (items) => lines(items.flatMap(({ raw }) => formatPath(path, raw)));
+    return (items) => {
+      if (items.length > 0 && !items.some(({ raw }) => fits(path, raw))) throw new FormatError(`'${text}' fits nothing: the path is applied to each item; see --json for the fields`);
+      return lines(items.flatMap(({ raw }) => formatPath(path, raw)));
+    };
   }
   throw new FormatError(`'${text}' is not a format: write a template such as '{{.Name}}', a path such as '$.spec.name', or json`);
 }

@@ -40,6 +40,18 @@ function take(step: Step, value: unknown): unknown[] {
   return typeof value === 'object' && value !== null ? Object.values(value) : [];
 }
 
+/**
+ * Whether the path has a place in the value, though it may lead to nothing there: the elements of an empty list are such a
+ * place, a field that is not there is none.
+ */
+export function fits(steps: readonly Step[], value: unknown): boolean {
+  const [step, ...rest] = steps;
+  if (step === undefined) return value !== undefined;
+  const found = take(step, value).filter((item) => item !== undefined);
+  if (found.length === 0) return 'all' in step && typeof value === 'object' && value !== null;
+  return found.some((item) => fits(rest, item));
+}
+
 /** One line for each value found. */
 export function formatPath(steps: readonly Step[], value: unknown): string[] {
   return followPath(steps, value).map(textOf);

@@ -19,9 +19,9 @@ export function humanDuration(ms: number): string {
   return `${Math.floor(days / 365)} years`;
 }
 
-/** `5 minutes ago`. */
+/** As it continues a sentence: `5 minutes ago`, `about an hour ago`. */
 export function ago(since: string, wall: number): string {
-  return `${humanDuration(wall - Date.parse(since))} ago`;
+  return `${humanDuration(wall - Date.parse(since)).toLowerCase()} ago`;
 }
 
 /** A short age for a table: `0.4s`, `12s`, `3m10s`, `2h05m`, `4d`. */

@@ -21,10 +21,11 @@ export function taskView(wall: number, noTrunc = false): View<TaskObject> {
       { heading: 'ID', cell: ({ id }) => id },
       { heading: 'NAME', cell: ({ name }) => name },
       { heading: 'NODE', cell: ({ node }) => node },
-      { heading: 'DESIRED', cell: ({ desired }) => (desired === 'running' ? 'Running' : 'Shutdown') },
+      { heading: 'DESIRED', cell: (task) => (isWanted(task) ? 'Running' : 'Shutdown') },
       { heading: 'CURRENT STATE', cell: ({ status }) => `${STATE_WORD[status.state]} ${ago(status.since, wall)}` },
       { heading: 'HEALTH', cell: (task) => (task.status.health === 'none' || isEnded(task) ? '' : task.status.health) },
-      { heading: 'ADDRESS', cell: ({ addresses }) => addresses.map(({ address }) => address).join(',') },
+      // What has ended has given its addresses back: they may be another's.
+      { heading: 'ADDRESS', cell: (task) => (isEnded(task) ? '' : task.addresses.map(({ address }) => address).join(',')) },
       { heading: 'PID', cell: ({ status }) => (status.pid === undefined ? '' : String(status.pid)) },
       { heading: 'ERROR', cell: ({ status }) => (noTrunc ? errorText(status) : truncated(errorText(status))) },
     ],
@@ -33,15 +34,20 @@ export function taskView(wall: number, noTrunc = false): View<TaskObject> {
   };
 }
 
+/** A task that has ended is not started again, whatever was wanted of it: another takes its place. */
+export function isWanted(task: TaskObject): boolean {
+  return task.desired === 'running' && !isEnded(task);
+}
+
 /** Nothing for a task that is well, or that was told to stop. */
 export function errorText({ state, message, exitCode }: TaskObject['status']): string {
   if (state === 'running' || state === 'shutdown' || state === 'complete') return '';
-  if (message !== undefined) return `"${message}"`;
-  return state === 'failed' && exitCode !== undefined ? `"exit code ${exitCode}"` : '';
+  if (message !== undefined) return message;
+  return state === 'failed' && exitCode !== undefined ? `exit code ${exitCode}` : '';
 }
 
 const LONGEST = 60;
 
 function truncated(text: string): string {
-  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST - 2)}…"`;
+  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST - 1)}…`;
 }

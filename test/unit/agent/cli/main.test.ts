@@ -76,6 +76,7 @@ test('services: list, tasks, formats, scale, update, logs, remove', async (t) =>
   t.is(await ok(t, run('service', 'ls', '--format', '{{.Name}}\\t{{.Replicas}}')), 'vote\t2/2\n');
   t.is(await ok(t, run('service', 'inspect', '--format', '{{range .Vips}}{{.Address}}{{end}} {{json .Spec.Name}}', 'vote')), '10.0.1.2 "vote"\n');
   t.is(await ok(t, run('service', 'inspect', 'vote', '--format', '$.vips[0].address')), '10.0.1.2\n');
+  t.deepEqual(await run('service', 'ls', '--format', '$[0].name'), { stdout: '', stderr: "vipmesh: --format: '$[0].name' fits nothing: the path is applied to each item; see --json for the fields\n", code: 1 });
   t.like(JSON.parse(await ok(t, run('service', 'inspect', 'vote'))), [{ id, running: 2 }]);
   const lines = (await ok(t, run('service', 'ps', 'vote'))).trimEnd().split('\n');
   t.is(lines.length, 3);
@@ -98,6 +99,8 @@ test('a service whose tasks fail, or do not come up in time, is a failure with a
   t.is(failed.code, 1);
   t.regex(failed.stdout, /^[0-9a-f]{12}\n$/);
   t.regex(failed.stderr, /^vipmesh: bad\.1\.[0-9a-f]{12} does not start: nosuch: command not found\n {2}see 'vipmesh service ps bad'/);
+  t.is(await ok(t, run('service', 'ps', '--running', '-q', 'bad')), '');
+  t.regex(await ok(t, run('service', 'ps', '-q', 'bad')), /^[0-9a-f]{12}\n$/);
   control.newTaskState = 'starting';
   const late = await run('service', 'create', '--name', 'late', '--timeout', '1ms', '--', 'x');
   t.is(late.code, 1);
@@ -173,7 +176,7 @@ test('status, nodes, flows', async (t) => {
 
 test('flows --watch goes on until it is interrupted', async (t) => {
   const { socketPath } = await start(t);
-  const child = spawn(process.execPath, [MAIN, 'flows', '--watch', '--interval', '10ms'], { env: { VIPMESH_SOCKET: socketPath }, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [MAIN, 'flows', '--watch', '--interval', '100ms'], { env: { VIPMESH_SOCKET: socketPath }, stdio: ['ignore', 'pipe', 'inherit'] });
   t.teardown(() => child.kill('SIGKILL'));
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));

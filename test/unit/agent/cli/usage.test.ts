@@ -26,6 +26,7 @@ for (const [args, stderr] of [
   [['service', 'ls', '--json', '-q'], 'vipmesh: --json and --quiet cannot be combined\n'],
   [['service', 'ls', '--format', '{{.x'], "vipmesh: --format: '{{' without '}}' at '{{.x'\n"],
   [['service', 'logs', '--tail', '-1', 'x'], /^vipmesh: --tail: '-1' is not a whole number/],
+  [['flows', '--watch', '--interval', '0'], "vipmesh: --interval: '0' is too short: the agent is asked every 100ms at most\n"],
   [['run', '--network', 'n'], /^vipmesh: there is no command to run\n/],
   [['exec', 'task', '--'], /^vipmesh: there is no command to run\n/],
   [['stack', 'deploy', 'x'], /^vipmesh: a stack needs a compose file\n/],
@@ -45,11 +46,13 @@ for (const [args, stderr] of [
 for (const [args, stdout] of [
   [['--version'], /^vipmesh \d+\.\d+\.\d+\n$/],
   [['version'], /^vipmesh \d+\.\d+\.\d+\n$/],
-  [['--help'], /^Usage: vipmesh [^]*Commands:[^]*Examples:\n/],
+  [['--help'], /^Usage: vipmesh [^]*Commands:[^]*Examples:\n[^]*Topics:\n {2}vipmesh help format {2}/],
   [['help', 'service'], /^Usage: vipmesh service /],
   [['service', '--help'], /^Usage: vipmesh service [^]*create[^]*scale/],
   [['service', 'create', '--help'], /--stop-grace-period <duration> .*\(default: 10s\)[^]*Examples:\n {2}vipmesh service create /],
-  [['service', 'ls', '-h'], /--format takes one of\n[^]*\$\.vips\[0\]\.address/],
+  [['service', 'ls', '-h'], /--format takes a template [^]*'\$\.spec\.name'[^]*'vipmesh help format'/],
+  [['help', 'format'], /^--format [^]*\$\.vips\[0\]\.address/],
+  [['help', 'service', 'ls'], /^Usage: vipmesh service ls\|list \[options\]\n/],
 ] as const) {
   test(`help: vipmesh ${args.join(' ')}`, async (t) => {
     const run = await vipmesh(args, { socket: SOCKET });

@@ -14,6 +14,7 @@ test('spans of time in Docker\'s words', (t) => {
   ];
   for (const [ms, text] of cases) t.is(humanDuration(ms), text);
   t.is(ago('2024-05-01T10:00:00.000Z', Date.parse('2024-05-01T10:05:00.000Z')), '5 minutes ago');
+  t.is(ago('2024-05-01T10:00:00.000Z', Date.parse('2024-05-01T10:00:00.500Z')), 'less than a second ago');
 });
 
 test('short ages', (t) => {
