@@ -84,7 +84,9 @@ export function run(command: string, args: readonly string[], options: RunOption
 
 function startFailure(command: string, error: NodeJS.ErrnoException): string {
   if (error.name === 'AbortError') return 'aborted';
-  return error.code === 'ENOENT' ? `${command} is not installed or not in PATH` : error.message;
+  // execvp(3) answers EACCES for a command that is nowhere when a directory of PATH may not be searched.
+  const notFound = error.code === 'ENOENT' || (error.code === 'EACCES' && !command.includes('/'));
+  return notFound ? `${command} is not installed or not in PATH` : error.message;
 }
 
 /** Starts a process that stays. Failure to start is its 'error' event. */
