@@ -1,5 +1,7 @@
 /** Why a request to the agent failed, in words for the person at the terminal. */
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ControlErrorCode } from '../control.js';
 import { isErrorBody } from './frames.js';
 
@@ -24,14 +26,53 @@ export function clientErrorOf(answer: unknown): ClientError {
   return new ClientError(body.code as ControlErrorCode, body.message, body.remedy, body.exitCode);
 }
 
+/** The agent that a client means: where it listens, and what else is known of it. */
+export interface Target {
+  readonly socket: string;
+  /** What commands need to find it, e.g. ` --state-dir PATH`. */
+  readonly stateOption?: string;
+  /** Where its log is if it ran in the background. */
+  readonly log?: string;
+}
+
 /** From a failure to connect, or a connection that broke. */
-export function connectionError(error: NodeJS.ErrnoException, socketPath: string): Error {
+export function connectionError(error: NodeJS.ErrnoException, target: Target): Error {
+  const { socket: socketPath, stateOption = '' } = target;
   if (error.name === 'AbortError') return error;
   if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED' || error.code === 'ENOTSOCK' || error.code === 'ENOTDIR') {
-    return new ClientError('no-agent', `no vipmesh agent answers on ${socketPath}: start one with 'vipmesh up' (as root, or --mode rootless)`);
+    return new ClientError('no-agent', `no vipmesh agent answers on ${socketPath}: start one with 'vipmesh up${stateOption}'`, logRemedy(target));
   }
   if (error.code === 'EACCES' || error.code === 'EPERM') return new ClientError('permission', `the agent's socket ${socketPath} may not be opened by uid ${ownUid()}`, accessRemedy(socketPath));
   return new ClientError('unavailable', `the agent on ${socketPath} closed the connection (${error.code ?? error.message})`);
+}
+
+/** Milliseconds that an agent which closes its connections has to be gone. */
+const GOING = 1000;
+const POLL = 25;
+
+/** Why a connection broke in the middle: the agent ended, or it lives and has closed this one. `what` went on over it. */
+export async function lostConnection(what: string, target: Target): Promise<ClientError> {
+  const deadline = performance.now() + GOING;
+  while (await answers(target.socket)) {
+    if (performance.now() > deadline) return new ClientError('unavailable', `the agent on ${target.socket} closed the connection: ${what} is no longer attached`);
+    await sleep(POLL);
+  }
+  const remedies = [`see 'vipmesh status${target.stateOption ?? ''}'`, logRemedy(target)].filter((remedy) => remedy !== undefined);
+  return new ClientError('unavailable', `the agent ended while ${what} was attached`, remedies.join('; '));
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+function logRemedy({ log }: Target): string | undefined {
+  return log !== undefined && existsSync(log) ? `the last agent that ran in the background logged to ${log}` : undefined;
 }
 
 const ownUid = (): number => process.getuid?.() ?? -1;

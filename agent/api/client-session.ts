@@ -4,15 +4,16 @@
  */
 import { Readable, Writable } from 'node:stream';
 import type { ExecRequest, ExecSession, TerminalSize } from '../control.js';
-import { ClientError, clientErrorOf, connectionError } from './client-error.js';
+import { ClientError, clientErrorOf, connectionError, lostConnection } from './client-error.js';
+import type { Target } from './client-error.js';
 import { chunks, dataFrame, parseDataFrame, parseServerMessage, STDERR, STDIN, STDOUT, WINDOW } from './frames.js';
 import type { ClientMessage, ServerMessage } from './frames.js';
 import { connectWebSocket, messageBytes, send } from './websocket.js';
 import type { WebSocket } from './websocket.js';
 
 /** Resolves when the process runs. Rejects with ClientError. */
-export function openSession(socketPath: string, path: string, request: ExecRequest): Promise<ExecSession> {
-  return new ClientSession(connectWebSocket(socketPath, path), socketPath, request).opened;
+export function openSession(target: Target, path: string, request: ExecRequest): Promise<ExecSession> {
+  return new ClientSession(connectWebSocket(target.socket, path), target, request).opened;
 }
 
 class ClientSession implements ExecSession {
@@ -31,7 +32,7 @@ class ClientSession implements ExecSession {
   #rejectExited: (error: Error) => void = () => undefined;
   #failure: Error | undefined;
 
-  constructor(socket: WebSocket, socketPath: string, request: ExecRequest) {
+  constructor(socket: WebSocket, target: Target, request: ExecRequest) {
     this.#socket = socket;
     this.opened = new Promise((resolve, reject) => {
       this.#resolveOpened = resolve;
@@ -47,8 +48,15 @@ class ClientSession implements ExecSession {
     this.stdin = request.stdin ? this.#input() : undefined;
     socket.on('open', () => this.#tell({ type: 'start', request }));
     socket.on('message', (data, isBinary) => this.#receive(messageBytes(data), isBinary));
-    socket.on('error', (error) => this.#fail(connectionError(error, socketPath)));
-    socket.on('close', () => this.#fail(new ClientError('unavailable', 'the agent closed the connection: the process was told to hang up')));
+    let connected = false;
+    socket.on('open', () => (connected = true));
+    // Of a connection that breaks, 'close' tells; it follows every error.
+    socket.on('error', (error) => {
+      if (!connected) this.#fail(connectionError(error, target));
+    });
+    socket.on('close', () => {
+      if (!this.#failure) void lostConnection('the process', target).then((error) => this.#fail(error));
+    });
   }
 
   resize(size: TerminalSize): void {

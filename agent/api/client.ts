@@ -10,7 +10,8 @@ import type { FlowRecord } from '../../proxy/dataplane/handle.js';
 import type {
   AgentInfo, Control, DoctorCheck, ExecRequest, ExecSession, LogLine, LogQuery, RunRequest, ServiceSummary, StackInfo, StackRequest, StackResult,
 } from '../control.js';
-import { ClientError, clientErrorOf, connectionError } from './client-error.js';
+import { ClientError, clientErrorOf, connectionError, lostConnection } from './client-error.js';
+import type { Target } from './client-error.js';
 import type { NetworkInput, ServiceInput } from './inputs.js';
 
 export { ClientError } from './client-error.js';
@@ -18,7 +19,14 @@ export { ClientError } from './client-error.js';
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 export class AgentClient implements Control {
-  constructor(readonly socketPath: string) {}
+  readonly socketPath: string;
+  readonly #target: Target;
+
+  /** @param target the path of its socket, or that with what is known of the agent */
+  constructor(target: string | Target) {
+    this.#target = typeof target === 'string' ? { socket: target } : target;
+    this.socketPath = this.#target.socket;
+  }
 
   info = (): Promise<AgentInfo> => this.#json('GET', '/v1/info');
   async shutdown(): Promise<void> {
@@ -56,7 +64,7 @@ export class AgentClient implements Control {
 
   async #session(path: string, request: ExecRequest): Promise<ExecSession> {
     const { openSession } = await import('./client-session.js'); // only these two commands need a WebSocket
-    return openSession(this.socketPath, path, request);
+    return openSession(this.#target, path, request);
   }
 
   /** The body of a 2xx answer is trusted to be what the agent of the same release sends: T is not checked again. */
@@ -93,7 +101,7 @@ export class AgentClient implements Control {
     } finally {
       response.destroy();
     }
-    if (!response.complete && !signal.aborted) throw new ClientError('unavailable', `the agent on ${this.socketPath} closed the connection`);
+    if (!response.complete && !signal.aborted) throw await lostConnection('its log', this.#target);
   }
 
   #request(method: Method, path: string, body: unknown, signal?: AbortSignal): Promise<IncomingMessage> {
@@ -108,7 +116,7 @@ export class AgentClient implements Control {
         ...(signal ? { signal } : {}),
       });
       request.once('response', resolve);
-      request.once('error', (error: NodeJS.ErrnoException) => reject(connectionError(error, this.socketPath)));
+      request.once('error', (error: NodeJS.ErrnoException) => reject(connectionError(error, this.#target)));
       request.end(payload);
     });
   }

@@ -112,8 +112,8 @@ async function removeStaleSocket(path: string): Promise<void> {
     throw error;
   });
   if (!status) return;
-  if (!status.isSocket()) throw new SocketError(`${path} is in the way and is not a socket: remove it, or choose another path with --socket`);
-  if (await answers(path)) throw new SocketError(`another agent answers on ${path}: stop it with 'vipmesh down', or choose another path with --socket`);
+  if (!status.isSocket()) throw new SocketError(`${path} is in the way and is not a socket: remove it`);
+  if (await answers(path)) throw new SocketError(`another agent answers on ${path}: stop it, or give this one its own --state-dir`);
   await rm(path, { force: true });
 }
 

@@ -61,7 +61,7 @@ function makeContext(options: { readonly socket?: unknown; readonly stateDir?: u
     wall: () => Date.now(),
     client: () =>
       (client ??= Promise.all([import('../api/client.js'), import('../lifecycle/paths.js')]).then(
-        ([api, paths]) => new api.AgentClient(paths.clientSocket({ socket: text(options.socket), stateDir: text(options.stateDir), env, uid })),
+        ([api, paths]) => new api.AgentClient(paths.clientTarget({ socket: text(options.socket), stateDir: text(options.stateDir), env, uid })),
       )),
     interrupted: () => (signal ??= onInterrupt()),
     outliveReader: () => void (endsWithItsReader = false),

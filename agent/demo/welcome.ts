@@ -9,7 +9,7 @@ import type { View } from '../cli/views/view.js';
 import { DEMO_PORT } from './stack.js';
 
 export interface Welcome {
-  readonly agent: Pick<ReadyAgent, 'name' | 'mode' | 'pid' | 'log' | 'stateDirectory'>;
+  readonly agent: Pick<ReadyAgent, 'name' | 'mode' | 'pid' | 'log' | 'stateOption'>;
   /** The agent runs in the background. */
   readonly detached: boolean;
   readonly networks: readonly NetworkObject[];
@@ -23,7 +23,8 @@ export interface Welcome {
 
 export function demoWelcome({ agent, detached, networks, services, tasks, wall, socket }: Welcome): string {
   const live = tasks.filter(({ desired, serviceId }) => desired === 'running' && serviceId !== undefined).sort(byName(({ name }) => name));
-  const down = socket === undefined ? 'npx vipmesh down' : `npx vipmesh down --state-dir ${agent.stateDirectory}`;
+  // `down` takes no socket: it is told by the state directory which agent is meant.
+  const down = `npx vipmesh down${agent.stateOption}`;
   const commands: [string, string][] = [
     [`curl -s localhost:${DEMO_PORT}`, 'the published port; again: the other task'],
     ['npx vipmesh service ps vote', 'its tasks'],
@@ -35,7 +36,7 @@ export function demoWelcome({ agent, detached, networks, services, tasks, wall, 
   ];
   const sections = [
     `vipmesh agent '${agent.name}' is up: mode ${agent.mode}, pid ${agent.pid}${detached ? `, log ${agent.log}` : ''}`,
-    tableOf(networkView, networks).trimEnd(),
+    tableOf(networkView, [...networks].sort(byName(({ spec }) => spec.name))).trimEnd(),
     tableOf(serviceView(networks), [...services].sort(byName(({ spec }) => spec.name))).trimEnd(),
     tableOf(withoutErrors(taskView(wall)), live).trimEnd(),
     `Next, ${detached ? 'type' : 'in another terminal'}:`,

@@ -3,7 +3,7 @@
  * can run is decided by agent/lifecycle/modes.ts, the same code that decides at start.
  */
 import type { DoctorCheck } from '../control.js';
-import { obstacleText, rootlessObstacles, rootObstacles, sysctlObstacles, tunObstacles, type HostFacts, type Obstacle } from '../lifecycle/modes.js';
+import { packageRemedy, rootlessObstacles, rootObstacles, tunObstacles, type HostFacts, type Obstacle } from '../lifecycle/modes.js';
 
 export interface DoctorFacts {
   readonly host: HostFacts;
@@ -32,13 +32,16 @@ const OVERLAY_OVERHEAD = 50;
 /** RFC 791: every host takes packets of this size. */
 const LEAST_MTU = 576;
 
+/** How the names of the checks begin that say whether an agent can run. */
+const MODE = 'mode';
+
 type Checked = Omit<DoctorCheck, 'name' | 'need'>;
 
 export function doctorChecks(facts: DoctorFacts): DoctorCheck[] {
   const { host } = facts;
   return [
-    check('mode root', 'tasks and namespaces in the host’s own namespaces', mode(rootObstacles(host))),
-    check('mode rootless', 'the same without root, in a user namespace', mode(rootlessObstacles(host))),
+    check(`${MODE} root`, 'tasks and namespaces in the host’s own namespaces', mode(rootObstacles(host))),
+    check(`${MODE} rootless`, 'the same without root, in a user namespace', mode(rootlessObstacles(host))),
     check('user', 'root can choose its mode, others run rootless', { status: 'ok', detail: host.uid === 0 ? 'root' : `uid ${host.uid}` }),
     check('/dev/net/tun', 'capturing packets to virtual IPs', tun(host)),
     check('user namespaces', 'mode rootless', userNamespaces(host)),
@@ -57,32 +60,45 @@ function check(name: string, need: string, checked: Checked): DoctorCheck {
 }
 
 function mode(obstacles: readonly Obstacle[]): Checked {
-  const [first] = obstacles;
-  if (first === undefined) return { status: 'ok', detail: 'can run' };
-  return { status: 'missing', detail: `cannot run: ${obstacles.map((obstacle) => obstacle.cause).join('; ')}`, remedy: remedies(obstacles) };
+  return obstacles.length === 0 ? { status: 'ok', detail: 'can run' } : missing(obstacles, 'cannot run: ');
 }
 
-const remedies = (obstacles: readonly Obstacle[]): string =>
-  obstacles.length === 1 && obstacles[0] !== undefined ? obstacles[0].remedy : obstacles.map(obstacleText).join('; ');
+function missing(obstacles: readonly Obstacle[], prefix = ''): Checked {
+  return {
+    status: 'missing',
+    detail: prefix + obstacles.map(({ cause }) => cause).join('; '),
+    remedy: obstacles.map(({ remedy }) => remedy).join('\n'),
+  };
+}
+
+/** An agent can start here, in one mode or the other. */
+export function canRun(checks: readonly DoctorCheck[]): boolean {
+  return checks.some(({ name, status }) => name.startsWith(MODE) && status === 'ok');
+}
+
+/** What to do, each thing once, with the names of the checks that it helps: `mode root, iproute2: install …`. */
+export function remedyLines(checks: readonly DoctorCheck[]): string[] {
+  const helped = new Map<string, Set<string>>();
+  for (const { name, remedy } of checks) {
+    for (const line of remedy?.split('\n') ?? []) helped.set(line, (helped.get(line) ?? new Set()).add(name));
+  }
+  return [...helped].map(([remedy, names]) => `${[...names].join(', ')}: ${remedy}`);
+}
 
 function tun(host: HostFacts): Checked {
-  const [obstacle] = tunObstacles(host);
-  return obstacle === undefined ? { status: 'ok', detail: 'can be opened' } : { status: 'missing', detail: obstacle.cause, remedy: obstacle.remedy };
+  const obstacles = tunObstacles(host);
+  return obstacles.length === 0 ? { status: 'ok', detail: 'can be opened' } : missing(obstacles);
 }
 
 function userNamespaces(host: HostFacts): Checked {
   if (host.userNamespaces === 'ok') return { status: 'ok', detail: `uid ${host.uid} can make them` };
-  const forbidding = sysctlObstacles(host);
-  if (forbidding.length > 0) {
-    return { status: 'missing', detail: forbidding.map((obstacle) => obstacle.cause).join('; '), remedy: forbidding.map((obstacle) => obstacle.remedy).join('; ') };
-  }
-  return host.userNamespaces === 'not tried'
-    ? { status: 'missing', detail: 'cannot be tried without the tools below', remedy: 'install these first' }
-    : { status: 'missing', detail: host.userNamespaces.failed, remedy: 'see that no container or sandbox forbids them' };
+  // The rest of what mode rootless lacks; without the tools it cannot even be tried.
+  const other = tunObstacles(host).map(({ cause }) => cause);
+  return missing(rootlessObstacles(host).filter(({ cause }) => !other.includes(cause)), host.userNamespaces === 'not tried' ? 'cannot be tried: ' : '');
 }
 
 function tool(version: string | undefined, name: string): Checked {
-  return version === undefined ? { status: 'missing', detail: 'not found', remedy: `apt-get install ${name}` } : { status: 'ok', detail: version };
+  return version === undefined ? { status: 'missing', detail: 'not found', remedy: packageRemedy(name) } : { status: 'ok', detail: version };
 }
 
 function kernel(release: string): Checked {

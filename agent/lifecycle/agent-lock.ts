@@ -2,9 +2,9 @@
  * One agent per state directory, and one per runtime directory. Both are held with flock(2), which the kernel releases
  * when the last process that has the file open is gone, however it died. What the holder wrote into the file names it.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmdirSync } from 'node:fs';
 import { lockFile, type FileLock } from '../../kernel/run/lock.js';
-import type { Paths } from './paths.js';
+import { ensureDirectories, type Paths } from './paths.js';
 
 /** What the holder of a lock says of itself. */
 export interface Holder {
@@ -22,14 +22,17 @@ export class AlreadyRunningError extends Error {
 export interface AgentLock {
   /** Descriptors of the locks: a process that inherits them keeps the locks held until it ends as well. */
   readonly fds: readonly number[];
+  /** Removes a runtime directory of this agent's own too, if it is empty. */
   release(): void;
 }
 
 /** Takes both locks, or throws AlreadyRunningError and holds none. The directories must exist. */
 export function acquireAgentLock(paths: Paths, holder: Holder): AgentLock {
-  const state = acquire(paths.stateLock, holder, (other) => alreadyRunning(other, `runs on ${paths.stateDirectory}`));
+  const state = acquire(paths.stateLock, holder, (other) => alreadyRunning(other, `runs on ${paths.stateDirectory}`, paths.stateOption));
   let runtime: FileLock;
   try {
+    // The holder before us may just have removed it.
+    if (paths.ownRuntimeDirectory) ensureDirectories(paths, process.getuid?.() ?? 0);
     runtime = acquire(paths.runtimeLock, holder, (other) => alreadyRunning(other, `listens on ${paths.socket}`));
   } catch (error) {
     state.release();
@@ -39,9 +42,19 @@ export function acquireAgentLock(paths: Paths, holder: Holder): AgentLock {
     fds: [state.fd, runtime.fd],
     release() {
       runtime.release();
+      // With the state still locked: nobody else uses this directory.
+      if (paths.ownRuntimeDirectory) removeEmpty(paths.runtimeDirectory);
       state.release();
     },
   };
+}
+
+function removeEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Something is in it, or it is gone: neither is our business.
+  }
 }
 
 function acquire(path: string, holder: Holder, message: (other: Holder | undefined) => string): FileLock {
@@ -51,10 +64,11 @@ function acquire(path: string, holder: Holder, message: (other: Holder | undefin
   return lock;
 }
 
-export function alreadyRunning(other: Holder | undefined, where: string): string {
+/** @param stateOption what finds that agent, see Paths */
+export function alreadyRunning(other: Holder | undefined, where: string, stateOption = ''): string {
   const who = other === undefined ? 'a vipmesh agent that is just starting or stopping' : `vipmesh agent '${other.name}' (pid ${other.pid})`;
   const since = other === undefined ? '' : ` since ${other.since}`;
-  return `${who} already ${where}${since}; stop it with \`vipmesh down\`, or give this one its own --state-dir`;
+  return `${who} already ${where}${since}; stop it with \`vipmesh down${stateOption}\`, or give this one its own --state-dir`;
 }
 
 /** The content of a lock file, or undefined when its holder has not written it yet. */

@@ -1,6 +1,6 @@
 /**
  * Removes what a dead agent of this node left on the machine. It remembers nothing: everything of ours is found by its
- * name. Called before an agent starts, by `vipmesh down`, and as often as one likes; only with the agent's lock held, so
+ * name. Called before an agent starts and after it has ended, by `vipmesh down`, and as often as one likes; only with the agent's lock held, so
  * that nothing here belongs to a living agent. What the store keeps is not touched.
  */
 import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs';
@@ -51,7 +51,7 @@ export async function cleanUp(paths: Paths, prefix: string | undefined): Promise
   for (const path of there) collect(errors, () => rmSync(path, { recursive: true, force: true }));
   if (errors.length > 0) {
     const causes = errors.map((error) => (error instanceof Error ? error.message : String(error))).join('; ');
-    throw new CleanUpError(errors, `what an earlier agent left cannot all be removed: ${causes}`);
+    throw new CleanUpError(errors, `what an agent left cannot all be removed: ${causes}`);
   }
   return { namespaces, processes, files };
 }

@@ -57,9 +57,7 @@ export async function startDetached(
 export async function runDetached(argument: string, program: Program = vipmesh): Promise<number> {
   const { request, paths } = JSON.parse(argument) as DetachedArgument;
   try {
-    return await runForeground(request, paths, program, async (agent) => {
-      await tellParent({ lifecycle: 'ready', agent });
-    });
+    return await runForeground(request, paths, program, { ready: (agent) => tellParent({ lifecycle: 'ready', agent }) });
   } catch (error) {
     // Both: the command that waits prints it, and so does the log, which is all there is later on.
     process.stderr.write(`vipmesh: ${error instanceof Error ? error.message : String(error)}\n`);

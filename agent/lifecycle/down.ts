@@ -73,7 +73,7 @@ async function waitForEnd(paths: Paths, holder: Holder | 'unknown', { timeout, p
     if (waited > timeout) {
       const remedy = holder === 'unknown' ? 'see who has its lock with `fuser ' + paths.stateLock + '`' : `kill it with \`kill -9 ${holder.pid}\``;
       throw new StillRunningError(
-        `${agentName(holder)} still runs after ${Math.round(timeout / 1000)} s: wait longer with --timeout, or ${remedy} and run \`vipmesh down\` again`,
+        `${agentName(holder)} still runs after ${Math.round(timeout / 1000)} s: wait longer with --timeout, or ${remedy} and run \`vipmesh down${paths.stateOption}\` again`,
       );
     }
     if (waited > nextProgress) {

@@ -1,6 +1,6 @@
 /**
  * An agent whose foreground process is this one: decides the mode, takes the lock, removes what a dead predecessor left,
- * starts the agent and stays until it has ended.
+ * starts the agent and stays until it has ended. After an orderly end nothing of it is left in the runtime directory.
  *
  * Every reason not to start is an error with a message for the user: PathError, ModeError, AlreadyRunningError,
  * IdentityError, AgentFailedError, or what the daemon's own start throws.
@@ -15,7 +15,7 @@ import { Interruptions, onShutdownSignals } from './interruptions.js';
 import type { ReadyAgent } from './messages.js';
 import { decideMode, type ModeRequest } from './modes.js';
 import { startRootless } from './outer.js';
-import { ensureDirectories, type Paths } from './paths.js';
+import { ensureDirectories, shellWord, type Paths } from './paths.js';
 import type { Program } from './program.js';
 import { agentLogger, startHere, type AgentSettings, type RunningAgent } from './running.js';
 
@@ -28,17 +28,26 @@ export interface AgentRequest {
   readonly version: string;
 }
 
+export interface Watcher {
+  /** As soon as the agent answers. */
+  readonly ready?: ((agent: ReadyAgent) => Promise<void>) | undefined;
+  /** A line for the user who looks on, without its end; the log has its own. */
+  readonly say?: (line: string) => void;
+}
+
 /**
  * Resolves with the exit code when the agent has ended in order. When `ready` rejects, it is shut down and so does this.
  * From here on signals are this function's, until the process ends: one that comes late must not spoil an orderly end.
  */
-export async function runForeground(request: AgentRequest, paths: Paths, program: Program, ready?: (agent: ReadyAgent) => Promise<void>): Promise<number> {
+export async function runForeground(request: AgentRequest, paths: Paths, program: Program, watcher: Watcher = {}): Promise<number> {
+  const { ready, say = () => undefined } = watcher;
   const interruptions = new Interruptions();
   let shutdownAsked = false;
   let agent: RunningAgent | undefined;
   onShutdownSignals((signal) => {
     const verdict = interruptions.signal(signal, performance.now());
     if (verdict === 'nothing new') return;
+    if (!shutdownAsked) say(`stopping all tasks; services are kept for the next start (to forget them: rm -r ${shellWord(paths.stateDirectory)})`);
     shutdownAsked = true;
     // Before there is an agent there is nothing to end in order: the start looks at shutdownAsked when it is done.
     if (verdict === 'shut down') agent?.shutdown();
@@ -60,9 +69,14 @@ export async function runForeground(request: AgentRequest, paths: Paths, program
     if (left !== undefined) log.info(`removed what an earlier agent left: ${left}`);
     agent = mode === 'root' ? await startHere(settings, program) : await startRootless(settings, lock.fds, program);
     const { socket, stateDirectory } = paths;
-    const readyAgent: ReadyAgent = { name: identity.name, mode, pid: process.pid, socket, stateDirectory, log: paths.log };
+    const readyAgent: ReadyAgent = { name: identity.name, mode, pid: process.pid, socket, stateDirectory, log: paths.log, stateOption: paths.stateOption };
     if (shutdownAsked) agent.shutdown();
-    await stay(agent, shutdownAsked || ready === undefined ? undefined : () => ready(readyAgent));
+    const failure = await stay(agent, shutdownAsked || ready === undefined ? undefined : () => ready(readyAgent));
+    // What only holds empty directories by now, unless a step of the shutdown failed.
+    const unfinished = cleanedUpText(await cleanUp(paths, namePrefix(identity)));
+    if (unfinished !== undefined) log.warn(`removed what the shutdown had left: ${unfinished}`);
+    say('stopped');
+    if (failure !== undefined) throw failure;
     return 0;
   } finally {
     agent = undefined;
@@ -70,8 +84,8 @@ export async function runForeground(request: AgentRequest, paths: Paths, program
   }
 }
 
-/** Until the agent has ended. What `ready` was doing when it ended no longer matters. */
-async function stay(agent: RunningAgent, ready: (() => Promise<void>) | undefined): Promise<void> {
+/** Until the agent has ended, which is for want of `ready` if there is a failure. What `ready` was doing when it ended no longer matters. */
+async function stay(agent: RunningAgent, ready: (() => Promise<void>) | undefined): Promise<Error | undefined> {
   let ended = false;
   const closed = agent.closed.finally(() => (ended = true));
   let failure: Error | undefined;
@@ -82,5 +96,5 @@ async function stay(agent: RunningAgent, ready: (() => Promise<void>) | undefine
     agent.shutdown();
   });
   await closed;
-  if (failure !== undefined) throw failure;
+  return failure;
 }

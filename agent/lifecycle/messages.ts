@@ -15,6 +15,8 @@ export interface ReadyAgent {
   readonly socket: string;
   readonly stateDirectory: string;
   readonly log: string;
+  /** What commands need to find it, see Paths. */
+  readonly stateOption: string;
 }
 
 export type LifecycleMessage =

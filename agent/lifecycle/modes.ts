@@ -61,10 +61,20 @@ export interface HostFacts {
 /** Exit codes of the trial script in facts.ts, after the namespaces were made. */
 export const TRIAL = { sysctlReadOnly: 42, noVeth: 43 } as const;
 
-/** Why an agent cannot run here in mode root; empty when it can. */
+/** Why an agent cannot run here in mode root; empty when it can. The other mode is a remedy only where that can run. */
 export function rootObstacles(facts: HostFacts): Obstacle[] {
+  return obstaclesToRoot(facts, obstaclesToRootless(facts, false).length === 0);
+}
+
+/** Why an agent cannot run here in mode rootless; empty when it can. */
+export function rootlessObstacles(facts: HostFacts): Obstacle[] {
+  return obstaclesToRootless(facts, obstaclesToRoot(facts, false).length === 0);
+}
+
+function obstaclesToRoot(facts: HostFacts, rootlessRuns: boolean): Obstacle[] {
+  const orRootless = rootlessRuns ? ', or use --mode rootless' : '';
   if (facts.uid !== 0) {
-    return [{ cause: `uid ${facts.uid} is not root`, remedy: 'run it with sudo, or use --mode rootless' }];
+    return [{ cause: `uid ${facts.uid} is not root`, remedy: `run it with sudo${orRootless}` }];
   }
   const obstacles = toolObstacles(facts);
   if (facts.missingCapabilities.length > 0) {
@@ -74,7 +84,7 @@ export function rootObstacles(facts: HostFacts): Obstacle[] {
     });
   }
   if (!facts.runWritable) {
-    obstacles.push({ cause: '/run is not writable, so no namespace can be pinned in /run/netns', remedy: 'mount a tmpfs on /run, or use --mode rootless' });
+    obstacles.push({ cause: '/run is not writable, so no namespace can be pinned in /run/netns', remedy: `mount a tmpfs on /run${orRootless}` });
   }
   obstacles.push(...tunObstacles(facts));
   // A trial without the tools or the capabilities fails because of these, and would only repeat them.
@@ -82,15 +92,14 @@ export function rootObstacles(facts: HostFacts): Obstacle[] {
   return obstacles;
 }
 
-/** Why an agent cannot run here in mode rootless; empty when it can. */
-export function rootlessObstacles(facts: HostFacts): Obstacle[] {
+function obstaclesToRootless(facts: HostFacts, rootRuns: boolean): Obstacle[] {
   const obstacles = [...toolObstacles(facts), ...tunObstacles(facts)];
   const forbidding = facts.userNamespaces === 'ok' ? [] : sysctlObstacles(facts);
   obstacles.push(...forbidding);
   const toolsAreThere = facts.missingTools.length === 0;
   if (forbidding.length === 0 && toolsAreThere) {
-    const remedy = facts.uid === 0 ? 'use --mode root' : 'allow user namespaces in the container or sandbox that forbids them, or start vipmesh as root';
-    obstacles.push(...trialObstacles(facts.userNamespaces, 'a user namespace', remedy));
+    const orRoot = facts.uid !== 0 ? ', or start vipmesh as root' : rootRuns ? ', or use --mode root' : '';
+    obstacles.push(...trialObstacles(facts.userNamespaces, 'a user namespace', `allow user namespaces in the container or sandbox that forbids them${orRoot}`));
   }
   return obstacles;
 }
@@ -112,7 +121,7 @@ export function decideMode(request: ModeRequest, facts: HostFacts): { readonly m
 }
 
 /** `cause: remedy`, one sentence. */
-export function obstacleText(obstacle: Obstacle): string {
+function obstacleText(obstacle: Obstacle): string {
   return `${obstacle.cause}: ${obstacle.remedy}`;
 }
 
@@ -129,9 +138,11 @@ function merge(first: readonly Obstacle[], second: readonly Obstacle[]): Obstacl
 function toolObstacles({ missingTools }: HostFacts): Obstacle[] {
   return [...new Set(missingTools.map((missing) => missing.package))].map((name) => {
     const tools = missingTools.filter((missing) => missing.package === name).map((missing) => missing.tool);
-    return { cause: `${tools.join(', ')} not found`, remedy: `install the package ${name} (apt-get install ${name})` };
+    return { cause: `${tools.join(', ')} not found`, remedy: packageRemedy(name) };
   });
 }
+
+export const packageRemedy = (name: string): string => `install the package ${name} (apt-get install ${name})`;
 
 export function tunObstacles({ tun, uid }: HostFacts): Obstacle[] {
   if (typeof tun === 'string') return [];
@@ -150,7 +161,7 @@ export function tunObstacles({ tun, uid }: HostFacts): Obstacle[] {
 }
 
 /** Each sysctl that forbids a user namespace to this user, with the command that allows it. */
-export function sysctlObstacles({ sysctls, uid }: HostFacts): Obstacle[] {
+function sysctlObstacles({ sysctls, uid }: HostFacts): Obstacle[] {
   const obstacles: Obstacle[] = [];
   const forbid = (key: keyof HostFacts['sysctls'], value: number, allow: number): void => {
     obstacles.push({ cause: `${key}=${value} forbids user namespaces to uid ${uid}`, remedy: `sysctl -w ${key}=${allow}` });

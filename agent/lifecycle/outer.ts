@@ -24,7 +24,7 @@ export async function startRootless(settings: AgentSettings, lockFds: readonly n
     { stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...lockFds] },
   );
   const gateway = new OuterGateway(child, new LocalGateway());
-  const inner = new InnerProcess(child);
+  const inner = new InnerProcess(child, settings.paths.stateOption);
   try {
     await inner.ready;
   } catch (error) {
@@ -47,7 +47,10 @@ class InnerProcess {
   #userNamespace: NamespaceId | undefined;
   #failure: AgentFailedError | undefined;
 
-  constructor(private readonly child: ChildProcess) {
+  constructor(
+    private readonly child: ChildProcess,
+    private readonly stateOption: string,
+  ) {
     let isReady: () => void = () => undefined;
     const becameReady = new Promise<void>((resolve) => (isReady = resolve));
     child.on('message', (message) => {
@@ -90,7 +93,7 @@ class InnerProcess {
     if (this.#failure !== undefined) return this.#failure;
     if (this.#killed) return new AgentFailedError('ended before it had shut down');
     return new AgentFailedError(
-      `the inner agent process (pid ${this.child.pid}) ${endText(how)}: \`vipmesh up\` starts it again, its state is kept`,
+      `the inner agent process (pid ${this.child.pid}) ${endText(how)}: \`vipmesh up${this.stateOption}\` starts it again, its state is kept`,
     );
   }
 

@@ -42,6 +42,10 @@ export interface Paths {
   readonly rootlessNamespaces: string;
   /** Files made for tasks (resolv.conf, hosts); removed as a whole by cleanUp. */
   readonly taskFiles: string;
+  /** The runtime directory is this state directory's alone, below one that agents share. */
+  readonly ownRuntimeDirectory: boolean;
+  /** What a command needs to find this agent, ready to be appended to its name: ` --state-dir PATH`, or nothing by default. */
+  readonly stateOption: string;
 }
 
 /** What is known of the file system; replaced in tests. */
@@ -70,8 +74,8 @@ export function resolvePaths(options: PathOptions): Paths {
   const defaultState = defaultStateDirectory(env, uid, facts);
   const stateDirectory = options.stateDir === undefined ? defaultState : resolve(options.stateDir);
   const base = options.runtimeDir === undefined ? defaultRuntimeDirectory(env, uid, facts) : resolve(options.runtimeDir);
-  const runtimeDirectory =
-    stateDirectory === defaultState || options.runtimeDir !== undefined ? base : join(base, directoryKey(stateDirectory));
+  const ownRuntimeDirectory = stateDirectory !== defaultState && options.runtimeDir === undefined;
+  const runtimeDirectory = ownRuntimeDirectory ? join(base, directoryKey(stateDirectory)) : base;
   const socket = join(runtimeDirectory, 'vipmesh.sock');
   if (Buffer.byteLength(socket) > LONGEST_SOCKET_PATH) {
     throw new PathError(
@@ -90,13 +94,29 @@ export function resolvePaths(options: PathOptions): Paths {
     log: join(stateDirectory, 'agent.log'),
     rootlessNamespaces: join(runtimeDirectory, 'netns'),
     taskFiles: join(runtimeDirectory, 'tasks'),
+    ownRuntimeDirectory,
+    stateOption: stateDirectory === defaultState ? '' : ` --state-dir ${shellWord(stateDirectory)}`,
   };
 }
 
+/** As it is typed: quoted where a shell would take it apart. */
+export const shellWord = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+
 /** The socket a client talks to: `--socket`, then $VIPMESH_SOCKET, then where an agent of this user would listen. */
-export function clientSocket(options: PathOptions & { readonly socket?: string | undefined }): string {
+export function clientSocket(options: ClientPathOptions): string {
+  return clientTarget(options).socket;
+}
+
+export interface ClientPathOptions extends PathOptions {
+  readonly socket?: string | undefined;
+}
+
+/** The same, with what is known of an agent that does not answer there; of a socket that was named, nothing is. */
+export function clientTarget(options: ClientPathOptions): { readonly socket: string; readonly stateOption: string; readonly log?: string } {
   const named = options.socket ?? options.env['VIPMESH_SOCKET'];
-  return named === undefined || named === '' ? resolvePaths(options).socket : resolve(named);
+  if (named !== undefined && named !== '') return { socket: resolve(named), stateOption: '' };
+  const { socket, stateOption, log } = resolvePaths(options);
+  return { socket, stateOption, log };
 }
 
 /** Where an agent pins its network namespaces. */

@@ -49,7 +49,7 @@ export async function startHere(settings: AgentSettings, program: Program): Prom
     return {
       closed: Promise.race([daemon.closed, failure]).finally(() => gateway.close()),
       shutdown: () => void daemon.shutdown().catch(failed),
-      kill: () => failed(new AgentFailedError('ended before it had cleaned up: `vipmesh down` removes what is left')),
+      kill: () => failed(new AgentFailedError(`ended before it had cleaned up: \`vipmesh down${settings.paths.stateOption}\` removes what is left`)),
     };
   } catch (error) {
     await gateway.close();

@@ -2,6 +2,7 @@
  * `vipmesh up`: an agent in the foreground (agent/lifecycle/foreground.ts, which says what can go wrong) or, with
  * --detach, a copy of this program that does that in the background (agent/lifecycle/detached.ts).
  */
+import { writeSync } from 'node:fs';
 import { startDetached } from './detached.js';
 import { runForeground, type AgentRequest } from './foreground.js';
 import type { ReadyAgent } from './messages.js';
@@ -22,5 +23,14 @@ export async function up(options: UpOptions, program: Program = vipmesh): Promis
   const { detach, ready, ...request } = options;
   const uid = process.getuid?.() ?? 0;
   const paths = resolvePaths({ stateDir: options.stateDir, env: process.env, uid });
-  return detach ? startDetached(request, paths, program, ready) : runForeground(request, paths, program, ready);
+  return detach ? startDetached(request, paths, program, ready) : runForeground(request, paths, program, { ready, say: writeLine });
+}
+
+/** The terminal may be what has just gone away: that must not disturb an orderly end. */
+function writeLine(line: string): void {
+  try {
+    writeSync(2, line + '\n');
+  } catch {
+    // Nobody reads it any more.
+  }
 }

@@ -55,7 +55,7 @@ export const upCommand = command<UpOptions>({
 });
 
 function announce(context: Context, agent: ReadyAgent, detached: boolean): Promise<void> {
-  const how = detached ? `stop it with 'vipmesh down', its log is ${agent.log}` : 'stop it with Ctrl-C';
+  const how = detached ? `stop it with 'vipmesh down${agent.stateOption}', its log is ${agent.log}` : 'stop it with Ctrl-C';
   context.write(`vipmesh agent '${agent.name}' is up (mode ${agent.mode}, pid ${agent.pid}, socket ${agent.socket}): ${how}\n`);
   return Promise.resolve();
 }

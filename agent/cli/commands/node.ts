@@ -100,17 +100,19 @@ export function statusText(info: AgentInfo, wall: number): string {
 export const doctorCommand = command<ListingOptions>({
   name: 'doctor',
   local: true,
-  purpose: 'Check what this host has, which modes can run, and what to do about the rest. Needs no agent.',
+  purpose: 'Check what this host has, which modes can run, and what to do about the rest. Needs no agent. Exit code 1 when no mode can run.',
   options: listingOptions.filter(({ flags }) => !flags.includes('--quiet')),
   notes: FORMAT_NOTE,
   examples: ['vipmesh doctor'],
   async run(context, _, options) {
     const print = await makePrinter(context, options);
-    const { doctor } = await import('../../doctor/doctor.js');
+    const [{ doctor }, { canRun, remedyLines }] = await Promise.all([import('../../doctor/doctor.js'), import('../../doctor/checks.js')]);
     const checks = await doctor();
+    context.exitCode = canRun(checks) ? 0 : 1;
     if (options.json === true || options.format !== undefined) return print(doctorView, checks);
     context.write(tableOf(doctorView, checks));
-    for (const { name, remedy } of checks) if (remedy !== undefined) context.write(`\n${name}: ${remedy}\n`);
+    const remedies = remedyLines(checks);
+    if (remedies.length > 0) context.write(`\nWhat to do:\n${remedies.map((line) => `  ${line}\n`).join('')}`);
   },
 });
 

@@ -185,8 +185,14 @@ test('no agent, a socket that may not be opened, and something that is no agent'
   await t.throwsAsync(new AgentClient(socketPath).info(), {
     instanceOf: ClientError,
     code: 'no-agent',
-    message: `no vipmesh agent answers on ${socketPath}: start one with 'vipmesh up' (as root, or --mode rootless)`,
+    message: `no vipmesh agent answers on ${socketPath}: start one with 'vipmesh up'`,
   });
+  const log = join(directory, 'agent.log');
+  const target = { socket: socketPath, stateOption: ' --state-dir /srv/x', log };
+  const unseen = await t.throwsAsync(new AgentClient(target).info(), { instanceOf: ClientError, message: /'vipmesh up --state-dir \/srv\/x'$/ });
+  t.is(unseen?.remedy, undefined, 'there is no log');
+  await writeFile(log, '');
+  t.like(await t.throwsAsync(new AgentClient(target).info()), { remedy: `the last agent that ran in the background logged to ${log}` });
   const other = createServer((socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi'));
   await new Promise<void>((resolve) => other.listen(socketPath, resolve));
   t.teardown(() => other.close());
@@ -200,7 +206,7 @@ test('no agent, a socket that may not be opened, and something that is no agent'
 test('a refused socket names its owner, its group and its mode', async (t) => {
   const { connectionError } = await import('../../../../agent/api/client-error.js');
   const { socketPath } = await startApi(t);
-  const error = connectionError(Object.assign(new Error('refused'), { code: 'EACCES' }), socketPath) as ClientError;
+  const error = connectionError(Object.assign(new Error('refused'), { code: 'EACCES' }), { socket: socketPath }) as ClientError;
   const { uid, gid } = await stat(socketPath);
   t.is(error.code, 'permission');
   t.regex(error.remedy ?? '', new RegExp(`^it belongs to uid ${uid} and .*gid ${gid}\\)? with mode 0660: run this as uid ${uid}`));

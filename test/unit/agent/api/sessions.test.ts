@@ -1,10 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'ava';
-import { ClientError } from '../../../../agent/api/client.js';
+import { AgentClient, ClientError } from '../../../../agent/api/client.js';
 import { WINDOW } from '../../../../agent/api/frames.js';
 import { HANGUP_GRACE } from '../../../../agent/api/sessions.js';
-import { connectWebSocket } from '../../../../agent/api/websocket.js';
+import { connectWebSocket, webSocketServer } from '../../../../agent/api/websocket.js';
 import type { ExecSession, RunRequest } from '../../../../agent/control.js';
 import { FakeClock } from '../../../../proxy/time/clock.js';
 import { pollUntil } from '../../../support/poll-until.js';
@@ -140,6 +144,24 @@ test('closing the server ends sessions', async (t) => {
   const session = await client.run(runOf('echo ready; exec sleep 600'));
   await new Promise((resolve) => session.stdout.once('data', resolve));
   await server.close();
-  await t.throwsAsync(session.exited, { instanceOf: ClientError, code: 'unavailable' });
+  const error = await t.throwsAsync(session.exited, { instanceOf: ClientError, code: 'unavailable', message: 'the agent ended while the process was attached' });
+  t.is(error?.remedy, "see 'vipmesh status'");
   t.true(await pollUntil('the hang-up', () => control.signals.includes('SIGHUP')));
+});
+
+test('a session that is closed by an agent which lives on is not called its end', async (t) => {
+  const sockets = webSocketServer();
+  const directory = await mkdtemp(join(tmpdir(), 'vipmesh-api-'));
+  const socketPath = join(directory, 'x.sock');
+  const server = createServer().on('upgrade', (request, socket, head) => sockets.handleUpgrade(request, socket, head, (webSocket) => webSocket.once('message', () => webSocket.terminate())));
+  await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+  t.teardown(async () => {
+    server.close();
+    await rm(directory, { recursive: true });
+  });
+  await t.throwsAsync(new AgentClient(socketPath).run(runOf('true')), {
+    instanceOf: ClientError,
+    code: 'unavailable',
+    message: `the agent on ${socketPath} closed the connection: the process is no longer attached`,
+  });
 });

@@ -203,7 +203,7 @@ test('a reader that has seen enough is no failure', async (t) => {
 test('no agent: says how to start one, exit code 1', async (t) => {
   t.deepEqual(await vipmesh(['service', 'ls'], { socket: '/nonexistent/x.sock' }), {
     stdout: '',
-    stderr: "vipmesh: no vipmesh agent answers on /nonexistent/x.sock: start one with 'vipmesh up' (as root, or --mode rootless)\n",
+    stderr: "vipmesh: no vipmesh agent answers on /nonexistent/x.sock: start one with 'vipmesh up'\n",
     code: 1,
   });
   const { stderr, code } = await vipmesh(['status', '--socket', '/nonexistent/y.sock'], { socket: '/nonexistent/x.sock' });

@@ -9,6 +9,7 @@ import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { demoStack } from '../../../../agent/demo/stack.js';
 import { demoWelcome } from '../../../../agent/demo/welcome.js';
+import type { NetworkObject } from '../../../../overlay/model/object.js';
 import { pollUntil } from '../../../support/poll-until.js';
 
 const VOTE = fileURLToPath(new URL('../../../../agent/demo/vote.js', import.meta.url));
@@ -73,7 +74,7 @@ test('vote says who it is, passes its own check, and finishes what was begun bef
 });
 
 test('the welcome shows what is there, and what to type', (t) => {
-  const agent = { name: 'host1', mode: 'rootless', pid: 4711, log: '/x/agent.log', stateDirectory: '/x' } as const;
+  const agent = { name: 'host1', mode: 'rootless', pid: 4711, log: '/x/agent.log', stateOption: '' } as const;
   const nothing = { networks: [], services: [], tasks: [], wall: 0 };
   const text = demoWelcome({ agent, detached: false, ...nothing, socket: '/x.sock' });
   t.regex(text, /^vipmesh agent 'host1' is up: mode rootless, pid 4711\n/);
@@ -82,5 +83,9 @@ test('the welcome shows what is there, and what to type', (t) => {
   t.regex(text, /Ctrl-C \(here\)\n/);
   t.notRegex(text, /agent\.log/);
   t.regex(demoWelcome({ agent, detached: true, ...nothing }), /log \/x\/agent\.log\n[^]*npx vipmesh down\n/);
-  t.regex(demoWelcome({ agent, detached: true, ...nothing, socket: '/x.sock' }), /npx vipmesh down --state-dir \/x\n/);
+  t.regex(demoWelcome({ agent: { ...agent, stateOption: ' --state-dir /x' }, detached: true, ...nothing, socket: '/x.sock' }), /npx vipmesh down --state-dir \/x\n/);
+  const network = (name: string): NetworkObject => ({
+    id: name, spec: { name, driver: 'overlay', internal: false, labels: {} }, ingress: name === 'ingress', subnet: '', gateway: '', balancer: '', vni: 0, createdAt: '',
+  });
+  t.regex(demoWelcome({ agent, detached: false, ...nothing, networks: [network('overlay1'), network('ingress')] }), /\ningress .*\noverlay1 /, 'as `network ls` has them');
 });

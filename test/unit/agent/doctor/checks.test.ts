@@ -1,5 +1,5 @@
 import test from 'ava';
-import { atLeast, doctorChecks, type DoctorFacts } from '../../../../agent/doctor/checks.js';
+import { atLeast, canRun, doctorChecks, remedyLines, type DoctorFacts } from '../../../../agent/doctor/checks.js';
 import { doctor } from '../../../../agent/doctor/doctor.js';
 import type { DoctorCheck } from '../../../../agent/control.js';
 
@@ -38,7 +38,8 @@ test('a host with everything', (t) => {
 
 test('uid 65534 with a closed /dev/net/tun', (t) => {
   const host = { ...good.host, uid: 65534, tun: { failed: 'EACCES', code: 'EACCES' } } as const;
-  t.like(named({ host }, 'mode root'), { status: 'missing', detail: 'cannot run: uid 65534 is not root', remedy: 'run it with sudo, or use --mode rootless' });
+  t.like(named({ host }, 'mode root'), { status: 'missing', detail: 'cannot run: uid 65534 is not root', remedy: 'run it with sudo' });
+  t.like(named({ host: { ...host, tun: 'ok' } }, 'mode root'), { remedy: 'run it with sudo, or use --mode rootless' });
   t.like(named({ host }, 'mode rootless'), {
     status: 'missing',
     detail: 'cannot run: /dev/net/tun is not readable by uid 65534',
@@ -72,8 +73,33 @@ test('what is merely worse is partial', (t) => {
 });
 
 test('what is needed is missing', (t) => {
-  t.like(named({ iproute2: undefined }, 'iproute2'), { status: 'missing', remedy: 'apt-get install iproute2' });
+  t.like(named({ iproute2: undefined }, 'iproute2'), { status: 'missing', remedy: 'install the package iproute2 (apt-get install iproute2)' });
   t.is(named({ node: '20.18.1' }, 'node').status, 'missing');
+});
+
+test('an agent can run if either mode can', (t) => {
+  const tun = { failed: 'ENOENT', code: 'ENOENT' };
+  t.true(canRun(doctorChecks(good)));
+  t.true(canRun(doctorChecks({ ...good, host: { ...good.host, uid: 1000 } })));
+  t.true(canRun(doctorChecks({ ...good, host: { ...good.host, userNamespaces: { failed: 'x' } } })));
+  t.false(canRun(doctorChecks({ ...good, host: { ...good.host, tun } })));
+});
+
+test('what to do is said once, with all that it helps', (t) => {
+  const host = {
+    ...good.host,
+    tun: { failed: 'ENOENT', code: 'ENOENT' },
+    missingTools: [{ tool: 'ip', package: 'iproute2' }],
+    missingCapabilities: ['CAP_NET_ADMIN'],
+    userNamespaces: 'not tried',
+    ownNamespaces: 'not tried',
+  } as const;
+  t.deepEqual(remedyLines(doctorChecks({ ...good, host, iproute2: undefined })), [
+    'mode root, mode rootless, user namespaces, iproute2: install the package iproute2 (apt-get install iproute2)',
+    'mode root: start it outside the container, or give the container these capabilities (--privileged does)',
+    'mode root, mode rootless, /dev/net/tun: modprobe tun; in a container, start it with --device /dev/net/tun',
+  ]);
+  t.deepEqual(remedyLines(doctorChecks(good)), []);
 });
 
 test('versions are compared as numbers', (t) => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -27,7 +27,7 @@ test('a second agent on the same state directory is refused by name and pid', (t
     instanceOf: AlreadyRunningError,
     message:
       `vipmesh agent 'host1' (pid 1234) already runs on ${paths.stateDirectory} since 2026-01-02T03:04:05.000Z; ` +
-      'stop it with `vipmesh down`, or give this one its own --state-dir',
+      `stop it with \`vipmesh down --state-dir ${paths.stateDirectory}\`, or give this one its own --state-dir`,
   });
   t.deepEqual(lockHolder(paths), host1);
   lock.release();
@@ -58,4 +58,22 @@ test('a directory that was never used has no lock, and gets none by asking', (t)
 test('a holder that has not written yet is told of without a name', (t) => {
   t.is(alreadyRunning(undefined, 'runs on /x'), 'a vipmesh agent that is just starting or stopping already runs on /x; stop it with `vipmesh down`, or give this one its own --state-dir');
   for (const text of ['', '{', '{"name":"a","pid":0,"since":"x"}', '{"name":"a","pid":"1","since":"x"}', '{"pid":1,"since":"x"}']) t.is(parseHolder(text), undefined);
+});
+
+test('a runtime directory of its own goes with the agent, if nothing is in it; a shared one stays', (t) => {
+  const directory = temporary(t);
+  const uid = process.getuid?.() ?? 0;
+  const own = resolvePaths({ uid, env: { XDG_RUNTIME_DIR: directory }, stateDir: join(directory, 'state') });
+  t.true(own.ownRuntimeDirectory);
+  ensureDirectories(own, uid);
+  acquireAgentLock(own, host1).release();
+  t.false(existsSync(own.runtimeDirectory));
+  const again = acquireAgentLock(own, host1);
+  t.true(existsSync(own.runtimeDirectory), 'gone between the making and the locking, it is made again');
+  mkdirSync(own.taskFiles);
+  again.release();
+  t.true(existsSync(own.taskFiles));
+  const shared = agentPaths(t, 'shared', directory);
+  acquireAgentLock(shared, host1).release();
+  t.true(existsSync(shared.runtimeDirectory));
 });

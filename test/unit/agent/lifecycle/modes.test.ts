@@ -117,3 +117,12 @@ test('what the trial found out inside the namespaces', (t) => {
 test('root with nowhere to pin a namespace', (t) => {
   t.is(refusal('root', { ...root, runWritable: false }), 'mode root cannot run here: /run is not writable, so no namespace can be pinned in /run/netns: mount a tmpfs on /run, or use --mode rootless');
 });
+
+test('the other mode is a remedy only where it can run', (t) => {
+  const remedies = (obstacles: { readonly remedy: string }[]): string => obstacles.map(({ remedy }) => remedy).join('; ');
+  t.is(remedies(rootObstacles(nobody)), 'run it with sudo, or use --mode rootless');
+  t.is(remedies(rootObstacles({ ...nobody, userNamespaces: refused })), 'run it with sudo');
+  t.is(remedies(rootObstacles({ ...root, runWritable: false, userNamespaces: refused })), 'mount a tmpfs on /run');
+  t.regex(remedies(rootlessObstacles({ ...root, userNamespaces: refused })), /, or use --mode root$/);
+  t.notRegex(remedies(rootlessObstacles({ ...root, userNamespaces: refused, ownNamespaces: refused })), /--mode/);
+});

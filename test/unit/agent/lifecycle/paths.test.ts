@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import {
-  clientSocket, directoryKey, ensureDirectories, fileSystem, namespaceDirectory, PathError, requirePrivate, resolvePaths,
+  clientSocket, clientTarget, directoryKey, ensureDirectories, fileSystem, namespaceDirectory, PathError, requirePrivate, resolvePaths,
   type DirectoryFacts, type PathOptions,
 } from '../../../../agent/lifecycle/paths.js';
 
@@ -94,6 +94,17 @@ test('a client takes --socket, then VIPMESH_SOCKET, then where the agent would b
   t.is(clientSocket({ ...options, env, socket: '/run/given.sock' }), '/run/given.sock');
   t.is(clientSocket({ ...options, env }), '/run/other.sock');
   t.is(clientSocket({ ...options, env: { VIPMESH_SOCKET: '' } }), '/run/vipmesh/vipmesh.sock');
+});
+
+test('what commands need to find an agent: nothing, or its state directory', (t) => {
+  const option = (stateDir?: string): string => resolvePaths({ uid: 0, env: {}, stateDir, facts: machine(usual, 0) }).stateOption;
+  t.is(option(), '');
+  t.is(option('/var/lib/vipmesh'), '');
+  t.is(option('/srv/two'), ' --state-dir /srv/two');
+  t.is(option("/srv/ann's own"), ` --state-dir '/srv/ann'\\''s own'`);
+  const target = (options: Partial<Parameters<typeof clientTarget>[0]>): unknown => clientTarget({ uid: 0, env: {}, facts: machine(usual, 0), ...options });
+  t.deepEqual(target({ stateDir: '/srv/two', env: { VIPMESH_SOCKET: '/run/x.sock' } }), { socket: '/run/x.sock', stateOption: '' });
+  t.like(target({ stateDir: '/srv/two' }), { stateOption: ' --state-dir /srv/two', log: '/srv/two/agent.log' });
 });
 
 test('the file system’s facts are those of the nearest directory that exists', (t) => {
