@@ -13,6 +13,7 @@
  * Whatever happens is told at once through `onChange` (the balancer must know within milliseconds) and then, for the
  * store, through `onStatus`.
  */
+import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Namespace } from '../../kernel/netns/netns.js';
 import { createNamespace } from '../../kernel/netns/netns.js';
@@ -165,12 +166,8 @@ export class TaskRunner {
         await sandbox.attachTask(namespace, { id: task.id, interface: device, address });
         this.#attached.push(networkId);
       }
-      await context.dns.serve(
-        task.id,
-        bindUdp(namespace, DNS_ADDRESS, DNS_PORT),
-        listenTcp(namespace, DNS_ADDRESS, DNS_PORT),
-        context.viewOf(task),
-      );
+      const { udp, tcp } = nameServerSockets(namespace);
+      await context.dns.serve(task.id, udp, tcp, context.viewOf(task));
       const process = await startTask({
         id: task.id,
         namespace,
@@ -268,6 +265,17 @@ export class TaskRunner {
   #observe(observed: ObservedStatus): void {
     this.#state = observed.state;
     this.context.onStatus(this.task, observed);
+  }
+}
+
+/** Both or none. */
+function nameServerSockets(namespace: Namespace): { udp: number; tcp: number } {
+  const udp = bindUdp(namespace, DNS_ADDRESS, DNS_PORT);
+  try {
+    return { udp, tcp: listenTcp(namespace, DNS_ADDRESS, DNS_PORT) };
+  } catch (error) {
+    closeSync(udp);
+    throw error;
   }
 }
 
