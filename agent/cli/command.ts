@@ -81,6 +81,8 @@ export interface ProgramSpec {
   readonly clientOptions: readonly OptionSpec[];
   /** Names that are no command's. */
   readonly topics: readonly TopicSpec[];
+  /** Below all else in its help. */
+  readonly notes: string;
 }
 
 /** What a parse came to: help that was asked for (already text), or nothing more to do. */
@@ -93,7 +95,7 @@ export async function runProgram(program: ProgramSpec, argv: readonly string[], 
   let written = '';
   const root = configured(new Command(program.name), (text) => (written += text));
   root.description(program.purpose).enablePositionalOptions().version(`vipmesh ${program.version}`, '-V, --version', 'print the version');
-  root.addHelpText('after', examplesText(program.examples) + topicsText(program));
+  root.addHelpText('after', `${examplesText(program.examples)}${topicsText(program)}\n${program.notes}\n`);
   root.helpCommand('help [command]', 'explain a command, or a topic (below)');
   for (const item of program.commands) {
     if ('commands' in item) {

@@ -41,6 +41,7 @@ export async function makePrinter(context: Context, options: ListingOptions): Pr
 
 /** `inspect`: whole objects. A template sees the object alone, without the columns of a listing. */
 export async function printObjects(context: Context, options: ListingOptions, load: () => Promise<readonly unknown[]>): Promise<void> {
+  if (options.json === true && options.format !== undefined) throw new UsageError('--json and --format cannot be combined');
   const format = options.format === undefined ? undefined : await readFormat(options.format);
   const objects = await load();
   context.write(format ? applied(format, objects.map((raw) => ({ raw, row: raw }))) : json(objects));

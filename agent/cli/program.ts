@@ -25,6 +25,8 @@ export function program(version: string): ProgramSpec {
       'vipmesh service ls                                 what it runs',
       "vipmesh run --rm --network overlay1 -- curl vote   from inside a network",
     ],
+    notes: `Exit codes: 0; 1 when it failed; 2 when the command line is wrong. 'run' and 'exec'
+pass on that of their process.`,
     clientOptions,
     topics: [{ name: 'format', purpose: 'how --format prints what is listed: templates, paths, JSON', text: FORMAT_HELP }],
     commands: [

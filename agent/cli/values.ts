@@ -19,10 +19,13 @@ export function parseScaleTarget(text: string): { readonly ref: string; readonly
   return { ref: match['ref'] ?? '', replicas: Number(match['replicas']) };
 }
 
+/** How a task is named on a command line (overlay/service/lookup.ts). */
+export const TASK_REF = 'its name or id, the first digits of that (at least 4), or SERVICE.SLOT, as vote.1';
+
 /** How commands that start tasks are waited for. */
 export const waitOptions: readonly OptionSpec[] = [
   { flags: '-d, --detach', about: 'do not wait until the tasks run' },
-  { flags: '--timeout <duration>', about: 'how long to wait for that', parse: parseDuration, shown: '60s' },
+  { flags: '--timeout <duration>', about: 'how long to wait until they run', parse: parseDuration, shown: '60s' },
 ];
 
 export interface WaitOptions {

@@ -20,7 +20,7 @@ interface UpOptions {
 /** Shown here, known to agent/lifecycle/paths.ts. */
 const stateDirOption: OptionSpec = {
   flags: '--state-dir <path>',
-  about: 'where state is kept; it also decides the socket',
+  about: 'where state is kept; every command for an agent with one of its own needs it too',
   shown: '$XDG_STATE_HOME/vipmesh, /var/lib/vipmesh for root',
 };
 
@@ -30,13 +30,15 @@ export const upCommand = command<UpOptions>({
   purpose: 'Start an agent on this host, in the foreground unless told otherwise.',
   options: [
     { flags: '--mode <mode>', about: 'root: in the host\'s namespaces; rootless: in a user namespace; auto: what this host can run', choices: ['auto', 'root', 'rootless'], fallback: 'auto' },
-    { flags: '-d, --detach', about: 'return when it runs; it goes on in the background' },
-    { flags: '--demo', about: 'deploy the demonstration stack and say what to try' },
+    { flags: '-d, --detach', about: 'return when it runs; it goes on in the background, with a log in the state directory' },
+    { flags: '--demo', about: 'deploy a small stack to look at, and say what to try' },
     stateDirOption,
-    { flags: '--log-level <level>', about: 'least that is logged', choices: ['trace', 'debug', 'info', 'warn', 'error', 'silent'], fallback: 'info' },
+    { flags: '--log-level <level>', about: 'how much is logged', choices: ['trace', 'debug', 'info', 'warn', 'error', 'silent'], fallback: 'info' },
     { flags: '--log-format <format>', about: 'lines for people or for programs', choices: ['human', 'json'], fallback: 'human' },
   ],
-  notes: "Ctrl-C, or 'vipmesh down' elsewhere, stops the agent and all of its tasks, and leaves nothing behind.",
+  notes: `Ctrl-C, or 'vipmesh down' elsewhere, stops the agent and all of its tasks. Networks
+and services are kept in the state directory, and the next start brings them
+back; on the host nothing else is left. Tasks run with the agent's rights.`,
   examples: ['vipmesh up --demo', 'vipmesh up --mode rootless --detach'],
   async run(context, _, options) {
     const { up } = await import('../../lifecycle/up.js');

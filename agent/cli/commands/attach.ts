@@ -5,6 +5,7 @@ import { parseAttachment, parsePairs, withAliases } from '../../grammar/attachme
 import { command, UsageError } from '../command.js';
 import type { OptionSpec } from '../command.js';
 import type { Context } from '../context.js';
+import { TASK_REF } from '../values.js';
 import { commandWords } from './service-options.js';
 
 interface AttachOptions {
@@ -22,13 +23,15 @@ interface RunOptions extends AttachOptions {
 }
 
 const attachOptions: readonly OptionSpec[] = [
-  { flags: '-i, --interactive', about: 'deliver this command\'s input to the process' },
+  { flags: '-i, --interactive', about: 'deliver the input of this command to the process' },
   { flags: '-t, --tty', about: 'give the process a terminal' },
-  { flags: '-e, --env <key=value>', about: 'environment; KEY alone takes your own value (repeatable)', many: true },
-  { flags: '-w, --workdir <path>', about: 'working directory of the process', shown: '/' },
-];
+  { flags: '-e, --env <key=value>', about: 'a variable; KEY alone takes its value from your environment (repeatable)', many: true },
+  ];
 
-const EXIT_NOTE = 'The exit code is that of the process (128 + n when signal n ended it).';
+const workdirOption = (shown: string): OptionSpec => ({ flags: '-w, --workdir <path>', about: 'working directory of the process', shown });
+
+const EXIT_NOTE = `The exit code is that of the process (128 + n when signal n ended it; 127 and 126
+when it could not be started).`;
 
 async function execRequest(context: Context, options: AttachOptions, words: readonly string[]): Promise<ExecRequest> {
   if (words.length === 0) throw new UsageError('there is no command to run', "write it after '--', for example: -- sh");
@@ -55,8 +58,9 @@ export const runCommand = command<RunOptions>({
     { flags: '--name <name>', about: 'name of the task, also in DNS' },
     { flags: '--alias <name>', about: 'a further DNS name on all of its networks (repeatable)', many: true },
     ...attachOptions,
+    workdirOption('/'),
   ],
-  notes: EXIT_NOTE,
+  notes: `The process sees the host's files with the agent's rights.\n${EXIT_NOTE}`,
   examples: ["vipmesh run --rm --network overlay1 -- sh -c 'getent hosts vote; curl -s vote'", 'vipmesh run --rm -it --network overlay1 -- bash'],
   async run(context, [words], options) {
     const { network = [], alias = [], name } = options;
@@ -77,13 +81,13 @@ export const execCommand = command<AttachOptions>({
   name: 'exec',
   purpose: 'Run a command inside a task that runs.',
   args: [
-    { name: '<task>', about: 'name or id' },
+    { name: '<task>', about: TASK_REF },
     { name: '[command...]', about: 'the command, after --' },
   ],
   passThrough: true,
-  options: attachOptions,
+  options: [...attachOptions, workdirOption('that of the task')],
   notes: EXIT_NOTE,
-  examples: ['vipmesh exec 3f2a9c0d1b7e -- ip addr', 'vipmesh exec -it 3f2a9c0d1b7e -- bash'],
+  examples: ['vipmesh exec vote.1 -- ip addr', 'vipmesh exec -it 3f2a9c0d1b7e -- bash'],
   async run(context, [task, words], options) {
     const request = await execRequest(context, options, commandWords(words));
     const { attach } = await import('../io/terminal.js');

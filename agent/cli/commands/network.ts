@@ -75,7 +75,7 @@ const inspect = command<ListingOptions>({
 const rm = command({
   name: 'rm',
   alias: 'remove',
-  purpose: 'Remove networks that no task uses.',
+  purpose: 'Remove networks that no service and no task uses.',
   args: [{ name: '<network...>', about: 'names or ids' }],
   examples: ['vipmesh network rm overlay1'],
   async run(context, [refs]) {

@@ -21,7 +21,7 @@ export interface CreateOptions extends TaskOptions, WaitOptions {
 /** Pure. `environment` is where `--env KEY` without a value takes it from. Throws UsageError, ValidationError. */
 export function createInput(options: CreateOptions, words: readonly string[], environment: Readonly<Record<string, string | undefined>>): ServiceInput {
   if (options.name === undefined) throw new UsageError('a service needs --name');
-  if (words.length === 0) throw new UsageError('a service needs a command', "write it after '--', for example: -- python3 -m http.server 80");
+  if (words.length === 0) throw new UsageError('a service needs a command', "write it after '--', for example: -w /srv/www -- python3 -m http.server 80");
   const networks = options.network ?? [];
   if (options.alias !== undefined && networks.length === 0) throw new UsageError('--alias needs a --network to be an alias on');
   const healthcheck = healthCheckOf(options);
@@ -54,14 +54,16 @@ export const serviceCreate = command<CreateOptions>({
     { flags: '--name <name>', about: 'name of the service, also in DNS (required)' },
     { flags: '--network <network>', about: 'a network to attach to, or name=NETWORK,alias=NAME (repeatable)', many: true, parse: parseAttachment },
     { flags: '--alias <name>', about: 'a further DNS name on all of its networks (repeatable)', many: true },
-    { flags: '-p, --publish <port>', about: '8080:80[/udp], 127.0.0.1:8080:80, or published=8080,target=80,protocol=tcp,mode=ingress|host (repeatable)', many: true, parse: parsePort },
-    { flags: '-e, --env <key=value>', about: 'environment; KEY alone takes your own value (repeatable)', many: true },
+    { flags: '-p, --publish <port>', about: 'HOST:TASK, as 8080:80, 5300:53/udp, 127.0.0.1:8080:80, or 80 for a free host port; or published=8080,target=80,protocol=tcp,mode=ingress|host (repeatable)', many: true, parse: parsePort },
+    { flags: '-e, --env <key=value>', about: 'a variable; KEY alone takes its value from your environment (repeatable)', many: true },
     { flags: '-l, --label <key=value>', about: 'a label (repeatable)', many: true },
     ...taskOptions(true),
     ...waitOptions,
   ],
+  notes: `A task is a process of this host, without an image: it sees the host's files with
+the agent's rights, and starts in / unless -w says where.`,
   examples: [
-    'vipmesh service create --name web --network overlay1 --replicas 3 -p 8080:80 -- python3 -m http.server 80',
+    'vipmesh service create --name web --network overlay1 --replicas 3 -p 8080:80 -w /srv/www -- python3 -m http.server 80',
     "vipmesh service create --name db --network overlay1 --endpoint-mode dnsrr --health-cmd 'test -S /run/db.sock' -- /usr/bin/db",
   ],
   async run(context, [words], options) {

@@ -34,18 +34,18 @@ export function taskOptions(defaults: boolean): OptionSpec[] {
   const shown = (text: string): { shown?: string } => (defaults ? { shown: text } : {});
   return [
     { flags: '--replicas <n>', about: 'how many tasks', parse: wholeNumber(0), ...shown('1') },
-    { flags: '--endpoint-mode <mode>', about: 'vip: one virtual address; dnsrr: the name is every task', choices: ['vip', 'dnsrr'], ...shown('vip') },
-    { flags: '-w, --workdir <path>', about: 'working directory of the command', ...shown('/') },
-    { flags: '--stop-grace-period <duration>', about: 'from SIGTERM to SIGKILL', parse: parseDuration, ...shown('10s') },
+    { flags: '--endpoint-mode <mode>', about: 'vip: the name is one virtual address; dnsrr: it is the address of every task', choices: ['vip', 'dnsrr'], ...shown('vip') },
+    { flags: '-w, --workdir <path>', about: 'where the command starts, among the host\'s files and with the agent\'s rights', ...shown('/') },
+    { flags: '--stop-grace-period <duration>', about: 'how long a task has from SIGTERM to SIGKILL', parse: parseDuration, ...shown('10s') },
     { flags: '--health-cmd <command>', about: 'run by sh -c in the task; exit code 0 is healthy' },
     { flags: '--health-interval <duration>', about: 'between two checks', parse: parseDuration, ...shown('30s') },
     { flags: '--health-timeout <duration>', about: 'longest time of one check', parse: parseDuration, ...shown('30s') },
-    { flags: '--health-retries <n>', about: 'failures in a row that make a task unhealthy', parse: wholeNumber(1), ...shown('3') },
+    { flags: '--health-retries <n>', about: 'failures in a row after which a task is replaced', parse: wholeNumber(1), ...shown('3') },
     { flags: '--health-start-period <duration>', about: 'failures in this time after the start do not count', parse: parseDuration, ...shown('0s') },
-    { flags: '--no-healthcheck', about: 'no health check' },
+    { flags: '--no-healthcheck', about: defaults ? 'no health check, as without --health-cmd' : 'remove the health check' },
     { flags: '--restart-condition <when>', about: 'when a task that ended is replaced', choices: ['any', 'on-failure', 'none'], ...shown('any') },
-    { flags: '--restart-delay <duration>', about: 'before the first restart; doubles with each failure in a row', parse: parseDuration, ...shown('1s') },
-    { flags: '--restart-max-attempts <n>', about: 'give up after so many', parse: wholeNumber(1), ...shown('no limit') },
+    { flags: '--restart-delay <duration>', about: 'before the first restart; doubles with each failure in a row, up to 30s', parse: parseDuration, ...shown('1s') },
+    { flags: '--restart-max-attempts <n>', about: 'give up after so many restarts', parse: wholeNumber(1), ...shown('no limit') },
   ];
 }
 

@@ -77,7 +77,7 @@ function changedPorts(ports: readonly PortSpec[], { publishAdd = [], publishRm =
 
 export const serviceUpdate = command<UpdateOptions>({
   name: 'update',
-  purpose: 'Change a service. Its tasks are replaced when what they run has changed.',
+  purpose: 'Change a service. Its tasks are replaced, one after the other, when what they run has changed.',
   args: [
     { name: '<service>', about: 'name or id' },
     { name: '[command...]', about: 'a new command, after --' },
@@ -86,8 +86,8 @@ export const serviceUpdate = command<UpdateOptions>({
     { flags: '--env-add <key=value>', about: 'add or change a variable (repeatable)', many: true },
     { flags: '--env-rm <key>', about: 'remove a variable (repeatable)', many: true },
     { flags: '--publish-add <port>', about: 'publish a port, as in service create (repeatable)', many: true, parse: parsePort },
-    { flags: '--publish-rm <target>', about: 'no longer publish this target port: 80, 53/udp (repeatable)', many: true, parse: parsePort },
-    { flags: '--network-add <network>', about: 'attach to a network (repeatable)', many: true, parse: parseAttachment },
+    { flags: '--publish-rm <target>', about: 'no longer publish this port of the tasks: 80, 53/udp (repeatable)', many: true, parse: parsePort },
+    { flags: '--network-add <network>', about: 'attach to a network, or name=NETWORK,alias=NAME; a network it has gets the new aliases (repeatable)', many: true, parse: parseAttachment },
     { flags: '--network-rm <network>', about: 'leave a network (repeatable)', many: true },
     { flags: '--label-add <key=value>', about: 'add or change a label (repeatable)', many: true },
     { flags: '--label-rm <key>', about: 'remove a label (repeatable)', many: true },

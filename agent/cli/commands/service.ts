@@ -42,7 +42,7 @@ const ps = command<ListingOptions & { readonly trunc?: boolean; readonly running
     const print = await makePrinter(context, options);
     const client = await context.client();
     const wanted = refs as string[];
-    const services = wanted.length > 0 ? wanted : (await client.services()).map(({ id }) => id);
+    const services = wanted.length > 0 ? wanted : (await client.services()).sort(byName(({ spec }) => spec.name)).map(({ id }) => id);
     const tasks = (await Promise.all(services.map(client.serviceTasks))).flat();
     print(taskView(context.wall(), options.trunc === false), tasks.filter((task: TaskObject) => options.running !== true || isWanted(task)));
   },

@@ -23,15 +23,18 @@ interface DeployOptions extends WaitOptions {
 const deploy = command<DeployOptions>({
   name: 'deploy',
   alias: 'up',
-  purpose: 'Create or update all services and networks of a compose file, and remove those that it no longer has.',
+  purpose: 'Create the networks of a compose file, create or update its services, and wait until their tasks run.',
   args: [{ name: '<stack>', about: 'name of the stack' }],
   options: [{ flags: '-c, --compose-file <path>', about: "compose file; '-' reads standard input (required)" }, ...waitOptions],
-  notes: `Services are named STACK_SERVICE, and SERVICE is an alias on their networks. These
-keys of a service are used: command, environment, networks (aliases), ports,
+  notes: `Services are named STACK_SERVICE, and SERVICE is an alias on their networks.
+These keys of a service are used: command, environment, networks (aliases), ports,
 healthcheck, labels, stop_grace_period, working_dir and, under deploy, replicas,
 endpoint_mode, restart_policy, labels. Any other key of compose is a warning, an
 unknown one an error with its line. Tasks are processes of this host: an image is
-not used. 'x-vipmesh: { prefix: false }' keeps names as they are written.`,
+not used. 'x-vipmesh: { prefix: false }' keeps names as they are written.
+
+As in Swarm, a service that the file no longer has stays ('vipmesh service rm'
+removes it), and a network that exists is not changed.`,
   examples: ['vipmesh stack deploy -c compose.yaml shop'],
   async run(context, [stack], options) {
     const file = options.composeFile;

@@ -7,6 +7,7 @@ import type { ListingOptions } from '../listing.js';
 import { logOptions, printLogs } from '../logs.js';
 import type { LogOptions } from '../logs.js';
 import { removeEach } from '../remove.js';
+import { TASK_REF } from '../values.js';
 import { taskView } from '../views/tasks.js';
 import { byName } from '../views/view.js';
 
@@ -27,10 +28,10 @@ const ls = command<ListingOptions & { readonly trunc?: boolean }>({
 const inspect = command<ListingOptions>({
   name: 'inspect',
   purpose: 'Show all that is known of tasks.',
-  args: [{ name: '<task...>', about: 'names, or ids, or their first digits (at least 4)' }],
+  args: [{ name: '<task...>', about: TASK_REF }],
   options: inspectOptions,
   notes: FORMAT_NOTE,
-  examples: ["vipmesh task inspect --format '$.addresses[*].address' 3f2a9c0d1b7e"],
+  examples: ["vipmesh task inspect --format '$.addresses[*].address' vote.1"],
   async run(context, [refs], options) {
     await printObjects(context, options, async () => {
       const client = await context.client();
@@ -42,9 +43,9 @@ const inspect = command<ListingOptions>({
 const logs = command<LogOptions>({
   name: 'logs',
   purpose: 'Show what a task has written.',
-  args: [{ name: '<task>', about: 'name or id' }],
+  args: [{ name: '<task>', about: TASK_REF }],
   options: logOptions,
-  examples: ['vipmesh task logs -f 3f2a9c0d1b7e'],
+  examples: ['vipmesh task logs -f vote.1'],
   async run(context, [ref], options) {
     const client = await context.client();
     await printLogs(context, options, false, (query, signal) => client.taskLogs(ref as string, query, signal));
@@ -54,8 +55,8 @@ const logs = command<LogOptions>({
 const rm = command({
   name: 'rm',
   alias: 'remove',
-  purpose: 'Forget one-off tasks that have ended; stop them first where they run.',
-  args: [{ name: '<task...>', about: 'names or ids' }],
+  purpose: 'Forget tasks that have ended; stop them first where they run. A service replaces what it loses.',
+  args: [{ name: '<task...>', about: TASK_REF }],
   examples: ['vipmesh task rm 3f2a9c0d1b7e'],
   async run(context, [refs]) {
     const client = await context.client();

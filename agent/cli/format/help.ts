@@ -1,9 +1,9 @@
 /** What users read of --format: a reminder in the help of every listing, and `vipmesh help format`. */
 
 /** Below the options of every command that takes --format. */
-export const FORMAT_NOTE = `--format takes a template applied to each item, such as '{{.Name}}\\t{{.ID}}', or 'table'
-and a template; a path applied to each item, such as '$.spec.name'; or json.
-All of it is in 'vipmesh help format'.`;
+export const FORMAT_NOTE = `--format takes a template applied to each item, such as '{{.Name}}\\t{{.ID}}',
+or 'table' and a template; a path applied to each item, such as '$.spec.name';
+or json. All of it is in 'vipmesh help format'.`;
 
 export const FORMAT_HELP = `--format says how a listing, or an inspect, prints its items. It takes one of
 

@@ -26,6 +26,7 @@ for (const [args, stderr] of [
   [['service', 'ls', '--json', '-q'], 'vipmesh: --json and --quiet cannot be combined\n'],
   [['service', 'ls', '--format', '{{.x'], "vipmesh: --format: '{{' without '}}' at '{{.x'\n"],
   [['service', 'logs', '--tail', '-1', 'x'], /^vipmesh: --tail: '-1' is not a whole number/],
+  [['service', 'inspect', '--json', '--format', 'json', 'x'], 'vipmesh: --json and --format cannot be combined\n'],
   [['flows', '--watch', '--interval', '0'], "vipmesh: --interval: '0' is too short: the agent is asked every 100ms at most\n"],
   [['run', '--network', 'n'], /^vipmesh: there is no command to run\n/],
   [['exec', 'task', '--'], /^vipmesh: there is no command to run\n/],
@@ -49,7 +50,7 @@ for (const [args, stdout] of [
   [['--help'], /^Usage: vipmesh [^]*Commands:[^]*Examples:\n[^]*Topics:\n {2}vipmesh help format {2}/],
   [['help', 'service'], /^Usage: vipmesh service /],
   [['service', '--help'], /^Usage: vipmesh service [^]*create[^]*scale/],
-  [['service', 'create', '--help'], /--stop-grace-period <duration> .*\(default: 10s\)[^]*Examples:\n {2}vipmesh service create /],
+  [['service', 'create', '--help'], /--stop-grace-period <duration> [^-]*\(default: 10s\)[^]*Examples:\n {2}vipmesh service create /],
   [['service', 'ls', '-h'], /--format takes a template [^]*'\$\.spec\.name'[^]*'vipmesh help format'/],
   [['help', 'format'], /^--format [^]*\$\.vips\[0\]\.address/],
   [['help', 'service', 'ls'], /^Usage: vipmesh service ls\|list \[options\]\n/],
@@ -61,6 +62,13 @@ for (const [args, stdout] of [
     t.is(run.code, 0);
   });
 }
+
+test('no line of what is written by hand is too long for a terminal', async (t) => {
+  const { program } = await import('../../../../agent/cli/program.js');
+  const { commands, topics, notes } = program('0');
+  const texts = [notes, ...topics.map(({ text }) => text), ...commands.flatMap((item) => ('commands' in item ? item.commands : [item])).map((item) => item.notes ?? '')];
+  t.deepEqual(texts.join('\n').split('\n').filter((line) => line.length > 84), []);
+});
 
 test('every command explains itself, with an example', async (t) => {
   const { program } = await import('../../../../agent/cli/program.js');
