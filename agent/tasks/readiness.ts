@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Clock } from '../../proxy/time/clock.js';
-import { parseSocketTable, type SocketEntry } from './socket-table.js';
+import { countSockets, parseSocketTable, type SocketEntry } from './socket-table.js';
 
 export interface ReadinessOptions {
   /** A process of the task, in the agent's pid namespace. */
@@ -26,6 +26,8 @@ const POLL_MAX_MS = 250;
 /** 127.0.0.11, where the agent itself answers DNS in every task. */
 const NAME_SERVER = '7f00000b';
 const DNS_PORT = 53;
+/** Its sockets, UDP and TCP. */
+const OWN_SOCKETS = 2;
 
 /** True when one of the sockets can take traffic: TCP that listens, UDP that is bound and not connected to one peer. */
 export function takesTraffic(tcp: readonly SocketEntry[], udp: readonly SocketEntry[]): boolean {
@@ -38,15 +40,35 @@ export async function waitUntilListening(options: ReadinessOptions): Promise<Rea
   const { pid, clock, signal } = options;
   const deadline = clock.now() + (options.timeout ?? TIMEOUT_MS);
   for (let wait = POLL_MIN_MS; !signal.aborted; wait = Math.min(wait * 2, POLL_MAX_MS)) {
-    const tcp = socketsOf(pid, 'tcp');
-    const udp = socketsOf(pid, 'udp');
-    if (!tcp || !udp) return 'gone';
-    if (takesTraffic(tcp, udp)) return 'listening';
+    const found = look(pid);
+    if (found !== 'nothing') return found;
     const left = deadline - clock.now();
     if (left <= 0) return 'timeout';
     await pause(Math.min(wait, left), clock, signal);
   }
   return 'aborted';
+}
+
+/** Fifty tasks that never listen are looked at every quarter of a second: the tables are read only when there is something in them. */
+function look(pid: number): 'listening' | 'nothing' | 'gone' {
+  if (socketCount(pid) <= OWN_SOCKETS) return 'nothing';
+  const tcp = socketsOf(pid, 'tcp');
+  const udp = socketsOf(pid, 'udp');
+  if (!tcp || !udp) return 'gone';
+  return takesTraffic(tcp, udp) ? 'listening' : 'nothing';
+}
+
+/** Infinity when it cannot be told: the tables will. */
+function socketCount(pid: number): number {
+  const counts = ['sockstat', 'sockstat6'].map((name) => {
+    try {
+      return countSockets(readFileSync(`/proc/${pid}/net/${name}`, 'latin1'));
+    } catch {
+      return undefined;
+    }
+  });
+  // A kernel without IPv6 has no second file.
+  return counts[0] === undefined ? Infinity : counts[0] + (counts[1] ?? 0);
 }
 
 /** Undefined when the process is gone. */

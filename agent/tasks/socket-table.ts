@@ -1,6 +1,7 @@
 /**
  * Parses /proc/PID/net/{tcp,tcp6,udp,udp6} (proc(5); net/ipv4/tcp_ipv4.c, get_tcp4_sock and get_openreq4): the sockets of a
- * network namespace, as text.
+ * network namespace, as text. The kernel goes through the whole host's table of connections for these, which takes some
+ * milliseconds; counting the sockets costs it next to nothing (net/ipv4/proc.c, sockstat_seq_show).
  */
 import { endianness } from 'node:os';
 
@@ -35,6 +36,13 @@ export function parseSocketTable(text: string, order: 'LE' | 'BE' = endianness()
     });
   }
   return entries;
+}
+
+/** Sums up /proc/PID/net/{sockstat,sockstat6}: the TCP and UDP sockets of a network namespace that have a port. */
+export function countSockets(text: string): number {
+  let count = 0;
+  for (const [, inUse] of text.matchAll(/^(?:TCP|UDP)6?: inuse (\d+)/gm)) count += Number(inUse);
+  return count;
 }
 
 /** The kernel prints an address as 32-bit words in its own byte order. */

@@ -3,8 +3,9 @@
  * other on the host that uses the published port.
  *
  * Scaling, an update and a failed health check are announced: nothing may fail. A task killed with SIGKILL is not: what was
- * given to it until the balancer knew is lost. So a failure is allowed between the kill and the moment at which the task is
- * listed as ended, and that has to come soon. Each of these failures belongs to the killed task, since the other ones go on.
+ * given to it until the balancer knew is lost. So a connection may fail that was open when the task was killed, or was opened
+ * before the task was listed as ended, and that has to come soon. Each of these belongs to the killed task, since the other
+ * ones go on.
  */
 import assert from 'node:assert/strict';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
@@ -131,7 +132,7 @@ async function murder(mesh: Mesh): Promise<void> {
   });
   assert.ok(noticedAt - killedAt < NOTICED_MS, `noticed after ${noticedAt - killedAt} ms`);
   for (const { failedAt, answers } of seen) {
-    const other = failedAt.filter(({ at }) => at < killedAt - SLACK_MS || at > noticedAt + SLACK_MS);
+    const other = failedAt.filter(({ at, until }) => until < killedAt - SLACK_MS || at > noticedAt + SLACK_MS);
     assert.deepEqual(other, [], `failures that are not of the killed task, which lasted from ${killedAt} to ${noticedAt}: ${JSON.stringify(answers)}`);
   }
   assert.equal(ids(after).includes(victim.id), false, 'another one took its place');

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Report } from '../../../support/steady-client.js';
+import type { Failure, Report } from '../../../support/steady-client.js';
 import { Command } from './mesh-agent.js';
 
 const PROGRAM = fileURLToPath(new URL('../../../support/steady-client.js', import.meta.url));
@@ -13,7 +13,7 @@ const INTERVAL_MS = '10';
 
 /** Seen from the outside: its first answer, and every failure, by the wall clock. */
 export interface Seen extends Report {
-  readonly failedAt: readonly { readonly at: number; readonly error: string }[];
+  readonly failedAt: readonly Failure[];
 }
 
 export class SteadyClient {
@@ -45,7 +45,7 @@ export class SteadyClient {
     const { code, stdout, stderr } = await this.command.ended;
     assert.equal(code, 0, stderr);
     const report = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Report;
-    const failedAt = report.failures.map(({ at, error }) => ({ at: report.startedAt + at, error }));
+    const failedAt = report.failures.map(({ at, until, error }) => ({ at: report.startedAt + at, until: report.startedAt + until, error }));
     return { ...report, failedAt };
   }
 }

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { takesTraffic } from '../../../../agent/tasks/readiness.js';
-import { parseSocketTable } from '../../../../agent/tasks/socket-table.js';
+import { countSockets, parseSocketTable } from '../../../../agent/tasks/socket-table.js';
 
 const HEADING = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n';
 const REST = '00000000:00000000 00:00000000 00000000     0        0 12345 1 0000000000000000 100 0 0 10 0\n';
@@ -37,4 +37,11 @@ test('a task takes traffic when TCP listens or UDP is bound, the name server of 
   for (const [what, tcp, udp, expected] of cases) {
     t.is(takesTraffic(parseSocketTable(HEADING + tcp, 'LE'), parseSocketTable(HEADING + udp, 'LE')), expected, what);
   }
+});
+
+test('sockets are counted', (t) => {
+  const four = 'sockets: used 12\nTCP: inuse 3 orphan 5 tw 7 alloc 14 mem 0\nUDP: inuse 2 mem 76\nUDPLITE: inuse 40\nRAW: inuse 50\nFRAG: inuse 60 memory 0\n';
+  t.is(countSockets(four), 5);
+  t.is(countSockets('TCP6: inuse 1\nUDP6: inuse 10\nUDPLITE6: inuse 40\n'), 11);
+  t.is(countSockets(''), 0);
 });
