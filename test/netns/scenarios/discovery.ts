@@ -154,6 +154,7 @@ export async function changes(user: MachineUser): Promise<void> {
   assert.deepEqual(sorted(await becomes('both are found', 2, 'dv')), sorted([one, two].map(({ addresses }) => addresses[0]?.address ?? '')));
 
   await machine.vipmesh('service', 'scale', 'dv=0');
+  await machine.closes('dv');
   assert.deepEqual(await dig('dv'), [], 'nobody is left');
   assert.deepEqual(upstream.seen, [], 'the name is still ours');
   assert.deepEqual(await dig(one.id), []);

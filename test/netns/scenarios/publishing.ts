@@ -8,6 +8,7 @@ import { createServer, type Server } from 'node:net';
 import { run } from '../../../kernel/run/runner.js';
 import type { ServiceObject, TaskObject } from '../../../overlay/model/object.js';
 import type { MachineUser } from '../../support/machine-users.js';
+import { pollUntil } from '../../support/poll-until.js';
 import { assertSameState, machineState } from './support/machine-state.js';
 import { Machine } from './support/machine.js';
 
@@ -74,12 +75,17 @@ export async function publishing(user: MachineUser): Promise<void> {
   for (const where of ['127.0.0.1:8082', `${HOST_ADDRESS}:8082`, `127.0.0.1:${chosen}`]) await assertServed(where, await idsOf('own'));
 
   // An update moves ports; a removal gives them back.
+  const givenBack = (where: string): Promise<unknown> => pollUntil(`${where} is given back`, async () => (await fetch(where)).code === REFUSED, { timeout: 30_000 });
   await machine.vipmesh('service', 'update', '--publish-rm', '8087:80', '--publish-add', '8089:80', 'web');
-  await assertNotServed('127.0.0.1:8087');
+  await givenBack('127.0.0.1:8087');
   for (const where of ['127.0.0.1:8088', '127.0.0.1:8089']) await assertServed(where, await idsOf('web'));
   await machine.vipmesh('service', 'rm', 'web');
+  // The next service can have it at once; another program, as soon as the removal has come to the sockets.
+  await machine.vipmesh(...create('heir', '-p', '8088:80'));
+  await assertServed('127.0.0.1:8088', await idsOf('heir'));
+  await machine.vipmesh('service', 'rm', 'heir');
   for (const freed of [8088, 8089]) {
-    await assertNotServed(`127.0.0.1:${freed}`);
+    await givenBack(`127.0.0.1:${freed}`);
     (await occupy(freed)).close();
   }
   await machine.stop(agent);

@@ -148,6 +148,7 @@ export async function nobodyThere(user: MachineUser): Promise<void> {
   assert.match(there.udp, /connection refused/);
 
   await machine.vipmesh('service', 'scale', 'server=0');
+  await machine.closes('server');
   const empty = await views();
   assertRefused(empty.tcp, /^7$/, 'TCP to a VIP without endpoint');
   assert.match(empty.udp, /connection refused/, 'UDP to a VIP without endpoint');

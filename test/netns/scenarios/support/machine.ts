@@ -11,6 +11,8 @@ import { execFileSync, spawn, type ChildProcess, type SpawnOptions } from 'node:
 import { cpSync, mkdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { TaskObject } from '../../../../overlay/model/object.js';
+import { isEnded } from '../../../../overlay/model/task-state.js';
 import { startPty, type PtyProcess } from '../../../support/pty.js';
 import { NOBODY } from '../../../support/capability.js';
 import type { MachineUser } from '../../../support/machine-users.js';
@@ -180,6 +182,14 @@ export class Machine {
     const { code, stdout, stderr } = await agent.ended;
     assert.equal(code, 0, `${stdout}${stderr}`);
     assert.doesNotMatch(stderr, / (warn|error) /, 'it had nothing to complain of');
+  }
+
+  /** Waits until no task of a service takes new flows any more: all of them are stopping, or have ended. */
+  async closes(service: string): Promise<void> {
+    await pollUntil(`the tasks of ${service} are closed to new flows`, async () => {
+      const tasks = await this.objects<TaskObject>('service', 'ps', service);
+      return tasks.every((task) => task.status.state === 'stopping' || isEnded(task));
+    }, { timeout: PATIENCE });
   }
 
   /** Runs a script in a one-off task. Its exit code must be 0. */
