@@ -11,7 +11,6 @@ import type { Context } from '../overlay/model/context.js';
 import { newId } from '../overlay/model/id.js';
 import type { NetworkObject, TaskObject } from '../overlay/model/object.js';
 import { isEnded } from '../overlay/model/task-state.js';
-import { TaskEndedError } from '../overlay/model/errors.js';
 import { DnsServer } from '../overlay/dns/server.js';
 import { ensureIngress } from '../overlay/network/networks.js';
 import { listObjects } from '../overlay/service/lookup.js';
@@ -32,7 +31,7 @@ import { Mirror } from './reconcile/mirror.js';
 import { Node } from './reconcile/node.js';
 import { Orchestrator } from './reconcile/orchestrator.js';
 import { Publisher } from './reconcile/publisher.js';
-import type { ObservedStatus } from './reconcile/task-runner.js';
+import { StatusWriter } from './reconcile/status-writer.js';
 import { startRelay } from './relay/relay.js';
 import { NetworkSandbox } from './sandbox/network-sandbox.js';
 
@@ -76,7 +75,10 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
 
   const dataplane = await startDataplane({
     onError: failed('the data plane'),
-    onDeviceLost: (network, cause) => log.error('a TUN device failed and is no longer served', { network, cause }),
+    onDeviceLost: (network, cause) => {
+      log.warn('a TUN device is gone, making it anew', { network, cause });
+      node.deviceLost(network);
+    },
   });
   undo.push(() => dataplane.close());
   const mtu = (await gateway.underlayMtu()) - VXLAN_OVERHEAD;
@@ -102,6 +104,11 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
     (error) => log.error('the store cannot be followed, trying again', { err: error }),
   );
   const orchestrator = new Orchestrator(store, mirror, context, log);
+  const statuses = new StatusWriter(
+    (taskId, observed) => markTask(store, taskId, observed, context),
+    clock,
+    (error) => log.error('the state of a task cannot be stored, trying again', { err: error }),
+  );
   const node = new Node({
     name: options.nodeName,
     mirror,
@@ -117,8 +124,7 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
     mtu,
     outputOf: (task) => logs.open(task.id),
     onStatus: (task, observed) => {
-      // What stops because the agent does is meant to run: the next agent starts the very same tasks again.
-      if (closing === undefined) void note(store, context, task, observed).catch((error: unknown) => log.error('a task\'s state was not stored', { err: error }));
+      statuses.write(task, observed);
       if (observed.state === 'failed' || observed.state === 'complete' || observed.state === 'shutdown') logs.ended(task.id);
     },
   });
@@ -128,6 +134,8 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
   undo.push(() => node.close(SHUTDOWN_GRACE_MS));
   undo.push(() => orchestrator.close());
   undo.push(() => following.abort());
+  // What stops because the agent does is meant to run: the next agent starts the very same tasks again.
+  undo.push(() => statuses.close());
   await mirror.start(following.signal);
   await node.settled();
 
@@ -187,15 +195,6 @@ async function recover(store: Store, context: Context): Promise<void> {
     }
   }
   await prune(store);
-}
-
-async function note(store: Store, context: Context, task: TaskObject, observed: ObservedStatus): Promise<void> {
-  try {
-    await markTask(store, task.id, observed, context);
-  } catch (error) {
-    // Removed or ended meanwhile: there is nothing left to note.
-    if (!(error instanceof TaskEndedError) && (error as Error).name !== 'NotFoundError') throw error;
-  }
 }
 
 function sandboxOptions(options: DaemonOptions, network: NetworkObject, mtu: number): Parameters<typeof NetworkSandbox.create>[0] {

@@ -75,4 +75,7 @@ function onInterrupt(): AbortSignal {
   return controller.signal;
 }
 
-process.exit(await main(process.argv.slice(2)));
+const exitCode = await main(process.argv.slice(2));
+// A slow reader of a pipe gets all of it: what is written is only queued until then.
+for (const stream of [process.stdout, process.stderr]) await new Promise<void>((resolve) => stream.write('', () => resolve()));
+process.exit(exitCode);

@@ -2,6 +2,7 @@
  * Output of tasks, one file each below the state directory. A file lives as long as its task is listed, so the output of
  * a task that failed can be read after it; files whose task is gone are removed at start.
  */
+import { setMaxListeners } from 'node:events';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TaskObject } from '../../overlay/model/object.js';
@@ -38,7 +39,7 @@ export class TaskLogs {
     for (const name of readdirSync(this.directory)) {
       const taskId = name.slice(0, -SUFFIX.length);
       if (!name.endsWith(SUFFIX) || listed(taskId)) continue;
-      this.#files.get(taskId)?.close();
+      this.#files.get(taskId)?.remove();
       this.#files.delete(taskId);
       rmSync(this.#path(taskId), { force: true });
     }
@@ -61,6 +62,8 @@ export class TaskLogs {
       for (const task of tasks()) yield* this.lines(task, query, signal);
       return;
     }
+    // Every follower listens for the end: there may be hundreds, and that is no leak.
+    setMaxListeners(0, signal);
     const channel = new Channel<LogLine>(signal);
     const joined = new Set<string>();
     const joinNew = (tail: Pick<LogQuery, 'tail'>): void => {

@@ -45,11 +45,15 @@ export interface NodeOptions {
 interface PlacedSandbox {
   readonly index: number;
   readonly sandbox: NetworkSandbox;
+  /** Its vip0 is gone: somebody removed it. */
+  lost: boolean;
 }
 
 export class Node {
   readonly #sandboxes = new Map<string, PlacedSandbox>();
   readonly #runners = new Map<string, TaskRunner>();
+  /** Tasks that had a runner. The mirror may still show one as pending when it has ended already: a task starts once. */
+  readonly #begun = new Set<string>();
   readonly #loop: Loop;
   #nextIndex = 0;
   #epoch = 0;
@@ -82,7 +86,13 @@ export class Node {
   async adopt(networkId: string, sandbox: NetworkSandbox): Promise<void> {
     const index = this.#nextIndex++;
     await this.options.dataplane.attach(index, sandbox.tunFd);
-    this.#sandboxes.set(networkId, { index, sandbox });
+    this.#sandboxes.set(networkId, { index, sandbox, lost: false });
+  }
+
+  /** The data plane says that a network's TUN failed: the next pass makes it anew. */
+  deviceLost(index: number): void {
+    for (const placed of this.#sandboxes.values()) if (placed.index === index) placed.lost = true;
+    this.request();
   }
 
   /** Starts a task that no service asked for, with its output where the caller wants it. */
@@ -131,20 +141,31 @@ export class Node {
   async #ensureSandboxes(): Promise<void> {
     const { mirror, namespaces, prefix, mtu } = this.options;
     for (const network of mirror.networks.values()) {
-      if (this.#sandboxes.has(network.id)) continue;
+      const placed = this.#sandboxes.get(network.id);
+      if (placed?.lost) await this.#renew(placed);
+      if (placed) continue;
       const { subnet, gateway, balancer } = network;
       const name = `${prefix}${network.spec.name}`;
       await this.adopt(network.id, await NetworkSandbox.create({ directory: namespaces, name, subnet, gateway, balancer, mtu }));
     }
   }
 
+  async #renew(placed: PlacedSandbox): Promise<void> {
+    await this.options.dataplane.detach(placed.index);
+    await placed.sandbox.renewTun();
+    await this.options.dataplane.attach(placed.index, placed.sandbox.tunFd);
+    placed.lost = false;
+  }
+
   #startTasks(): void {
     const { mirror, name } = this.options;
     for (const task of mirror.tasks.values()) {
-      if (task.node !== name || task.serviceId === undefined || task.desired !== 'running' || this.#runners.has(task.id)) continue;
-      if (task.status.state !== 'pending') continue;
-      this.#run(task, this.options.outputOf(task));
+      if (task.node !== name || task.serviceId === undefined || task.status.state !== 'pending' || this.#begun.has(task.id)) continue;
+      if (task.desired === 'running') this.#run(task, this.options.outputOf(task));
+      // Told to stop before it was begun: there is nothing to take down.
+      else this.#neverBegin(task);
     }
+    for (const id of this.#begun) if (!mirror.tasks.has(id) && !this.#runners.has(id)) this.#begun.delete(id);
   }
 
   #run(task: TaskObject, output: TaskOutput): TaskRunner {
@@ -172,11 +193,17 @@ export class Node {
       { output, expectListener },
     );
     this.#runners.set(task.id, runner);
+    this.#begun.add(task.id);
     void runner.ended.then(() => {
       this.#runners.delete(task.id);
       this.request();
     });
     return runner;
+  }
+
+  #neverBegin(task: TaskObject): void {
+    this.#begun.add(task.id);
+    this.options.onStatus(task, { state: 'shutdown' });
   }
 
   #stopTasks(): void {
@@ -193,10 +220,7 @@ export class Node {
   async #project(): Promise<void> {
     const { dataplane, publisher, dns, mirror, clock } = this.options;
     const world = this.#world();
-    for (const network of world.networks) {
-      const vips = world.services.flatMap((service) => service.vips.filter((vip) => vip.networkId === network.id));
-      await this.#sandboxes.get(network.id)?.sandbox.setVips(vips.map((vip) => vip.address));
-    }
+    const failures = await this.#routeVips(world);
     const snapshot = projectSnapshot(world, this.#epoch + 1, (id) => this.#sandboxes.get(id)?.index);
     const content = JSON.stringify(snapshot.networks);
     if (content !== this.#lastSnapshot) {
@@ -210,6 +234,21 @@ export class Node {
       if (runner.process) dns.update(runner.task.id, viewOf(runner.task, names, ingressId));
     }
     if (!(await publisher.sync(projectPorts(world)))) clock.after(PORT_RETRY_MS, () => this.request());
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /** Answers what failed: a network that somebody damaged must not keep changes from the others. */
+  async #routeVips(world: World): Promise<unknown[]> {
+    const failures: unknown[] = [];
+    for (const network of world.networks) {
+      const vips = world.services.flatMap((service) => service.vips.filter((vip) => vip.networkId === network.id));
+      try {
+        await this.#sandboxes.get(network.id)?.sandbox.setVips(vips.map((vip) => vip.address));
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    return failures;
   }
 
   #viewOf(task: TaskObject): ReturnType<typeof viewOf> {

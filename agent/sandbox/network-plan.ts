@@ -44,11 +44,12 @@ const TX_QUEUE = 1000;
 
 /** Once vip0 is there and up. */
 export function sandboxLines(addresses: { gateway: string; balancer: string }): string[] {
-  return [
-    `addr add ${addresses.gateway}/32 dev lo`,
-    `link set ${VIP_LINK} txqueuelen ${TX_QUEUE}`,
-    `route add ${addresses.balancer}/32 dev ${VIP_LINK}`,
-  ];
+  return [`addr add ${addresses.gateway}/32 dev lo`, ...balancerLines(addresses.balancer)];
+}
+
+/** What vip0 itself has, however often it is made. */
+export function balancerLines(balancer: string): string[] {
+  return [`link set ${VIP_LINK} txqueuelen ${TX_QUEUE}`, `route add ${balancer}/32 dev ${VIP_LINK}`];
 }
 
 /** From the VIPs that are routed to those that should be. Sorted, so that the same change is the same text. */

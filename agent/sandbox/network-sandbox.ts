@@ -9,6 +9,7 @@ import { run } from '../../kernel/run/runner.js';
 import { openTun, type TunDevice } from '../../kernel/tun/tun.js';
 import {
   attachLines,
+  balancerLines,
   attachSysctls,
   checkAddresses,
   routedVips,
@@ -42,7 +43,7 @@ const HAS_IPV6 = fs.existsSync('/proc/sys/net/ipv6');
 export class NetworkSandbox {
   readonly namespace: Namespace;
   readonly #options: NetworkSandboxOptions;
-  readonly #tun: TunDevice;
+  #tun: TunDevice;
   readonly #tasks = new Set<string>();
   /** What is routed; undefined when a batch failed half-way, and the kernel has to be asked. */
   #vips: ReadonlySet<string> | undefined = new Set();
@@ -78,6 +79,17 @@ export class NetworkSandbox {
   /** Descriptor of vip0, for Dataplane.attach; detach before destroy. */
   get tunFd(): number {
     return this.#tun.fd;
+  }
+
+  /**
+   * Makes vip0 anew after somebody removed it, with nothing but the balancer's route: tunFd is another, and setVips is to be
+   * called. The tasks' links are not touched. Throws TunUnavailableError, IpBatchError.
+   */
+  async renewTun(): Promise<void> {
+    this.#tun.close();
+    this.#tun = openTun(this.namespace, { name: VIP_LINK, mtu: this.#options.mtu });
+    await ipBatch(this.namespace, balancerLines(this.#options.balancer));
+    this.#vips = new Set();
   }
 
   /** Makes `addresses`, and no others, the VIPs that vip0 captures. */

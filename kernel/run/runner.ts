@@ -62,6 +62,8 @@ export function run(command: string, args: readonly string[], options: RunOption
       spawn(command, args, {
         env: toolEnvironment(),
         stdio: 'pipe',
+        // Out of reach of a Ctrl-C on our terminal, which asks us to end in order, not to break off in the middle.
+        detached: true,
         ...(options.signal && { signal: options.signal }),
         ...(options.timeout !== undefined && { timeout: options.timeout }),
       }),

@@ -11,12 +11,21 @@ export interface Clock {
   after(ms: number, fn: () => void): () => void;
 }
 
+/** Milliseconds that setTimeout can wait: it keeps them in 32 bits. */
+const LONGEST_TIMEOUT = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   now: () => performance.now(),
   wall: () => Date.now(),
   after(ms, fn) {
-    const timer = setTimeout(fn, ms);
-    timer.unref();
+    let timer: NodeJS.Timeout;
+    const wait = (left: number): void => {
+      // A longer timeout would overflow and fire at once.
+      const step = Math.min(left, LONGEST_TIMEOUT);
+      timer = setTimeout(() => (left > step ? wait(left - step) : fn()), step);
+      timer.unref();
+    };
+    wait(ms);
     return () => clearTimeout(timer);
   },
 };
