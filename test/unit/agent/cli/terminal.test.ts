@@ -43,22 +43,25 @@ test('run -it: raw while it lasts, the size and its changes passed on, put back 
 });
 
 test('the terminal is put back when the command itself is ended', async (t) => {
-  const { text } = await onTerminal(t, `run -it -- sh -c 'echo ready $PPID; exec sleep 600'`);
+  const { pty, text } = await onTerminal(t, `run -it -- sh -c 'echo ready $PPID; exec sleep 600'`);
   await pollUntil('the process runs', () => text().includes('ready'));
-  const shell = pids(`${MAIN}\0run\0-it`);
-  t.is(shell.length, 1);
-  process.kill(shell[0] ?? 0, 'SIGTERM');
-  await pollUntil('the shell goes on', () => text().includes('all-done'));
+  const [client, ...others] = childrenOf(pty.pid);
+  t.deepEqual(others, []);
+  process.kill(client ?? t.fail('the client is not there'), 'SIGTERM');
+  await pollUntil('the shell goes on', () => text().includes('all-done')).catch((error: unknown) => {
+    t.log(text());
+    throw error;
+  });
   t.regex(text(), /exit=143/);
   t.regex(text(), / icanon /);
 });
 
-/** Of the processes below this one's terminal tests whose command line has `words`: the client, not its shell. */
-function pids(words: string): number[] {
+/** Other tests on this machine run the same command lines: only what this shell has started is meant. */
+function childrenOf(parent: number): number[] {
   return readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name)).map(Number).filter((pid) => {
     try {
-      const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-      return line.startsWith(`${process.execPath}\0`) && line.includes(words) && line.includes('sleep 600');
+      // proc(5): state and parent follow the name, which may hold anything.
+      return Number(/\) \S+ (\d+) [^)]*$/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1]) === parent;
     } catch {
       return false; // it has ended meanwhile
     }
