@@ -25,6 +25,8 @@ export class StillRunningError extends Error {
 
 const POLL = 50;
 const PROGRESS = 2000;
+/** An agent that is not stuck answers at once. Milliseconds. */
+const ANSWER = 5000;
 
 /** Idempotent: no agent at all is no error. Rejects with StillRunningError, CleanUpError, PathError, IdentityError. */
 export async function down(options: DownOptions): Promise<void> {
@@ -56,13 +58,19 @@ export async function down(options: DownOptions): Promise<void> {
 /** Over its socket; an agent that does not answer there (still starting, or stuck) is sent SIGTERM. */
 async function askToEnd(paths: Paths, holder: Holder | 'unknown', progress: DownOptions['progress']): Promise<void> {
   try {
-    await new AgentClient(paths.socket).shutdown();
+    await within(ANSWER, new AgentClient(paths.socket).shutdown());
     progress(`${agentName(holder)} is shutting down`);
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error);
     if (holder === 'unknown' || !sendSignal(holder.pid, 'SIGTERM')) progress(`${agentName(holder)} cannot be asked to end: ${cause}`);
     else progress(`${agentName(holder)} does not answer on its socket, sent SIGTERM`);
   }
+}
+
+function within<T>(ms: number, answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(new Error(`no answer within ${ms / 1000} s`)), ms)));
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
 }
 
 async function waitForEnd(paths: Paths, holder: Holder | 'unknown', { timeout, progress }: DownOptions): Promise<void> {
