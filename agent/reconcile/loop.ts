@@ -13,6 +13,8 @@ export class Loop {
   #closed = false;
   #failures = 0;
   #cancelRetry: (() => void) | undefined;
+  /** For the next pass that begins. */
+  #waiting: (() => void)[] = [];
 
   constructor(
     private readonly pass: () => Promise<void>,
@@ -27,10 +29,16 @@ export class Loop {
     else this.#running = this.#run();
   }
 
-  /** Resolves after a whole pass that begins after this call (or when the loop is closed). */
-  async settled(): Promise<void> {
-    this.request();
-    await this.#running;
+  /**
+   * Resolves after a whole pass that begins after this call (or when the loop is closed). Further requests, of which there
+   * may be a steady stream, do not make it wait longer.
+   */
+  settled(): Promise<void> {
+    if (this.#closed && !this.#running) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      this.request();
+    });
   }
 
   /** No pass begins after this; resolves when the one that runs has ended. */
@@ -47,6 +55,7 @@ export class Loop {
         this.#again = false;
         // Never in the caller's own stack: whoever asks has usually not finished its change yet.
         await Promise.resolve();
+        const waiting = this.#waiting.splice(0);
         try {
           await this.pass();
           this.#failures = 0;
@@ -55,9 +64,12 @@ export class Loop {
           const delay = Math.min(RETRY_MS[0] * 2 ** this.#failures++, RETRY_MS[1]);
           this.#cancelRetry = this.clock.after(delay, () => this.request());
         }
+        for (const resolve of waiting) resolve();
       } while (this.#again && !this.#closed);
     } finally {
       this.#running = undefined;
+      // Closed before their pass began.
+      for (const resolve of this.#waiting.splice(0)) resolve();
     }
   }
 }

@@ -235,7 +235,8 @@ export class TaskRunner {
     this.#phase = 'ended';
     this.#process = undefined;
     this.#abort.abort();
-    this.context.onChange();
+    // In this order: no new flow is given to what is being taken down, nor to what is shown as ended.
+    await this.context.applied();
     await this.#cleanUp();
     const exitCode = exit?.exitCode ?? this.#failure?.exitCode;
     const message = this.#failure?.message ?? (exitCode !== undefined && exitCode !== 0 && !asked ? describeExit(exitCode) : undefined);

@@ -35,6 +35,33 @@ test('settled() means a pass that began after it was called', async (t) => {
   t.is(seen, 2);
 });
 
+test('settled() is not held up by requests that never end', async (t) => {
+  let passes = 0;
+  const loop: Loop = new Loop(
+    () => {
+      if (++passes < 1000) loop.request();
+      return Promise.resolve();
+    },
+    new FakeClock(),
+    (error) => t.fail(String(error)),
+  );
+  await loop.settled();
+  t.true(passes < 10, `after ${passes} passes`);
+  await loop.close();
+});
+
+test('what waits for a pass that never begins is let go', async (t) => {
+  let release = (): void => undefined;
+  const loop = new Loop(() => new Promise<void>((resolve) => (release = resolve)), new FakeClock(), (error) => t.fail(String(error)));
+  loop.request();
+  await new Promise(setImmediate);
+  const settled = loop.settled();
+  const closed = loop.close();
+  release();
+  await Promise.all([settled, closed]);
+  t.pass();
+});
+
 test('a pass that failed comes again by itself, later each time', async (t) => {
   const clock = new FakeClock();
   const errors: unknown[] = [];
