@@ -13,7 +13,6 @@ import { Command, MeshAgent, refused, SERVE, SOON, vipmesh } from './support/mes
 import { SteadyClient } from './support/steady.js';
 
 const SEED = 20240613;
-const ROUNDS = 7;
 /** No round begins later than this, in milliseconds, once so many were done. */
 const ENOUGH_TIME = 35_000;
 const ENOUGH_ROUNDS = 5;
@@ -67,16 +66,19 @@ async function assertServes(agent: MeshAgent): Promise<void> {
 /** A change that is under way when the agent dies, and the service that it may have changed. */
 interface Disturbance {
   readonly name: string;
-  readonly touches: string;
-  begin(round: number): Command;
+  readonly touches?: string;
+  readonly command: readonly string[];
 }
 
+/** In the order of the rounds. */
 const DISTURBANCES: readonly Disturbance[] = [
-  { name: 'creating a service', touches: 'extra', begin: (round) => Command.vipmesh('service', 'create', '--name', `extra${round}`, '--network', 'overlay1', '-p', `${8100 + round}:80`, '--replicas', '2', '--', 'sleep', 'infinity') },
-  { name: 'scaling', touches: 'idle', begin: (round) => Command.vipmesh('service', 'scale', `idle=${1 + (round % 3)}`) },
-  { name: 'updating', touches: 'idle', begin: (round) => Command.vipmesh('service', 'update', '--env-add', `ROUND=${round}`, 'idle') },
-  { name: 'a one-off task', touches: 'none', begin: () => Command.vipmesh('run', '--rm', '--name', 'visitor', '--network', 'overlay2', '--', 'sleep', '1000') },
-  { name: 'creating a network', touches: 'none', begin: (round) => Command.vipmesh('network', 'create', `net${round}`) },
+  { name: 'creating a service', touches: 'extra', command: ['service', 'create', '--name', 'extra', '--network', 'overlay1', '-p', '8100:80', '--replicas', '2', '--', 'sleep', 'infinity'] },
+  { name: 'scaling', touches: 'idle', command: ['service', 'scale', 'idle=3'] },
+  { name: 'updating', touches: 'idle', command: ['service', 'update', '--env-add', 'GENERATION=2', 'idle'] },
+  { name: 'a one-off task', command: ['run', '--rm', '--name', 'visitor', '--network', 'overlay2', '--', 'sleep', '1000'] },
+  // Unless the first one came to nothing.
+  { name: 'removing a service', touches: 'extra', command: ['service', 'rm', 'extra'] },
+  { name: 'creating a network', command: ['network', 'create', 'overlay3'] },
 ];
 
 export async function killedAgain(): Promise<void> {
@@ -86,22 +88,22 @@ export async function killedAgain(): Promise<void> {
   let agent = await MeshAgent.up();
   await createStack();
   let known = await settled(agent);
-  for (let round = 1; round <= ROUNDS && (round <= ENOUGH_ROUNDS || performance.now() - begin < ENOUGH_TIME); round++) {
-    const disturbance = DISTURBANCES[round % DISTURBANCES.length] ?? assert.fail();
-    const traffic = round % 2 === 0 ? await SteadyClient.onHost(8080) : undefined;
-    const command = disturbance.begin(round);
+  for (const [index, { name, touches, command: words }] of DISTURBANCES.entries()) {
+    if (index >= ENOUGH_ROUNDS && performance.now() - begin > ENOUGH_TIME) break;
+    const traffic = index % 2 === 1 ? await SteadyClient.onHost(8080) : undefined;
+    const command = Command.vipmesh(...words);
     // From before the command has reached the agent until after its tasks have started.
-    const delay = Math.round(random() * 1500);
+    const delay = Math.round(200 + random() * 1300);
     await new Promise((resolve) => setTimeout(resolve, delay));
     const old = descendants(agent.pid);
     await agent.kill();
     await command.ended;
     await traffic?.stop();
-    agent = await again(old, known, new Set([disturbance.touches, `extra${round}`]), random);
+    agent = await again(old, known, touches, random);
     known = await settled(agent);
     assertNothingDoubled(known);
     assert.equal((await curl(2)).length, 2);
-    process.stdout.write(`round ${round}: killed ${delay} ms into ${disturbance.name}${traffic ? ', under traffic' : ''}\n`);
+    process.stdout.write(`killed ${delay} ms into ${name}${traffic ? ', under traffic' : ''}\n`);
   }
   await assertServes(agent);
   await agent.kill();
@@ -112,7 +114,7 @@ export async function killedAgain(): Promise<void> {
 }
 
 /** Comes up after a kill, now and then at the second attempt, the first one being killed while it starts. */
-async function again(old: readonly ProcessIdentity[], known: Kept, touched: ReadonlySet<string>, random: () => number): Promise<MeshAgent> {
+async function again(old: readonly ProcessIdentity[], known: Kept, touched: string | undefined, random: () => number): Promise<MeshAgent> {
   if (random() < 0.4) {
     const failing = MeshAgent.begin();
     await new Promise((resolve) => setTimeout(resolve, 200 + random() * 1500));

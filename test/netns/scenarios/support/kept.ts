@@ -23,12 +23,12 @@ export async function kept({ api }: MeshAgent): Promise<Kept> {
 }
 
 /**
- * `after` has all that `before` had, the very same; more is allowed. `touched` are the names of the services that a command
+ * `after` has all that `before` had, the very same; more is allowed. `touched` is the name of a service that a command
  * was changing when the agent died: whether it did is not known.
  */
-export function assertKept(before: Kept, after: Kept, touched: ReadonlySet<string> = new Set()): void {
+export function assertKept(before: Kept, after: Kept, touched?: string): void {
   for (const network of before.networks) assert.deepEqual(after.networks.find(({ id }) => id === network.id), network);
-  const sure = before.services.filter(({ spec }) => !touched.has(spec.name));
+  const sure = before.services.filter(({ spec }) => spec.name !== touched);
   for (const service of sure) assert.deepEqual(after.services.find(({ id }) => id === service.id), service);
   const addresses = ({ tasks }: Kept): [string, TaskObject['addresses']][] =>
     tasks.filter(({ serviceId }) => sure.some(({ id }) => id === serviceId)).map((task): [string, TaskObject['addresses']] => [task.name, task.addresses]).sort();
