@@ -9,7 +9,7 @@
 import { join } from 'node:path';
 import type { Context } from '../overlay/model/context.js';
 import { newId } from '../overlay/model/id.js';
-import type { NetworkObject, TaskObject } from '../overlay/model/object.js';
+import type { TaskObject } from '../overlay/model/object.js';
 import { isEnded } from '../overlay/model/task-state.js';
 import { DnsServer } from '../overlay/dns/server.js';
 import { ensureIngress } from '../overlay/network/networks.js';
@@ -28,12 +28,11 @@ import { TaskLogs } from './intent/logs.js';
 import { ServiceChanges } from './intent/service-changes.js';
 import type { Daemon, DaemonOptions } from './lifecycle/program.js';
 import { Mirror } from './reconcile/mirror.js';
-import { Node } from './reconcile/node.js';
+import { createSandbox, Node } from './reconcile/node.js';
 import { Orchestrator } from './reconcile/orchestrator.js';
 import { Publisher } from './reconcile/publisher.js';
 import { StatusWriter } from './reconcile/status-writer.js';
 import { startRelay } from './relay/relay.js';
-import { NetworkSandbox } from './sandbox/network-sandbox.js';
 
 /** What VXLAN's headers take from the underlay's MTU: IPv4 20, UDP 8, VXLAN 8, Ethernet 14 (RFC 7348 §5). */
 const VXLAN_OVERHEAD = 50;
@@ -82,7 +81,7 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
   });
   undo.push(() => dataplane.close());
   const mtu = (await gateway.underlayMtu()) - VXLAN_OVERHEAD;
-  const ingressSandbox = await NetworkSandbox.create(sandboxOptions(options, ingress, mtu));
+  const ingressSandbox = await createSandbox(ingress, { namespaces: options.namespaceDirectory, prefix, mtu });
   let adopted = false;
   undo.push(() => (adopted ? undefined : ingressSandbox.destroy()));
   const relay = await startRelay({ namespaceFd: ingressSandbox.namespace.fd, onError: failed('the relay') });
@@ -195,11 +194,6 @@ async function recover(store: Store, context: Context): Promise<void> {
     }
   }
   await prune(store);
-}
-
-function sandboxOptions(options: DaemonOptions, network: NetworkObject, mtu: number): Parameters<typeof NetworkSandbox.create>[0] {
-  const { subnet, gateway, balancer } = network;
-  return { directory: options.namespaceDirectory, name: `${options.prefix}${network.spec.name}`, subnet, gateway, balancer, mtu };
 }
 
 function prefixed(prefix: string, counters: Record<string, number>): Record<string, number> {

@@ -6,7 +6,7 @@
  * stop; both tell it to run again.
  */
 import type { DnsServer } from '../../overlay/dns/server.js';
-import type { TaskObject } from '../../overlay/model/object.js';
+import type { NetworkObject, TaskObject } from '../../overlay/model/object.js';
 import type { Dataplane, FlowRecord } from '../../proxy/dataplane/handle.js';
 import { parseIpv4 } from '../../proxy/net/addr.js';
 import type { Relay } from '../../proxy/relay/relay.js';
@@ -47,6 +47,12 @@ interface PlacedSandbox {
   readonly sandbox: NetworkSandbox;
   /** Its vip0 is gone: somebody removed it. */
   lost: boolean;
+}
+
+/** The sandbox of a network on this node, under the name that the node gives it. */
+export function createSandbox(network: NetworkObject, node: Pick<NodeOptions, 'namespaces' | 'prefix' | 'mtu'>): Promise<NetworkSandbox> {
+  const { subnet, gateway, balancer, spec } = network;
+  return NetworkSandbox.create({ directory: node.namespaces, name: `${node.prefix}${spec.name}`, subnet, gateway, balancer, mtu: node.mtu });
 }
 
 export class Node {
@@ -139,14 +145,11 @@ export class Node {
   }
 
   async #ensureSandboxes(): Promise<void> {
-    const { mirror, namespaces, prefix, mtu } = this.options;
-    for (const network of mirror.networks.values()) {
+    for (const network of this.options.mirror.networks.values()) {
       const placed = this.#sandboxes.get(network.id);
       if (placed?.lost) await this.#renew(placed);
       if (placed) continue;
-      const { subnet, gateway, balancer } = network;
-      const name = `${prefix}${network.spec.name}`;
-      await this.adopt(network.id, await NetworkSandbox.create({ directory: namespaces, name, subnet, gateway, balancer, mtu }));
+      await this.adopt(network.id, await createSandbox(network, this.options));
     }
   }
 
