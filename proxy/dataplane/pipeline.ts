@@ -7,8 +7,8 @@
  * come from the endpoint side. Every packet ends in exactly one counter besides those of what was received.
  * What each kind of packet gets is in README.md.
  */
-import type { Snapshot } from '../config/snapshot.js';
-import { DEFAULT_TIMEOUTS, Expiry, type Timeouts } from '../flow/expiry.js';
+import { DEFAULT_TIMEOUTS, type Snapshot, type Timeouts } from '../config/snapshot.js';
+import { Expiry } from '../flow/expiry.js';
 import { PortPool } from '../flow/port-pool.js';
 import {
   BYTES_IN,

@@ -6,23 +6,10 @@
  * second comes the real deadline is worked out and, if it is later, the flow is armed again. Only a state with a shorter
  * timeout re-arms at once. So a busy flow costs one visit per timeout, not one per packet.
  */
+import { DEFAULT_TIMEOUTS, type Timeouts } from '../config/snapshot.js';
 import { KIND, LAST_SEEN, State, STATE_MASK, STATES } from './slot.js';
 import type { FlowTable } from './table.js';
 import { SPAN, TimingWheel } from './wheel.js';
-
-/** Seconds without a packet, 1 to 7440 each. */
-export interface Timeouts {
-  /** Established and half-closed (RFC 5382 REQ-5: at least 2 h 4 min). Half-closed too: the open half may be silent for long. */
-  readonly established: number;
-  /** Opening, and closing (RFC 5382 REQ-5: at least 4 min). */
-  readonly transitory: number;
-  /** After a RST, or both FINs and the last acknowledgement: for retransmissions still on their way. */
-  readonly closed: number;
-  /** RFC 4787 REQ-5: at least 2 min, 5 min recommended. */
-  readonly udp: number;
-}
-
-export const DEFAULT_TIMEOUTS: Timeouts = { established: 7440, transitory: 240, closed: 10, udp: 300 };
 
 /** Slots looked at for one flow to give way. */
 const VICTIM_VISITS = 256;

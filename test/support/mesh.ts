@@ -1,10 +1,9 @@
 /**
  * One network with a service `vote` (two endpoints), a service without endpoints, and a pipeline that serves it.
  */
-import type { EndpointConfig, ServiceConfig, Snapshot } from '../../proxy/config/snapshot.js';
+import type { EndpointConfig, ServiceConfig, Snapshot, Timeouts } from '../../proxy/config/snapshot.js';
 import { Counters, Counter, type CounterName } from '../../proxy/dataplane/counters.js';
 import { Pipeline } from '../../proxy/dataplane/pipeline.js';
-import type { Timeouts } from '../../proxy/flow/expiry.js';
 import { FlowReader } from '../../proxy/flow/reader.js';
 import { FlowTable } from '../../proxy/flow/table.js';
 import { parseIpv4 } from '../../proxy/net/addr.js';

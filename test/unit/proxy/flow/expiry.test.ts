@@ -113,7 +113,7 @@ test('a flow that expired is no flow: its next packet is refused, its next datag
 });
 
 test('own timeouts', (t) => {
-  const mesh = new Mesh({ timeouts: { established: 100, transitory: 20, closed: 1, udp: 5 } });
+  const mesh = new Mesh({ timeouts: { established: 100, transitory: 20, closed: 1, icmp: 60, udp: 5 } });
   mesh.pass(udpFrame({ from: CLIENT, to: VIP }));
   mesh.wait(6000);
   t.is(mesh.table.size, 0);
