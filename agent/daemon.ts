@@ -81,7 +81,7 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
   });
   undo.push(() => dataplane.close());
   const mtu = (await gateway.underlayMtu()) - VXLAN_OVERHEAD;
-  const ingressSandbox = await createSandbox(ingress, { namespaces: options.namespaceDirectory, prefix, mtu });
+  const ingressSandbox = await createSandbox(ingress, { namespaces: options.namespaceDirectory, prefix, mtu, dataplane });
   let adopted = false;
   undo.push(() => (adopted ? undefined : ingressSandbox.destroy()));
   const relay = await startRelay({ namespaceFd: ingressSandbox.namespace.fd, onError: failed('the relay') });

@@ -47,6 +47,7 @@ export async function startDataplane(options: DataplaneOptions = {}, entry = new
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 class WorkerDataplane implements Dataplane {
+  readonly workers = 1;
   readonly #options: DataplaneOptions;
   readonly #worker: Worker;
   readonly #wakeUp = eventfd(EFD_NONBLOCK | EFD_CLOEXEC);
@@ -80,8 +81,10 @@ class WorkerDataplane implements Dataplane {
     process.on('exit', this.#stop);
   }
 
-  attach(network: number, fd: number): Promise<void> {
-    return this.#request({ kind: 'attach', network, fd });
+  async attach(network: number, fds: readonly number[]): Promise<void> {
+    const [fd] = fds;
+    if (fd === undefined || fds.length !== this.workers) throw new DataplaneError(`network ${network} has ${fds.length} queues for ${this.workers} workers`);
+    await this.#request({ kind: 'attach', network, fd });
   }
 
   detach(network: number): Promise<void> {

@@ -50,9 +50,9 @@ interface PlacedSandbox {
 }
 
 /** The sandbox of a network on this node, under the name that the node gives it. */
-export function createSandbox(network: NetworkObject, node: Pick<NodeOptions, 'namespaces' | 'prefix' | 'mtu'>): Promise<NetworkSandbox> {
+export function createSandbox(network: NetworkObject, node: Pick<NodeOptions, 'namespaces' | 'prefix' | 'mtu' | 'dataplane'>): Promise<NetworkSandbox> {
   const { subnet, gateway, balancer, spec } = network;
-  return NetworkSandbox.create({ directory: node.namespaces, name: `${node.prefix}${spec.name}`, subnet, gateway, balancer, mtu: node.mtu });
+  return NetworkSandbox.create({ directory: node.namespaces, name: `${node.prefix}${spec.name}`, subnet, gateway, balancer, mtu: node.mtu, queues: node.dataplane.workers });
 }
 
 export class Node {
@@ -91,7 +91,7 @@ export class Node {
   /** Takes over a sandbox that was made before the node was (ingress, which the relay lives in). */
   async adopt(networkId: string, sandbox: NetworkSandbox): Promise<void> {
     const index = this.#nextIndex++;
-    await this.options.dataplane.attach(index, sandbox.tunFd);
+    await this.options.dataplane.attach(index, sandbox.tunFds);
     this.#sandboxes.set(networkId, { index, sandbox, lost: false });
   }
 
@@ -156,7 +156,7 @@ export class Node {
   async #renew(placed: PlacedSandbox): Promise<void> {
     await this.options.dataplane.detach(placed.index);
     await placed.sandbox.renewTun();
-    await this.options.dataplane.attach(placed.index, placed.sandbox.tunFd);
+    await this.options.dataplane.attach(placed.index, placed.sandbox.tunFds);
     placed.lost = false;
   }
 

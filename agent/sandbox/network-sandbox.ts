@@ -36,6 +36,8 @@ export interface NetworkSandboxOptions {
   balancer: string;
   /** Of every link, in bytes. */
   mtu: number;
+  /** Of vip0: one for each worker of the data plane. */
+  queues: number;
 }
 
 const HAS_IPV6 = fs.existsSync('/proc/sys/net/ipv6');
@@ -43,7 +45,7 @@ const HAS_IPV6 = fs.existsSync('/proc/sys/net/ipv6');
 export class NetworkSandbox {
   readonly namespace: Namespace;
   readonly #options: NetworkSandboxOptions;
-  #tun: TunDevice;
+  #queues: readonly TunDevice[];
   readonly #tasks = new Set<string>();
   /** What is routed; undefined when a batch failed half-way, and the kernel has to be asked. */
   #vips: ReadonlySet<string> | undefined = new Set();
@@ -57,37 +59,37 @@ export class NetworkSandbox {
   static async create(options: NetworkSandboxOptions): Promise<NetworkSandbox> {
     checkAddresses(options.subnet, options.gateway, options.balancer);
     const namespace = createNamespace(options.directory, options.name);
-    let tun: TunDevice | undefined;
+    let queues: TunDevice[] = [];
     try {
       for (const { key, value } of [...SANDBOX_SYSCTLS, ...(HAS_IPV6 ? SANDBOX_SYSCTLS_IPV6 : [])]) setSysctl(namespace, key, value);
-      tun = openTun(namespace, { name: VIP_LINK, mtu: options.mtu });
+      queues = openTun(namespace, { name: VIP_LINK, mtu: options.mtu, queues: options.queues });
       await ipBatch(namespace, sandboxLines(options));
-      return new NetworkSandbox(options, namespace, tun);
+      return new NetworkSandbox(options, namespace, queues);
     } catch (error) {
-      tun?.close();
+      for (const queue of queues) queue.close();
       namespace.remove();
       throw error;
     }
   }
 
-  private constructor(options: NetworkSandboxOptions, namespace: Namespace, tun: TunDevice) {
+  private constructor(options: NetworkSandboxOptions, namespace: Namespace, queues: readonly TunDevice[]) {
     this.#options = options;
     this.namespace = namespace;
-    this.#tun = tun;
+    this.#queues = queues;
   }
 
-  /** Descriptor of vip0, for Dataplane.attach; detach before destroy. */
-  get tunFd(): number {
-    return this.#tun.fd;
+  /** Descriptors of vip0's queues, for Dataplane.attach; detach before destroy. */
+  get tunFds(): number[] {
+    return this.#queues.map((queue) => queue.fd);
   }
 
   /**
-   * Makes vip0 anew after somebody removed it, with nothing but the balancer's route: tunFd is another, and setVips is to be
+   * Makes vip0 anew after somebody removed it, with nothing but the balancer's route: tunFds are others, and setVips is to be
    * called. The tasks' links are not touched. Throws TunUnavailableError, IpBatchError.
    */
   async renewTun(): Promise<void> {
-    this.#tun.close();
-    this.#tun = openTun(this.namespace, { name: VIP_LINK, mtu: this.#options.mtu });
+    this.#closeTun();
+    this.#queues = openTun(this.namespace, { name: VIP_LINK, mtu: this.#options.mtu, queues: this.#options.queues });
     await ipBatch(this.namespace, balancerLines(this.#options.balancer));
     this.#vips = new Set();
   }
@@ -163,7 +165,11 @@ export class NetworkSandbox {
     await this.#vipsTurn;
     // The namespace takes its links with it, but later, in a kernel worker: whoever looks into a task now should see none.
     for (const id of [...this.#tasks]) await this.detachTask(id);
-    this.#tun.close();
+    this.#closeTun();
     this.namespace.remove();
+  }
+
+  #closeTun(): void {
+    for (const queue of this.#queues) queue.close();
   }
 }

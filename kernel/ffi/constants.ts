@@ -47,8 +47,10 @@ export const SIOCSIFMTU = 0x8922;
 
 // include/uapi/linux/if_tun.h
 export const IFF_TUN = 0x0001;
+export const IFF_MULTI_QUEUE = 0x0100;
 export const IFF_NO_PI = 0x1000;
 export const IFF_VNET_HDR = 0x4000;
+export const IFF_TUN_EXCL = 0x8000;
 export const TUNSETIFF = 0x400454ca;
 export const TUNSETOFFLOAD = 0x400454d0;
 export const TUN_F_CSUM = 0x01;

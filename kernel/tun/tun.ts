@@ -4,15 +4,21 @@
  * Theory. IFF_VNET_HDR puts a virtio header before each packet and TUNSETOFFLOAD says what we take unfinished: packets whose
  * checksum is still a partial sum, and TCP super-packets of up to 64 KiB that are segmented only at the real link, if ever.
  * What comes with a header goes back with the same header, so nothing here needs to segment or to checksum. UDP segmentation
- * came with Linux 6.2 and is asked for in a call of its own, which may fail.
+ * came with Linux 6.2 and is asked for in a call of its own, which may fail. Both belong to the link, not to a queue.
+ *
+ * With several queues, each has a descriptor and may be served by a thread of its own. The kernel puts a packet into the queue that
+ * the other direction of its flow was last written to (a symmetric hash of the tuple, remembered for 3 s; tun_flow_update,
+ * tun_automq_select_queue); a flow that it does not remember goes to a queue by the hash alone, so any queue may see any flow.
  *
  * Drivers: drivers/net/tun.c; Documentation/networking/tuntap.rst.
  */
 import fs from 'node:fs';
 import { EAGAIN, EBADF, EINTR, type PacketDevice } from '../../proxy/device/device.js';
 import {
+  IFF_MULTI_QUEUE,
   IFF_NO_PI,
   IFF_TUN,
+  IFF_TUN_EXCL,
   IFF_VNET_HDR,
   O_CLOEXEC,
   O_NONBLOCK,
@@ -36,7 +42,7 @@ export class TunUnavailableError extends Error {
   override readonly name = 'TunUnavailableError';
 }
 
-/** A TUN by its descriptor, from openTun or from another thread. Closing it removes the link. */
+/** One queue of a TUN by its descriptor, from openTun or from another thread. Closing the last queue removes the link. */
 export class TunDevice implements PacketDevice {
   #fd: number;
 
@@ -71,38 +77,53 @@ export function checkTunAccess(): void {
   fs.closeSync(openControl());
 }
 
+export interface TunOptions {
+  readonly name: string;
+  /** Bytes, 68 to 65535. */
+  readonly mtu: number;
+  /** 1 to 256 (MAX_TAP_QUEUES). */
+  readonly queues: number;
+}
+
 /**
- * Makes a TUN link, up, with `mtu` bytes (68 to 65535). It lasts until its descriptor is closed, however the process ends.
+ * Makes a TUN link, up, and answers its queues. It lasts until every one of them is closed, however the process ends.
  * Throws TunUnavailableError, SystemError (EBUSY: the name is taken).
  */
-export function openTun(namespace: Namespace, options: { name: string; mtu: number }): TunDevice {
-  const { name, mtu } = options;
+export function openTun(namespace: Namespace, options: TunOptions): TunDevice[] {
+  const { name, mtu, queues } = options;
+  const several = queues > 1 ? IFF_MULTI_QUEUE : 0;
   return namespace.within(() => {
-    const fd = openControl();
+    const devices: TunDevice[] = [];
     try {
-      create(fd, name);
-      ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6, `TUNSETOFFLOAD, ${name}`);
-      offerUdpSegmentation(fd, name);
+      for (let queue = 0; queue < queues; queue++) {
+        const fd = openControl();
+        devices.push(new TunDevice(fd));
+        // The first queue makes the link. Without TUN_EXCL it would join one of this name that has several queues, whosever it is.
+        join(fd, name, several | (queue === 0 ? IFF_TUN_EXCL : 0));
+        if (queue === 0) offerOffloads(fd, name);
+      }
       setLinkMtu(name, mtu);
       setLinkUp(name);
     } catch (error) {
-      fs.closeSync(fd);
+      for (const device of devices) device.close();
       throw error;
     }
-    return new TunDevice(fd);
+    return devices;
   });
 }
 
-function create(fd: number, name: string): void {
+/** Makes `fd` a queue of the link, which is made with its first. */
+function join(fd: number, name: string, flags: number): void {
   try {
-    ioctl(fd, TUNSETIFF, ifreqFlags(name, IFF_TUN | IFF_NO_PI | IFF_VNET_HDR), `TUNSETIFF, ${name}`);
+    ioctl(fd, TUNSETIFF, ifreqFlags(name, IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | flags), `TUNSETIFF, ${name}`);
   } catch (error) {
     if (!(error instanceof SystemError) || error.code !== 'EPERM') throw error;
     throw new TunUnavailableError(`this process may not make the link ${name} (no CAP_NET_ADMIN): run as root, or in a user namespace`);
   }
 }
 
-function offerUdpSegmentation(fd: number, name: string): void {
+function offerOffloads(fd: number, name: string): void {
+  ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6, `TUNSETOFFLOAD, ${name}`);
   try {
     ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_USO4 | TUN_F_USO6, `TUNSETOFFLOAD, ${name}`);
   } catch (error) {

@@ -25,9 +25,11 @@ export interface FlowRecord {
 }
 
 export interface Dataplane {
-  /** Starts serving a TUN (its descriptor stays the caller's to close, after detach). */
-  attach(network: number, fd: number): Promise<void>;
-  /** Resolves when the worker no longer touches the descriptor. */
+  /** How many queues a TUN needs to have. */
+  readonly workers: number;
+  /** Starts serving a TUN: one descriptor for each worker. They stay the caller's to close, after detach. */
+  attach(network: number, fds: readonly number[]): Promise<void>;
+  /** Resolves when no worker touches the descriptors any more. */
   detach(network: number): Promise<void>;
   /** Resolves when every packet from now on is decided by `snapshot` (or a later one). */
   apply(snapshot: Snapshot): Promise<void>;

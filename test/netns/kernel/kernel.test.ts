@@ -8,7 +8,8 @@ for (const as of ['root', 'userns'] as HostUser[]) {
   test(`a namespace goes although a task has a copy of its mount, as ${as}`, (t) => runScenario(t, as, module, 'copiedMounts'));
   test(`links and sysctls, as ${as}`, (t) => runScenario(t, as, module, 'links'));
   test(`sockets belong to the namespace they are made in, as ${as}`, (t) => runScenario(t, as, module, 'sockets', 'command:nc'));
-  test(`a TUN is made and goes with its descriptor, as ${as}`, (t) => runScenario(t, as, module, 'tun'));
+  test(`a TUN is made and goes with its descriptors, as ${as}`, (t) => runScenario(t, as, module, 'tun'));
+  test(`the queues of a TUN keep the flows that were written to them, as ${as}`, (t) => runScenario(t, as, module, 'tunQueues'));
   test(`a TUN keeps the device contract, as ${as}`, (t) => runScenario(t, as, module, 'deviceContractOverTun'));
   test(`a worker thread enters a namespace alone, as ${as}`, (t) => runScenario(t, as, module, 'workerThread'));
 }

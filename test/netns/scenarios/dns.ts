@@ -10,7 +10,7 @@ import { ipBatch } from '../../../kernel/netns/links.js';
 import { createNamespace } from '../../../kernel/netns/netns.js';
 import type { Namespace } from '../../../kernel/netns/netns.js';
 import { bindUdp, listenTcp } from '../../../kernel/netns/sockets.js';
-import { openTun } from '../../../kernel/tun/tun.js';
+import { openTun, type TunDevice } from '../../../kernel/tun/tun.js';
 import { run } from '../../../kernel/run/runner.js';
 import { DnsServer } from '../../../overlay/dns/server.js';
 import type { DnsView } from '../../../overlay/dns/view.js';
@@ -97,7 +97,7 @@ function checksum(bytes: Buffer): number {
 export async function sourcePortZero(): Promise<void> {
   fs.mkdirSync(DIRECTORY);
   const namespace = createNamespace(join(DIRECTORY, 'netns'), 'raw');
-  const tun = openTun(namespace, { name: 'tun0', mtu: 1500 });
+  const [tun] = openTun(namespace, { name: 'tun0', mtu: 1500, queues: 1 }) as [TunDevice];
   await ipBatch(namespace, ['address add 10.9.0.1/24 dev tun0', 'link set tun0 up']);
   const server = new DnsServer({ forward: () => Promise.resolve(undefined) });
   await server.serve('raw', bindUdp(namespace, '10.9.0.1', 53), listenTcp(namespace, '10.9.0.1', 53), viewOf(overlay1()));

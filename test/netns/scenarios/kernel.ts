@@ -22,9 +22,11 @@ import {
   removeNamespace,
 } from '../../../kernel/netns/netns.js';
 import { bindUdp, listenTcp } from '../../../kernel/netns/sockets.js';
+import { udpFrame } from '../../support/packets.js';
+import { pollUntil } from '../../support/poll-until.js';
 import { startPty } from '../../support/pty.js';
 import { run, start } from '../../../kernel/run/runner.js';
-import { openTun, TunUnavailableError } from '../../../kernel/tun/tun.js';
+import { openTun, type TunDevice, TunUnavailableError } from '../../../kernel/tun/tun.js';
 
 const here = (): string => readlinkSync('/proc/thread-self/ns/net');
 
@@ -159,16 +161,46 @@ export async function sockets(): Promise<void> {
 
 export async function tun(): Promise<void> {
   const ns = createNamespace(directory(), 'vm-a');
-  const device = openTun(ns, { name: 'vip0', mtu: 1400 });
   try {
-    assert.match(await run('ip', ['link', 'show', 'vip0'], { netns: ns }), /UP.* mtu 1400/);
-    assert.throws(() => openTun(ns, { name: 'vip0', mtu: 1400 }), { code: 'EBUSY' });
-    assert.equal(device.write(new Uint8Array(FRAME_SIZE), 10), -EINVAL, 'a header without a packet');
-    device.close();
-    device.close();
-    await assert.rejects(run('ip', ['link', 'show', 'vip0'], { netns: ns }), /does not exist/, 'gone with its descriptor');
+    for (const queues of [1, 3]) {
+      const devices = openTun(ns, { name: 'vip0', mtu: 1400, queues });
+      assert.equal(devices.length, queues);
+      assert.match(await run('ip', ['link', 'show', 'vip0'], { netns: ns }), /UP.* mtu 1400/);
+      assert.throws(() => openTun(ns, { name: 'vip0', mtu: 1400, queues }), { code: 'EBUSY' });
+      assert.throws(() => openTun(ns, { name: 'vip0', mtu: 1400, queues: 4 - queues }), { code: 'EBUSY' });
+      for (const device of devices) {
+        assert.equal(device.write(new Uint8Array(FRAME_SIZE), 10), -EINVAL, 'a header without a packet');
+        assert.match(await run('ip', ['link', 'show', 'vip0'], { netns: ns }), /UP/, 'there until the last of its queues is closed');
+        device.close();
+        device.close();
+      }
+      await assert.rejects(run('ip', ['link', 'show', 'vip0'], { netns: ns }), /does not exist/, 'gone with its descriptors');
+    }
   } finally {
-    device.close();
+    ns.remove();
+  }
+}
+
+/** A flow's packets come to the queue that its other direction was written to; the kernel does that by itself. */
+export async function tunQueues(): Promise<void> {
+  const ns = createNamespace(directory(), 'vm-a');
+  setSysctl(ns, 'net/ipv6/conf/default/disable_ipv6', '1');
+  setSysctl(ns, 'net/ipv4/ip_forward', '1');
+  const [from] = openTun(ns, { name: 'from', mtu: 1500, queues: 1 }) as [TunDevice];
+  const to = openTun(ns, { name: 'to', mtu: 1500, queues: 4 });
+  try {
+    await ipBatch(ns, ['route add 10.1.0.2/32 dev from', 'route add 10.2.0.2/32 dev to']);
+    const frame = new Uint8Array(FRAME_SIZE);
+    const request = udpFrame({ from: '10.1.0.2', to: '10.2.0.2', sourcePort: 4000, destinationPort: 80 });
+    const reply = udpFrame({ from: '10.2.0.2', to: '10.1.0.2', sourcePort: 80, destinationPort: 4000 });
+    for (let queue = 0; queue < to.length; queue++) {
+      assert.equal(to[queue]!.write(reply, reply.length), reply.length);
+      assert.ok((await pollUntil('it arrives', () => from.read(frame))) > 0);
+      assert.equal(from.write(request, request.length), request.length);
+      assert.equal(await pollUntil('it comes to one of the queues', () => to.findIndex((device) => device.read(frame) > 0) + 1), queue + 1);
+    }
+  } finally {
+    for (const device of [from, ...to]) device.close();
     ns.remove();
   }
 }
@@ -179,8 +211,8 @@ export async function deviceContractOverTun(): Promise<void> {
     const ns = createNamespace(directory(), 'vm-a');
     setSysctl(ns, 'net/ipv6/conf/default/disable_ipv6', '1');
     setSysctl(ns, 'net/ipv4/ip_forward', '1');
-    const from = openTun(ns, { name: 'from', mtu: 65_535 });
-    const to = openTun(ns, { name: 'to', mtu: 65_535 });
+    const [from] = openTun(ns, { name: 'from', mtu: 65_535, queues: 1 }) as [TunDevice];
+    const [to] = openTun(ns, { name: 'to', mtu: 65_535, queues: 1 }) as [TunDevice];
     try {
       await ipBatch(ns, ['route add 10.1.0.2/32 dev from', 'route add 10.2.0.2/32 dev to']);
       await contract.run({ from, to, source: parseIpv4('10.1.0.2'), destination: parseIpv4('10.2.0.2') });
@@ -198,7 +230,7 @@ export async function tunRefused(): Promise<void> {
   const ns = createNamespace(directory(), 'vm-a');
   try {
     await run('mount', ['--bind', '/etc/shadow', '/dev/net/tun']);
-    assert.throws(() => openTun(ns, { name: 'vip0', mtu: 1400 }), (error) => {
+    assert.throws(() => openTun(ns, { name: 'vip0', mtu: 1400, queues: 1 }), (error) => {
       assert.ok(error instanceof TunUnavailableError);
       assert.match(error.message, /^\/dev\/net\/tun is not readable by uid [1-9]\d*: chmod 0666 \/dev\/net\/tun, or run as root$/);
       return true;

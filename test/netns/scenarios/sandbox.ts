@@ -51,13 +51,13 @@ function snapshot(epoch: number, addresses: readonly string[]): Snapshot {
 async function withNet(use: (net: Net) => Promise<void>): Promise<void> {
   const directory = mkdtempSync(join(os.tmpdir(), 'netns-'));
   const lost: string[] = [];
-  const sandbox = await NetworkSandbox.create({ directory, name: 'vm-net', subnet: SUBNET, gateway: GATEWAY, balancer: BALANCER, mtu: MTU });
   const dataplane = await startDataplane({ onDeviceLost: (network, cause) => lost.push(`${network} ${cause}`) });
+  const sandbox = await NetworkSandbox.create({ directory, name: 'vm-net', subnet: SUBNET, gateway: GATEWAY, balancer: BALANCER, mtu: MTU, queues: dataplane.workers });
   const [client, a, b] = ['vm-client', 'vm-a', 'vm-b'].map((name) => createNamespace(directory, name)) as [Namespace, Namespace, Namespace];
   const tasks = { a, b };
   try {
     await dataplane.apply(snapshot(2, Object.values(ENDPOINTS)));
-    await dataplane.attach(INDEX, sandbox.tunFd);
+    await dataplane.attach(INDEX, sandbox.tunFds);
     await sandbox.setVips([VIP, EMPTY_VIP]);
     await sandbox.attachTask(client, { id: 'client', interface: 'eth0', address: CLIENT });
     await sandbox.attachTask(a, { id: 'a', interface: 'eth0', address: ENDPOINTS.a });
@@ -178,8 +178,8 @@ export async function refusesSpoofing(): Promise<void> {
 export async function survivesLostDevice(): Promise<void> {
   await withNet(async (net) => {
     const directory = mkdtempSync(join(os.tmpdir(), 'netns-'));
-    const other = await NetworkSandbox.create({ directory, name: 'vm-other', subnet: '10.0.2.0/24', gateway: '10.0.2.1', balancer: '10.0.2.250', mtu: MTU });
-    await net.dataplane.attach(8, other.tunFd);
+    const other = await NetworkSandbox.create({ directory, name: 'vm-other', subnet: '10.0.2.0/24', gateway: '10.0.2.1', balancer: '10.0.2.250', mtu: MTU, queues: net.dataplane.workers });
+    await net.dataplane.attach(8, other.tunFds);
     await run('ip', ['link', 'del', 'vip0'], { netns: other.namespace });
     await pollUntil('the loss is reported', () => net.lost.length > 0);
     assert.match(net.lost.join(), /^8 /);

@@ -18,8 +18,8 @@ test('an empty data plane serves requests, and after close refuses them', async 
 test('what the worker refuses is an error with its reason', async (t) => {
   const dataplane = await startDataplane({ maxFlows: 16 });
   // A descriptor below zero is one that poll(2) passes over.
-  await dataplane.attach(1, -1);
-  await t.throwsAsync(dataplane.attach(1, -1), { message: 'the data plane refused: network 1 is attached already' });
+  await dataplane.attach(1, [-1]);
+  await t.throwsAsync(dataplane.attach(1, [-1]), { message: 'the data plane refused: network 1 is attached already' });
   await dataplane.close();
 });
 
@@ -27,7 +27,7 @@ test('a device that is none is reported as lost', async (t) => {
   let lost: (text: string) => void = () => undefined;
   const reported = new Promise<string>((resolve) => (lost = resolve));
   const dataplane = await startDataplane({ maxFlows: 16, onDeviceLost: (network, cause) => lost(`${network} ${cause}`) });
-  await dataplane.attach(3, 1_000_000);
+  await dataplane.attach(3, [1_000_000]);
   t.is(await reported, '3 POLLERR');
   await dataplane.close();
 });
