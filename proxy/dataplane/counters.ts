@@ -1,74 +1,88 @@
 /**
  * Counters of the data plane: one Float64Array over shared memory, written by a worker and read by any thread.
  *
- * A count is exact up to 2^53. The books balance: `receivedPackets` is the sum of `forwardedPackets`, every `replied…`,
- * every `refused…` and every `dropped…` counter, because every packet ends in exactly one of them.
+ * A count is exact up to 2^53. The books balance: `receivedPackets` is the sum of `forwardedPackets`, `handedOver`,
+ * `heldFragments`, every `replied…`, every `refused…` and every `dropped…` counter, because every packet ends in exactly one of them.
  * What a device cannot deliver is the worker's to count, not the pipeline's (`device…`, `devicesLost`).
  */
 
+let next = 0;
+
 /** Index of each counter. A key here is the name that users see. */
 export const Counter = {
-  receivedPackets: 0,
-  receivedBytes: 1,
-  forwardedPackets: 2,
-  forwardedBytes: 3,
-  flowsOpened: 4,
-  flowsExpired: 5,
+  receivedPackets: next++,
+  receivedBytes: next++,
+  forwardedPackets: next++,
+  forwardedBytes: next++,
+  /** To the worker that owns the flow, which receives and counts the packet once more. */
+  handedOver: next++,
+  flowsOpened: next++,
+  flowsExpired: next++,
   /** Gave way to a new flow because the table was full. */
-  flowsEvicted: 6,
+  flowsEvicted: next++,
   /** Ended because their endpoint or VIP left the snapshot. */
-  flowsEnded: 7,
+  flowsEnded: next++,
+  /** RSTs to both sides of connections that ended here: expired, evicted, drained, or their endpoint gone. */
+  emittedResets: next++,
+  /** SYNs that an endpoint refused or did not answer, one per flow. */
+  connectFailures: next++,
+  /** Endpoints that got no new flow for a time because of these. */
+  endpointsEjected: next++,
+  /** SYNs whose MSS was lowered to what fits the network. */
+  clampedMss: next++,
   /** Echo requests answered for a VIP or the balancer address. */
-  repliedEcho: 8,
+  repliedEcho: next++,
   /** TCP (RST) and UDP (ICMP port unreachable): the service has no endpoint that takes flows. */
-  refusedNoEndpoint: 9,
+  refusedNoEndpoint: next++,
   /** RST or port unreachable: not of any flow and no beginning of one. */
-  refusedNoFlow: 10,
+  refusedNoFlow: next++,
   /** RST: the flow's endpoint or VIP is gone. */
-  refusedEndpointGone: 11,
+  refusedEndpointGone: next++,
+  /** Fragments that wait for the rest of their datagram. The one that completes it counts as what becomes of the datagram. */
+  heldFragments: next++,
   // The next ones are in the order of Reason in wire/parsed.ts.
-  droppedTruncated: 12,
-  droppedNotIpv4: 13,
-  droppedBadHeaderLength: 14,
-  droppedBadTotalLength: 15,
-  droppedFragment: 16,
-  droppedLand: 17,
-  droppedBadTcp: 18,
-  droppedBadTcpFlags: 19,
-  droppedBadUdp: 20,
-  droppedBadIcmp: 21,
-  droppedBadPort: 22,
-  droppedBadVirtioHeader: 23,
-  droppedUnsupportedProtocol: 24,
+  droppedTruncated: next++,
+  droppedNotIpv4: next++,
+  droppedBadHeaderLength: next++,
+  droppedBadTotalLength: next++,
+  droppedFragment: next++,
+  droppedLand: next++,
+  droppedBadTcp: next++,
+  droppedBadTcpFlags: next++,
+  droppedBadUdp: next++,
+  droppedBadIcmp: next++,
+  droppedBadPort: next++,
+  droppedBadVirtioHeader: next++,
+  droppedUnsupportedProtocol: next++,
   // Here that order ends.
-  droppedUnknownNetwork: 25,
-  droppedUnknownDestination: 26,
+  droppedUnknownNetwork: next++,
+  droppedUnknownDestination: next++,
   /** A source address that no answer can be sent to: ours, loopback, multicast, class E or this-network. */
-  droppedMartianSource: 27,
+  droppedMartianSource: next++,
   /** Checked only where we answer or translate ourselves; elsewhere an error is carried on for the receiver to see. */
-  droppedBadChecksum: 28,
+  droppedBadChecksum: next++,
   /** A RST of no flow: answering it is forbidden. */
-  droppedStrayReset: 29,
+  droppedStrayReset: next++,
   /** UDP from an endpoint that is gone. */
-  droppedEndpointGone: 30,
-  droppedPortExhausted: 31,
-  droppedTableFull: 32,
+  droppedEndpointGone: next++,
+  droppedPortExhausted: next++,
+  droppedTableFull: next++,
   /** An ICMP error that quotes a packet of no flow. */
-  droppedIcmpUnmatched: 33,
-  droppedIcmpUnsupported: 34,
+  droppedIcmpUnmatched: next++,
+  droppedIcmpUnsupported: next++,
   /** A port unreachable not sent because of the limit on ICMP errors (RFC 1812 4.3.2.8). */
-  droppedIcmpLimited: 35,
+  droppedIcmpLimited: next++,
   /** Devices that failed and were let go. */
-  devicesLost: 36,
+  devicesLost: next++,
   /** Frames that the device did not take: its queue is full or memory is short. */
-  deviceWriteBusy: 37,
+  deviceWriteBusy: next++,
   /** The kernel found the frame malformed. */
-  deviceWriteInvalid: 38,
+  deviceWriteInvalid: next++,
   /** The link is down or gone. */
-  deviceWriteDown: 39,
+  deviceWriteDown: next++,
   /** Any other cause. */
-  deviceWriteErrors: 40,
-} as const;
+  deviceWriteErrors: next++,
+};
 
 export type CounterName = keyof typeof Counter;
 

@@ -86,7 +86,7 @@ export class Mesh {
 
   /** Packets received less packets that ended in one of the counters that a packet can end in: 0 unless one was lost. */
   unaccounted(): number {
-    const ends = Object.keys(Counter).filter((name) => name === 'forwardedPackets' || /^(replied|refused|dropped)/.test(name)) as CounterName[];
+    const ends = Object.keys(Counter).filter((name) => /^(forwardedPackets|handedOver|heldFragments|replied|refused|dropped)/.test(name)) as CounterName[];
     return ends.reduce((left, name) => left - this.count(name), this.count('receivedPackets'));
   }
 }
