@@ -8,7 +8,7 @@
  * What each kind of packet gets is in README.md.
  */
 import { DEFAULT_TIMEOUTS, type Snapshot, type Timeouts } from '../config/snapshot.js';
-import { Expiry } from '../flow/expiry.js';
+import { Expiry, timeoutsByState } from '../flow/expiry.js';
 import { PortPool } from '../flow/port-pool.js';
 import {
   BYTES_IN,
@@ -19,10 +19,9 @@ import {
   ENDPOINT,
   ENDPOINT_PORTS,
   EPOCH,
+  KEY_MASK,
   KIND,
   LAST_SEEN,
-  PACKETS_IN,
-  PACKETS_OUT,
   State,
   STATE_MASK,
   VIP,
@@ -76,7 +75,8 @@ export class Pipeline {
     this.#doubles = options.table.doubles;
     this.#counts = options.counters.values;
     this.#ports = new PortPool(options.table);
-    this.#expiry = new Expiry(options.table, options.timeouts ?? DEFAULT_TIMEOUTS);
+    const timeouts = timeoutsByState(options.timeouts ?? DEFAULT_TIMEOUTS);
+    this.#expiry = new Expiry(options.table, { of: () => timeouts });
   }
 
   /** Decides every packet from now on by `snapshot`. Called between two packets. */
@@ -175,7 +175,6 @@ export class Pipeline {
       if (next !== state) this.#enter(slot, state, next);
     }
 
-    words[word + PACKETS_OUT]! += 1;
     this.#doubles[(slot << 3) + BYTES_OUT]! += packet.totalLength;
     const ports = words[word + CLIENT_PORTS]!;
     const deltas = ~words[word + DELTAS]!;
@@ -187,7 +186,6 @@ export class Pipeline {
     const packet = this.#packet;
     const words = this.#words;
     const word = slot << 4;
-    words[word + PACKETS_IN]! += 1;
     this.#doubles[(slot << 3) + BYTES_IN]! += packet.totalLength;
     const ports = words[word + ENDPOINT_PORTS]!;
     const deltas = words[word + DELTAS]!;
@@ -255,7 +253,7 @@ export class Pipeline {
     const word = slot << 4;
     const kind = words[word + KIND]!;
     if ((kind & STATE_MASK) !== State.udp) {
-      this.#ports.release(kind & ~STATE_MASK, words[word + ENDPOINT]!, words[word + ENDPOINT_PORTS]!, words[word + CLIENT]!, now);
+      this.#ports.release(kind & KEY_MASK, words[word + ENDPOINT]!, words[word + ENDPOINT_PORTS]!, words[word + CLIENT]!, now);
     }
     this.#expiry.forget(slot);
     this.#table.remove(slot);

@@ -7,7 +7,11 @@
  * A TCP port that was just given up *rests* for as long as the endpoint may hold the old connection in TIME_WAIT: a SYN from
  * another client, whose timestamps may be behind, would be ignored for a second. The same client may use it again at once.
  * What rests is remembered in a cache of fixed size; what it forgets costs that second and no more.
+ *
+ * Replies name the worker by this port (owner.ts), so each worker's pool gives only ports that it owns. Port 0 is never given:
+ * it means that there is no port. An ICMP query's identifier is a port here, toward endpoint port 0.
  */
+import { ownerOf } from './owner.js';
 import type { FlowTable } from './table.js';
 
 export const FIRST_PORT = 1024;
@@ -23,53 +27,91 @@ const RETRY = 10;
 
 /** Where an endpoint's next search begins. One per endpoint, kept as long as the endpoint. */
 export class PortCursor {
-  next = FIRST_PORT;
-  /** Endpoint port of the last search that found nothing, and when to try again. */
+  /** 0: at the pool's first port. */
+  next = 0;
+  /** Kind and endpoint port of the last search that found nothing, and when to try again. */
+  exhaustedKind = 0;
   exhaustedPort = 0;
   exhaustedUntil = 0;
 }
 
+export interface PortPoolOptions {
+  /** Workers that share the ports, and which of them (from 0) this pool's is. */
+  readonly workers: number;
+  readonly worker: number;
+}
+
 export class PortPool {
   readonly #table: FlowTable;
-  /** Three words per entry: hash of the tuple, client address, time of release (deciseconds). */
+  readonly #workers: number;
+  readonly #worker: number;
+  /** Of the ports that this worker owns. */
+  readonly #first: number;
+  readonly #last: number;
+  /** Three words per entry: hash of the tuple, client, time of release (deciseconds). */
   readonly #rest = new Int32Array(REST_ENTRIES * 3);
 
-  constructor(table: FlowTable) {
+  constructor(table: FlowTable, { workers, worker }: PortPoolOptions = { workers: 1, worker: 0 }) {
     this.#table = table;
+    this.#workers = workers;
+    this.#worker = worker;
+    let first = FIRST_PORT;
+    while (ownerOf(first, workers) !== worker) first += 2;
+    let last = LAST_PORT;
+    while (ownerOf(last, workers) !== worker) last -= 2;
+    this.#first = first;
+    this.#last = last;
     // So that at no `now` an entry that was never written looks like one.
     for (let at = 2; at < this.#rest.length; at += 3) this.#rest[at] = -REST - 1;
   }
 
-  /** A port for a new flow, or 0 when every one is taken. `kind` as in the table; `now` in deciseconds. */
+  /**
+   * A port for a new flow, or 0 when every one is taken. `kind` as in the table; `now` in deciseconds. `client` is whatever
+   * names the client for a minute: its IPv4 address, or `AddressBook.key` of its IPv6 address.
+   */
   take(kind: number, endpoint: number, endpointPort: number, client: number, clientPort: number, cursor: PortCursor, now: number): number {
-    if (this.#isFree(kind, endpoint, endpointPort, clientPort) && !this.#rests(kind, endpoint, endpointPort, clientPort, client, now)) {
+    if (
+      clientPort !== 0 &&
+      ownerOf(clientPort, this.#workers) === this.#worker &&
+      this.#isFree(kind, endpoint, endpointPort, clientPort) &&
+      !this.#rests(kind, endpoint, endpointPort, clientPort, client, now)
+    ) {
       return clientPort;
     }
-    if (cursor.exhaustedPort === endpointPort && now < cursor.exhaustedUntil) return 0;
+    if (cursor.exhaustedKind === kind && cursor.exhaustedPort === endpointPort && now < cursor.exhaustedUntil) return 0;
     let resting = 0;
     let passed = 0;
-    let port = cursor.next;
-    for (let tried = FIRST_PORT; tried <= LAST_PORT && passed < PASS_OVER; tried++) {
+    const from = cursor.next === 0 ? this.#first : cursor.next;
+    let port = from;
+    do {
+      const next = this.#after(port);
       if (this.#isFree(kind, endpoint, endpointPort, port)) {
         if (!this.#rests(kind, endpoint, endpointPort, port, client, now)) {
-          cursor.next = port === LAST_PORT ? FIRST_PORT : port + 1;
+          cursor.next = next;
           return port;
         }
         if (resting === 0) resting = port;
         passed++;
       }
-      port = port === LAST_PORT ? FIRST_PORT : port + 1;
-    }
+      port = next;
+    } while (port !== from && passed < PASS_OVER);
     if (resting !== 0) {
-      cursor.next = resting === LAST_PORT ? FIRST_PORT : resting + 1;
+      cursor.next = this.#after(resting);
       return resting;
     }
+    cursor.exhaustedKind = kind;
     cursor.exhaustedPort = endpointPort;
     cursor.exhaustedUntil = now + RETRY;
     return 0;
   }
 
-  /** A TCP flow has ended: its port rests. */
+  /** The port that this worker owns after one that it owns: the other of a pair, or the first of its next pair. */
+  #after(port: number): number {
+    if (port >= this.#last) return this.#first;
+    return (port & 1) === 0 ? port + 1 : port + 2 * this.#workers - 1;
+  }
+
+  /** A TCP flow has ended: its port rests. `client` as for `take`. */
   release(kind: number, endpoint: number, ports: number, client: number, now: number): void {
     const hash = this.#table.hash.of(kind, endpoint, 0, ports);
     const at = (hash & (REST_ENTRIES - 1)) * 3;

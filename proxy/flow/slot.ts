@@ -2,7 +2,8 @@
  * The layout of a flow: 64 bytes, one cache line, 16 words of 32 bits. Slot n starts at word n << 4; slot 0 is the
  * table's header, so that 0 can mean "no flow".
  *
- * Sides: the *client* side is client ↔ VIP, the *endpoint* side is balancer ↔ endpoint. Addresses are int32 (proxy/net/addr).
+ * Sides: the *client* side is client ↔ VIP, the *endpoint* side is balancer ↔ endpoint. Addresses are int32: of IPv4 the
+ * address itself (proxy/net/addr), of IPv6 a handle (address-book.ts).
  * Times are deciseconds (100 ms) of the writer's clock: as an int32 they last 6.8 years, and never become a heap number.
  */
 
@@ -12,11 +13,13 @@ export const SLOT_BYTES = 64;
 export const CLIENT = 0;
 export const VIP = 1;
 export const ENDPOINT = 2;
-/** client port << 16 | VIP port */
+/** client port << 16 | VIP port; of an ICMP query identifier << 16 */
 export const CLIENT_PORTS = 3;
-/** endpoint port << 16 | port on the balancer address */
+/** endpoint port << 16 | port on the balancer address; of an ICMP query the identifier there */
 export const ENDPOINT_PORTS = 4;
-/** network index << 16 | IP protocol << 8 | state. Written last at birth and zeroed first at the end: 0 is a free slot. */
+/**
+ * network index << 16 | IP protocol << 8 | flags | state. Written last at birth and zeroed first at the end: 0 is a free slot.
+ */
 export const KIND = 5;
 /** Of the snapshot that the flow was last checked against. */
 export const EPOCH = 6;
@@ -27,10 +30,10 @@ export const LAST_SEEN = 8;
  * The other way is their ones' complement. See rewrite/plan.
  */
 export const DELTAS = 9;
-/** Unsigned, wrap at 2^32. In: from the client. Out: toward it. */
-export const PACKETS_IN = 10;
-export const PACKETS_OUT = 11;
-/** Index among the slot's 8 Float64 (slot n starts at n << 3). Bytes of IP packets. */
+/** TCP: the sequence number that the client expects next, as it last acknowledged; and the same of the endpoint. */
+export const CLIENT_ACK = 10;
+export const ENDPOINT_ACK = 11;
+/** Index among the slot's 8 Float64 (slot n starts at n << 3). Bytes of IP packets, in: from the client, out: toward it. */
 export const BYTES_IN = 6;
 export const BYTES_OUT = 7;
 
@@ -42,7 +45,14 @@ export const HEADER_HIGH_WATER = 1;
 export const HEADER_NOW = 2;
 export const HEADER_LIVE = 3;
 
-export const STATE_MASK = 0xff;
+/** What KIND is made of. */
+export const STATE_MASK = 0x0f;
+/** A connect failure of this flow was counted. */
+export const FLAG_FAILED = 0x10;
+/** Addresses are handles of the address book. */
+export const FLAG_V6 = 0x80;
+/** The part of KIND that flows are found by: network, protocol, family. */
+export const KEY_MASK = ~0x7f;
 
 export const State = {
   free: 0,
@@ -59,6 +69,7 @@ export const State = {
   closingEndpointLast: 7,
   closed: 8,
   udp: 9,
+  icmp: 10,
 } as const;
 
-export const STATES = 10;
+export const STATES = 11;

@@ -2,8 +2,8 @@
  * The flow table: slots in shared memory, found by either side's tuple. It stores and finds; what a state means, when a
  * flow ends and which port it gets is decided elsewhere (tcp-state, expiry, port-pool).
  *
- * One writer, any number of readers (reader.ts). Slots are shared; the two indexes and the list of free slots are the
- * writer's own. An index is a power of two of int32, at most half full, linear probing. An entry is a slot number with the
+ * One writer, any number of readers (reader.ts). Slots are shared; the two indexes are the writer's own, and free
+ * slots are a chain through themselves. An index is a power of two of int32, at most half full, linear probing. An entry is a slot number with the
  * hash's upper bits above it, so that most mismatches cost no look at the slot; 0 is empty. Deleting shifts the entries
  * behind back, so there are no tombstones and a table that is years old probes like a new one.
  * Nothing here allocates after construction.
@@ -13,22 +13,22 @@ import {
   BYTES_IN,
   BYTES_OUT,
   CLIENT,
+  CLIENT_ACK,
   CLIENT_PORTS,
   CREATED,
   DELTAS,
   ENDPOINT,
+  ENDPOINT_ACK,
   ENDPOINT_PORTS,
   EPOCH,
   HEADER_CAPACITY,
   HEADER_HIGH_WATER,
   HEADER_LIVE,
   HEADER_NOW,
+  KEY_MASK,
   KIND,
   LAST_SEEN,
-  PACKETS_IN,
-  PACKETS_OUT,
   SLOT_BYTES,
-  STATE_MASK,
   VIP,
 } from './slot.js';
 
@@ -53,8 +53,8 @@ export class FlowTable {
   readonly #indexMask: number;
   /** Bits of an index entry that hold the slot. */
   readonly #slotMask: number;
-  readonly #free: Int32Array;
-  #freeCount = 0;
+  /** Freed slots are chained through DELTAS, which no reader looks at. 0 ends the chain. */
+  #free = 0;
 
   /** Shared memory for `maxFlows` flows, 1 to 2^24. It costs address space; pages are used as flows come. */
   static allocate(maxFlows: number = DEFAULT_MAX_FLOWS): SharedArrayBuffer {
@@ -77,7 +77,6 @@ export class FlowTable {
     this.#indexMask = size - 1;
     // `size` is at least twice the capacity, so its mask holds every slot number.
     this.#slotMask = size - 1;
-    this.#free = new Int32Array(this.capacity);
     Atomics.store(this.words, HEADER_CAPACITY, this.capacity);
   }
 
@@ -86,12 +85,17 @@ export class FlowTable {
     return this.words[HEADER_LIVE]!;
   }
 
+  /** Slots above this one were never used. */
+  get highWater(): number {
+    return this.words[HEADER_HIGH_WATER]!;
+  }
+
   /** Tells readers the time of the writer's clock, in deciseconds. */
   setNow(now: number): void {
     this.words[HEADER_NOW] = now;
   }
 
-  /** `kind` is network << 16 | protocol << 8, `ports` is client port << 16 | VIP port. 0: no such flow. */
+  /** `kind` is network << 16 | protocol << 8, and FLAG_V6 for IPv6; `ports` is client port << 16 | VIP port. 0: no such flow. */
   findByClient(kind: number, client: number, vip: number, ports: number): number {
     const words = this.words;
     const index = this.#clientIndex;
@@ -108,7 +112,7 @@ export class FlowTable {
         words[word + CLIENT_PORTS] === ports &&
         words[word + CLIENT] === client &&
         words[word + VIP] === vip &&
-        (words[word + KIND]! & ~STATE_MASK) === kind
+        (words[word + KIND]! & KEY_MASK) === kind
       ) {
         return slot;
       }
@@ -128,7 +132,7 @@ export class FlowTable {
       if ((entry & ~slotMask) !== tag) continue;
       const slot = entry & slotMask;
       const word = slot << 4;
-      if (words[word + ENDPOINT_PORTS] === ports && words[word + ENDPOINT] === endpoint && (words[word + KIND]! & ~STATE_MASK) === kind) {
+      if (words[word + ENDPOINT_PORTS] === ports && words[word + ENDPOINT] === endpoint && (words[word + KIND]! & KEY_MASK) === kind) {
         return slot;
       }
     }
@@ -136,7 +140,7 @@ export class FlowTable {
 
   /**
    * Records a flow and answers its slot, or 0 when the table is full. Both tuples must be new (find them first).
-   * `state` is not `free`. Deltas, counts and what else the slot holds start at 0.
+   * `kind` as in `findByClient`; `state` is not `free`. Deltas, counts and what else the slot holds start at 0.
    */
   insert(
     kind: number,
@@ -150,9 +154,9 @@ export class FlowTable {
     now: number,
   ): number {
     const words = this.words;
-    let slot: number;
-    if (this.#freeCount > 0) {
-      slot = this.#free[--this.#freeCount]!;
+    let slot = this.#free;
+    if (slot !== 0) {
+      this.#free = words[(slot << 4) + DELTAS]!;
     } else {
       const highWater = words[HEADER_HIGH_WATER]!;
       if (highWater === this.capacity) return 0;
@@ -169,8 +173,8 @@ export class FlowTable {
     words[word + CREATED] = now;
     words[word + LAST_SEEN] = now;
     words[word + DELTAS] = 0;
-    words[word + PACKETS_IN] = 0;
-    words[word + PACKETS_OUT] = 0;
+    words[word + CLIENT_ACK] = 0;
+    words[word + ENDPOINT_ACK] = 0;
     const double = slot << 3;
     this.doubles[double + BYTES_IN] = 0;
     this.doubles[double + BYTES_OUT] = 0;
@@ -186,19 +190,21 @@ export class FlowTable {
     const word = slot << 4;
     this.#delete(this.#clientIndex, slot, this.#clientHash(word), true);
     this.#delete(this.#endpointIndex, slot, this.#endpointHash(word), false);
-    Atomics.store(this.words, word + KIND, 0);
-    this.#free[this.#freeCount++] = slot;
-    this.words[HEADER_LIVE]! -= 1;
+    const words = this.words;
+    Atomics.store(words, word + KIND, 0);
+    words[word + DELTAS] = this.#free;
+    this.#free = slot;
+    words[HEADER_LIVE]! -= 1;
   }
 
   #clientHash(word: number): number {
     const words = this.words;
-    return this.hash.of(words[word + KIND]! & ~STATE_MASK, words[word + CLIENT]!, words[word + VIP]!, words[word + CLIENT_PORTS]!);
+    return this.hash.of(words[word + KIND]! & KEY_MASK, words[word + CLIENT]!, words[word + VIP]!, words[word + CLIENT_PORTS]!);
   }
 
   #endpointHash(word: number): number {
     const words = this.words;
-    return this.hash.of(words[word + KIND]! & ~STATE_MASK, words[word + ENDPOINT]!, 0, words[word + ENDPOINT_PORTS]!);
+    return this.hash.of(words[word + KIND]! & KEY_MASK, words[word + ENDPOINT]!, 0, words[word + ENDPOINT_PORTS]!);
   }
 
   #add(index: Int32Array, slot: number, hash: number): void {

@@ -328,7 +328,7 @@ test('ICMP that is neither echo request nor error is dropped, as is all ICMP to 
   t.deepEqual([mesh.count('droppedIcmpUnsupported'), mesh.count('droppedUnknownDestination')], [1, 1]);
 });
 
-test('a full table: flows that are over or never opened give way, established ones do not', (t) => {
+test('a full table: flows that are over or never opened give way first, of established ones only the one idle for longest', (t) => {
   const mesh = new Mesh({ maxFlows: 4 });
   for (const port of [1, 2, 3]) connect(mesh, TO_VIP, port);
   mesh.wait(5000);
@@ -338,11 +338,16 @@ test('a full table: flows that are over or never opened give way, established on
   t.deepEqual([mesh.table.size, mesh.count('flowsEvicted')], [4, 1], '4 gave way to 5');
   connect(mesh, TO_VIP, 6);
   t.is(mesh.count('flowsEvicted'), 2);
-  t.is(mesh.send(tcpFrame({ ...TO_VIP, sourcePort: 7, flags: 'S' })), undefined);
-  t.is(mesh.count('droppedTableFull'), 1);
-  for (const port of [1, 2, 3, 6]) t.truthy(mesh.send(tcpFrame({ ...TO_VIP, sourcePort: port })));
-  mesh.pass(tcpFrame({ ...TO_VIP, sourcePort: 2, flags: 'RA' }));
-  t.truthy(mesh.send(tcpFrame({ ...TO_VIP, sourcePort: 7, flags: 'S' })), 'the closed one gives way');
+  mesh.wait(5000);
+  for (const port of [1, 3, 6]) mesh.pass(tcpFrame({ ...TO_VIP, sourcePort: port }));
+  connect(mesh, TO_VIP, 7);
+  t.is(mesh.count('flowsEvicted'), 3);
+  const alive = [1, 2, 3, 6, 7].filter((port) => (decode(mesh.pass(tcpFrame({ ...TO_VIP, sourcePort: port }))).flags & RST) === 0);
+  t.deepEqual(alive, [1, 3, 6, 7]);
+  mesh.pass(tcpFrame({ ...TO_VIP, sourcePort: 3, flags: 'RA' }));
+  mesh.pass(tcpFrame({ ...TO_VIP, sourcePort: 8, flags: 'S' }));
+  t.is(decode(mesh.pass(tcpFrame({ ...TO_VIP, sourcePort: 3 }))).flags & RST, RST, 'the closed one gave way');
+  t.deepEqual([mesh.count('flowsEvicted'), mesh.count('droppedTableFull')], [4, 0]);
   t.is(mesh.unaccounted(), 0);
 });
 

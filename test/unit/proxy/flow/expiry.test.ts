@@ -14,7 +14,7 @@ test('the wheel against a Map: arm, re-arm, disarm, and what is due at each seco
   const step = fc.record({ verb: fc.constantFrom('arm', 'arm', 'disarm', 'wait'), slot: fc.integer({ min: 1, max: 20 }), by: fc.oneof(fc.integer({ min: 0, max: 30 }), fc.integer({ min: 0, max: SPAN - 1 })) });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
-      const wheel = new TimingWheel(20);
+      const wheel = new TimingWheel(20, 2);
       const model = new Map<number, number>();
       let now = 0;
       drain(wheel, now);
@@ -22,7 +22,7 @@ test('the wheel against a Map: arm, re-arm, disarm, and what is due at each seco
         if (verb === 'arm') {
           const second = Math.max(now + by, wheel.cursor);
           if (second - wheel.cursor >= SPAN) continue;
-          wheel.arm(slot, second);
+          wheel.arm(slot, slot & 1, second);
           model.set(slot, second);
         } else if (verb === 'disarm') {
           wheel.disarm(slot);
@@ -43,11 +43,11 @@ test('the wheel against a Map: arm, re-arm, disarm, and what is due at each seco
 });
 
 test('a wheel that is first looked at late, and one that slept for days', (t) => {
-  const wheel = new TimingWheel(3);
-  wheel.arm(1, 5_000_000);
+  const wheel = new TimingWheel(3, 1);
+  wheel.arm(1, 0, 5_000_000);
   t.deepEqual(drain(wheel, 5_000_000), [1]);
-  wheel.arm(2, 5_000_010);
-  wheel.arm(3, 5_000_000 + SPAN - 2);
+  wheel.arm(2, 0, 5_000_010);
+  wheel.arm(3, 0, 5_000_000 + SPAN - 2);
   t.deepEqual(drain(wheel, 9_000_000).sort(), [2, 3]);
   t.deepEqual(drain(wheel, 8_000_000), [], 'a clock that goes back');
 });

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { CLIENT, CLIENT_PORTS, ENDPOINT, ENDPOINT_PORTS, KIND, State, STATE_MASK, VIP } from '../../../../proxy/flow/slot.js';
+import { CLIENT, CLIENT_PORTS, ENDPOINT, ENDPOINT_PORTS, KEY_MASK, KIND, State, VIP } from '../../../../proxy/flow/slot.js';
 import { FlowTable } from '../../../../proxy/flow/table.js';
 import { Hash } from '../../../../proxy/flow/hash.js';
 
@@ -45,7 +45,7 @@ test('against a Map: any sequence of insert, find and remove', (t) => {
       t.is(new Set([...model.values()].map(({ slot }) => slot)).size, model.size, 'each flow has a slot of its own');
       for (const { slot, tuple } of model.values()) {
         const word = slot << 4;
-        const fields = [flows.words[word + KIND]! & ~STATE_MASK, ...[CLIENT, VIP, CLIENT_PORTS, ENDPOINT, ENDPOINT_PORTS].map((field) => flows.words[word + field])];
+        const fields = [flows.words[word + KIND]! & KEY_MASK, ...[CLIENT, VIP, CLIENT_PORTS, ENDPOINT, ENDPOINT_PORTS].map((field) => flows.words[word + field])];
         t.deepEqual(fields, [...tuple]);
       }
     }),
