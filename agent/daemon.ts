@@ -13,6 +13,7 @@ import type { TaskObject } from '../overlay/model/object.js';
 import { isEnded } from '../overlay/model/task-state.js';
 import { DnsServer } from '../overlay/dns/server.js';
 import { ensureIngress } from '../overlay/network/networks.js';
+import { completeServices } from '../overlay/service/complete.js';
 import { listObjects } from '../overlay/service/lookup.js';
 import { prune } from '../overlay/service/prune.js';
 import { markTask, removeTask, stopTask } from '../overlay/service/tasks.js';
@@ -67,6 +68,7 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
 
   const store = openEmbeddedStore(paths.store);
   undo.push(() => store.close());
+  await completeServices(store);
   await recover(store, context);
   const ingress = await ensureIngress(store, context, await hostRoutes());
   const logs = new TaskLogs(join(paths.stateDirectory, 'logs'));

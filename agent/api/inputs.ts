@@ -2,7 +2,7 @@
  * What a client may send for a spec: the names and what cannot be guessed; the agent fills in every default
  * (overlay/model/validate), so that all clients get the same ones.
  */
-import type { HealthCheckSpec, NetworkAttachment, NetworkSpec, PortSpec, RestartPolicy, ServiceSpec, TaskSpec } from '../../overlay/model/spec.js';
+import type { BalancingSpec, FlowTimeouts, HealthCheckSpec, NetworkAttachment, NetworkSpec, PortSpec, RestartPolicy, ServiceSpec, TaskSpec } from '../../overlay/model/spec.js';
 
 export type NetworkInput = Pick<NetworkSpec, 'name'> & Partial<NetworkSpec>;
 
@@ -10,10 +10,13 @@ export type HealthCheckInput = Pick<HealthCheckSpec, 'command'> & Partial<Health
 
 export type TaskInput = Pick<TaskSpec, 'command'> & Partial<Omit<TaskSpec, 'healthcheck'>> & { readonly healthcheck?: HealthCheckInput };
 
+export type BalancingInput = Partial<Omit<BalancingSpec, 'timeouts'>> & { readonly timeouts?: Partial<FlowTimeouts> };
+
 export type ServiceInput = Pick<ServiceSpec, 'name'> &
-  Partial<Omit<ServiceSpec, 'task' | 'restart' | 'networks' | 'ports'>> & {
+  Partial<Omit<ServiceSpec, 'task' | 'restart' | 'networks' | 'ports' | 'balancing'>> & {
     readonly task: TaskInput;
     readonly networks?: readonly NetworkAttachment[];
     readonly ports?: readonly PortSpec[];
     readonly restart?: Partial<RestartPolicy>;
+    readonly balancing?: BalancingInput;
   };

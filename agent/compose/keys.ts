@@ -2,6 +2,7 @@
  * The keys that the compose specification knows, and what each is to us.
  * https://github.com/compose-spec/compose-spec/blob/main/spec.md
  */
+import { TIMEOUT_NAMES } from '../../overlay/model/balancing.js';
 import { USED } from './reader.js';
 import type { KeyTable } from './reader.js';
 
@@ -23,7 +24,7 @@ export const TOP_KEYS: KeyTable = {
 };
 
 export const SERVICE_KEYS: KeyTable = {
-  ...used('command', 'environment', 'networks', 'ports', 'healthcheck', 'deploy', 'labels', 'stop_grace_period', 'working_dir'),
+  ...used('command', 'environment', 'networks', 'ports', 'healthcheck', 'deploy', 'labels', 'stop_grace_period', 'working_dir', 'x-vipmesh'),
   ...ignored(
     'annotations', 'attach', 'blkio_config', 'cap_add', 'cap_drop', 'cgroup', 'cgroup_parent', 'configs', 'container_name', 'cpu_count',
     'cpu_percent', 'cpu_period', 'cpu_quota', 'cpu_rt_period', 'cpu_rt_runtime', 'cpu_shares', 'cpus', 'cpuset', 'credential_spec', 'develop',
@@ -65,8 +66,15 @@ export const PORT_KEYS: KeyTable = { ...used('target', 'published', 'protocol', 
 export const HEALTH_KEYS: KeyTable = { ...used('test', 'interval', 'timeout', 'retries', 'start_period', 'disable'), ...ignored('start_interval') };
 
 export const DEPLOY_KEYS: KeyTable = {
-  ...used('replicas', 'endpoint_mode', 'restart_policy', 'labels', 'mode'),
+  ...used('replicas', 'endpoint_mode', 'restart_policy', 'labels', 'mode', 'x-vipmesh'),
   ...ignored('placement', 'resources', 'update_config', 'rollback_config'),
 };
+
+/** Ours: not of the specification. */
+export const BALANCING_KEYS: KeyTable = used(
+  'scheduler', 'weights', 'affinity', 'prefer', 'slow_start', 'slowStart', 'max_conns', 'maxConns', 'eject', 'timeouts', 'drain_timeout', 'drainTimeout',
+);
+export const EJECT_KEYS: KeyTable = used('after', 'for');
+export const TIMEOUT_KEYS: KeyTable = used(...TIMEOUT_NAMES);
 
 export const RESTART_KEYS: KeyTable = { ...used('condition', 'delay', 'max_attempts'), window: 'failures in a row are counted instead' };

@@ -1,8 +1,9 @@
 /** One service of a compose file, but for its names: what it runs, its ports, health check and deployment. */
 import { parsePort } from '../../overlay/model/port.js';
 import type { PortSpec, RestartPolicy } from '../../overlay/model/spec.js';
-import type { HealthCheckInput, ServiceInput } from '../api/inputs.js';
+import type { BalancingInput, HealthCheckInput, ServiceInput } from '../api/inputs.js';
 import { shellWords } from '../grammar/words.js';
+import { readBalancing } from './balancing.js';
 import { ATTACHMENT_KEYS, DEPLOY_KEYS, HEALTH_KEYS, PORT_KEYS, RESTART_KEYS, SERVICE_KEYS } from './keys.js';
 import { isNull } from './reader.js';
 import type { Reader } from './reader.js';
@@ -29,6 +30,7 @@ export function readService(reader: Reader, entry: YamlEntry): ComposeService {
   const healthcheck = readHealthCheck(reader, keys.get('healthcheck'), `${path}.healthcheck`);
   const workdir = reader.text(keys.get('working_dir'), `${path}.working_dir`);
   const stopGracePeriod = reader.duration(keys.get('stop_grace_period'), `${path}.stop_grace_period`);
+  const balancing = readExtension(reader, keys.get('x-vipmesh'), deploy.get('x-vipmesh'), path, replicas ?? 1);
   const noLabelValue = (): string => '';
   return {
     key: entry.key,
@@ -47,8 +49,15 @@ export function readService(reader: Reader, entry: YamlEntry): ComposeService {
       ...(replicas === undefined ? {} : { replicas }),
       ...(endpointMode === undefined ? {} : { endpointMode }),
       ...(restart === undefined ? {} : { restart }),
+      ...(balancing === undefined ? {} : { balancing }),
     },
   };
+}
+
+/** In either of its two places. */
+function readExtension(reader: Reader, below: YamlEntry | undefined, inDeploy: YamlEntry | undefined, path: string, replicas: number): BalancingInput | undefined {
+  if (below && inDeploy) return reader.error(inDeploy.line, `${path} has x-vipmesh, and so has its deploy: write it in one place`);
+  return readBalancing(reader, below ?? inDeploy, inDeploy ? `${path}.deploy.x-vipmesh` : `${path}.x-vipmesh`, replicas);
 }
 
 function readCommand(reader: Reader, entry: YamlEntry | undefined, line: number, path: string): string[] {

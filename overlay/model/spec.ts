@@ -68,6 +68,45 @@ export interface TaskSpec {
   readonly stopGracePeriod: number;
 }
 
+/** Silence after which a flow ends. Whole seconds (in milliseconds, as all durations); for the bounds see balancing.ts. */
+export interface FlowTimeouts {
+  /** TCP, established and half-closed. */
+  readonly established: number;
+  /** TCP, opening and closing. */
+  readonly transitory: number;
+  /** TCP, after a RST or both FINs. */
+  readonly closed: number;
+  readonly udp: number;
+  /** Echo queries. */
+  readonly icmp: number;
+}
+
+/** How new flows are shared among the endpoints, and how long flows live. */
+export interface BalancingSpec {
+  readonly scheduler: 'rr' | 'wrr' | 'lc' | 'wlc' | 'sh' | 'mh';
+  /** Of every replica that `slotWeights` does not name, 0 to 65535; 0 takes no new flow. */
+  readonly weight: number;
+  /** By slot, 1 to 1000. One that the service has no replica for at present waits for it. */
+  readonly slotWeights: Readonly<Record<string, number>>;
+  /** `client-ip`: a client goes where it went before. */
+  readonly affinity: 'none' | 'client-ip';
+  /** Since the client's last flow began; whole seconds, up to a day. */
+  readonly affinityTimeout: number;
+  /** `local`: tasks of the node that the client is on, as long as one of them takes flows. */
+  readonly prefer: 'none' | 'local';
+  /** In which an endpoint that joins comes to its full share; 0: at once. */
+  readonly slowStart: number;
+  /** Flows that an endpoint may have at once; 0: any number. */
+  readonly maxConns: number;
+  /** Connect failures in a row that eject an endpoint; 0: never. */
+  readonly ejectAfter: number;
+  /** For the first ejection, the n-th lasts n times as long; 0: never. */
+  readonly ejectFor: number;
+  readonly timeouts: FlowTimeouts;
+  /** How long flows of a stopping task may go on before they are ended and the task is told. Absent: the task's stop grace period. */
+  readonly drainTimeout?: number;
+}
+
 export interface ServiceSpec {
   readonly name: string;
   readonly labels: Labels;
@@ -78,6 +117,7 @@ export interface ServiceSpec {
   readonly endpointMode: EndpointMode;
   readonly ports: readonly PortSpec[];
   readonly restart: RestartPolicy;
+  readonly balancing: BalancingSpec;
 }
 
 /** Labels that we set ourselves. */

@@ -6,13 +6,16 @@
  */
 import { z } from 'zod';
 import { AddressError, cidrContains, cidrSize, cidrsOverlap, isIpv4, parseCidr, parseIpv4 } from '../../proxy/net/addr.js';
-import { parseDuration } from './duration.js';
+import {
+  AFFINITIES, conflicts, DEFAULT_BALANCING, LONGEST_AFFINITY, LONGEST_PERIOD, MAX_WEIGHT, PREFERENCES, SCHEDULERS, secondsProblem, TIMEOUT_RULES, timeoutProblem,
+} from './balancing.js';
+import { formatDuration, parseDuration } from './duration.js';
 import type { Issue } from './errors.js';
 import { ValidationError } from './errors.js';
 import { describeIssue, pathText } from './issues.js';
 import { labelProblem, networkNameProblem, networkRefProblem } from './names.js';
 import { formatPort, portsOverlap } from './port.js';
-import type { NetworkAttachment, NetworkSpec, PortSpec, ServiceSpec, TaskSpec } from './spec.js';
+import type { BalancingSpec, FlowTimeouts, NetworkAttachment, NetworkSpec, PortSpec, ServiceSpec, TaskSpec } from './spec.js';
 
 export { z };
 
@@ -198,6 +201,65 @@ const restartSchema = z.strictObject({
   maxAttempts: z.int().min(1).exactOptional(),
 });
 
+/** A duration that `problem` finds nothing wrong with. */
+function boundedDuration(problem: (milliseconds: number) => string | undefined) {
+  return durationSchema().superRefine((milliseconds, context) => {
+    const message = problem(milliseconds);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  });
+}
+
+/** At most a day. */
+function period() {
+  return boundedDuration((milliseconds) =>
+    milliseconds > LONGEST_PERIOD ? `${formatDuration(milliseconds)} is more than ${formatDuration(LONGEST_PERIOD)}: use ${formatDuration(LONGEST_PERIOD)} or less` : undefined,
+  );
+}
+
+function affinityTimeoutProblem(milliseconds: number): string | undefined {
+  if (milliseconds >= 1000 && milliseconds <= LONGEST_AFFINITY) return secondsProblem(milliseconds);
+  return `${formatDuration(milliseconds)} is not from 1s to ${formatDuration(LONGEST_AFFINITY)}: choose a time in between`;
+}
+
+function timeoutSchema(name: keyof FlowTimeouts) {
+  return boundedDuration((milliseconds) => timeoutProblem(name, milliseconds)).default(TIMEOUT_RULES[name].fallback);
+}
+
+const timeoutsSchema: z.ZodType<FlowTimeouts> = z.strictObject({
+  established: timeoutSchema('established'),
+  transitory: timeoutSchema('transitory'),
+  closed: timeoutSchema('closed'),
+  udp: timeoutSchema('udp'),
+  icmp: timeoutSchema('icmp'),
+});
+
+const weightSchema = z.int().min(0).max(MAX_WEIGHT);
+
+const slotWeightsSchema = z.record(z.string(), weightSchema).superRefine((weights, context) => {
+  for (const slot of Object.keys(fieldsOf(weights))) {
+    if (/^[1-9][0-9]{0,3}$/.test(slot) && Number(slot) <= MAX_REPLICAS) continue;
+    context.addIssue({ code: 'custom', path: [slot], message: `'${slot}' is not the number of a replica: use 1 to ${MAX_REPLICAS}` });
+  }
+}, ALWAYS);
+
+/** Counts of connections: no endpoint can have more flows than the largest flow table. */
+const MAX_COUNT = 2 ** 24;
+
+const balancingSchema: z.ZodType<BalancingSpec> = z.strictObject({
+  scheduler: z.enum(SCHEDULERS).default(DEFAULT_BALANCING.scheduler),
+  weight: weightSchema.default(DEFAULT_BALANCING.weight),
+  slotWeights: slotWeightsSchema.default({}),
+  affinity: z.enum(AFFINITIES).default(DEFAULT_BALANCING.affinity),
+  affinityTimeout: boundedDuration(affinityTimeoutProblem).default(DEFAULT_BALANCING.affinityTimeout),
+  prefer: z.enum(PREFERENCES).default(DEFAULT_BALANCING.prefer),
+  slowStart: period().default(DEFAULT_BALANCING.slowStart),
+  maxConns: z.int().min(0).max(MAX_COUNT).default(DEFAULT_BALANCING.maxConns),
+  ejectAfter: z.int().min(0).max(MAX_COUNT).default(DEFAULT_BALANCING.ejectAfter),
+  ejectFor: period().default(DEFAULT_BALANCING.ejectFor),
+  timeouts: timeoutsSchema.default(DEFAULT_BALANCING.timeouts),
+  drainTimeout: durationSchema().exactOptional(),
+});
+
 export const serviceSpecSchema: z.ZodType<ServiceSpec> = z
   .strictObject({
     name: dnsLabelSchema,
@@ -208,6 +270,10 @@ export const serviceSpecSchema: z.ZodType<ServiceSpec> = z
     endpointMode: z.enum(['vip', 'dnsrr']).default('vip'),
     ports: portsSchema.default([]),
     restart: restartSchema.default({ condition: 'any', delay: 1000 }),
+    balancing: balancingSchema.default(DEFAULT_BALANCING),
+  })
+  .superRefine(({ balancing, endpointMode, ports }, context) => {
+    for (const { path, message } of conflicts(balancing, endpointMode, ports)) context.addIssue({ code: 'custom', path: ['balancing', path], message });
   })
   .superRefine((spec, context) => {
     const { endpointMode, ports } = fieldsOf(spec);

@@ -6,10 +6,12 @@ import { parseAttachment, parseLabels, parsePairs, withAliases } from '../../gra
 import { command, UsageError } from '../command.js';
 import { waitOptions } from '../values.js';
 import type { WaitOptions } from '../values.js';
+import { balancingOf, balancingOptions } from './balancing-options.js';
+import type { BalancingOptions } from './balancing-options.js';
 import { commandWords, healthCheckOf, restartOf, taskOptions } from './service-options.js';
 import type { TaskOptions } from './service-options.js';
 
-export interface CreateOptions extends TaskOptions, WaitOptions {
+export interface CreateOptions extends TaskOptions, BalancingOptions, WaitOptions {
   readonly name?: string;
   readonly network?: readonly NetworkAttachment[];
   readonly publish?: readonly PortSpec[];
@@ -27,6 +29,7 @@ export function createInput(options: CreateOptions, words: readonly string[], en
   const healthcheck = healthCheckOf(options);
   const restart = restartOf(options);
   const { replicas, endpointMode, workdir, stopGracePeriod } = options;
+  const balancing = balancingOf(options, replicas ?? 1);
   return {
     name: options.name,
     labels: parseLabels(options.label ?? []),
@@ -42,6 +45,7 @@ export function createInput(options: CreateOptions, words: readonly string[], en
     ...(replicas === undefined ? {} : { replicas }),
     ...(endpointMode === undefined ? {} : { endpointMode }),
     ...(restart === undefined ? {} : { restart }),
+    ...(balancing === undefined ? {} : { balancing }),
   };
 }
 
@@ -58,12 +62,14 @@ export const serviceCreate = command<CreateOptions>({
     { flags: '-e, --env <key=value>', about: 'a variable; KEY alone takes its value from your environment (repeatable)', many: true },
     { flags: '-l, --label <key=value>', about: 'a label (repeatable)', many: true },
     ...taskOptions(true),
+    ...balancingOptions(true),
     ...waitOptions,
   ],
   notes: `A task is a process of this host, without an image: it sees the host's files with
 the agent's rights, and starts in / unless -w says where.`,
   examples: [
     'vipmesh service create --name web --network overlay1 --replicas 3 -p 8080:80 -w /srv/www -- python3 -m http.server 80',
+    'vipmesh service create --name api --network overlay1 --replicas 3 --scheduler wlc --endpoint-weight 1=5 --max-conns 200 -- /usr/bin/api',
     "vipmesh service create --name db --network overlay1 --endpoint-mode dnsrr --health-cmd 'test -S /run/db.sock' -- /usr/bin/db",
   ],
   async run(context, [words], options) {

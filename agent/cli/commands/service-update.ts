@@ -8,10 +8,12 @@ import { command, UsageError } from '../command.js';
 import { CommandFailure } from '../context.js';
 import { waitOptions } from '../values.js';
 import type { WaitOptions } from '../values.js';
+import { balancingOf, balancingOptions } from './balancing-options.js';
+import type { BalancingOptions } from './balancing-options.js';
 import { commandWords, healthCheckOf, restartOf, taskOptions } from './service-options.js';
 import type { TaskOptions } from './service-options.js';
 
-export interface UpdateOptions extends TaskOptions, WaitOptions {
+export interface UpdateOptions extends TaskOptions, BalancingOptions, WaitOptions {
   readonly envAdd?: readonly string[];
   readonly envRm?: readonly string[];
   readonly publishAdd?: readonly PortSpec[];
@@ -41,6 +43,7 @@ export function updatedInput(spec: ServiceSpec, options: UpdateOptions, words: r
     networks: changedNetworks(spec, options),
     ports: changedPorts(spec.ports, options),
     restart: restartOf(options, spec.restart) ?? spec.restart,
+    balancing: balancingOf(options, replicas ?? spec.replicas, spec.balancing) ?? spec.balancing,
     ...(replicas === undefined ? {} : { replicas }),
     ...(endpointMode === undefined ? {} : { endpointMode }),
   };
@@ -92,9 +95,10 @@ export const serviceUpdate = command<UpdateOptions>({
     { flags: '--label-add <key=value>', about: 'add or change a label (repeatable)', many: true },
     { flags: '--label-rm <key>', about: 'remove a label (repeatable)', many: true },
     ...taskOptions(false),
+    ...balancingOptions(false),
     ...waitOptions,
   ],
-  examples: ['vipmesh service update --env-add LEVEL=debug vote', 'vipmesh service update --publish-rm 80 --publish-add 9090:80 vote'],
+  examples: ['vipmesh service update --env-add LEVEL=debug vote', 'vipmesh service update --publish-rm 80 --publish-add 9090:80 vote', 'vipmesh service update --endpoint-weight 2=0 vote'],
   async run(context, [ref, words], options) {
     const input = (spec: ServiceSpec): ServiceInput => updatedInput(spec, options, commandWords(words), context.env);
     if (Object.keys(options).every((name) => NOT_A_CHANGE.has(name)) && commandWords(words).length === 0 && options.healthcheck !== false) {

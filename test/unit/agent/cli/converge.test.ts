@@ -1,5 +1,6 @@
 import test from 'ava';
 import { convergence } from '../../../../agent/cli/converge.js';
+import { DEFAULT_BALANCING } from '../../../../overlay/model/balancing.js';
 import type { ServiceObject, TaskObject, TaskStatus } from '../../../../overlay/model/object.js';
 
 const SINCE = '2024-05-01T10:00:00.000Z';
@@ -11,6 +12,7 @@ function service(replicas: number, condition: 'any' | 'on-failure' | 'none' = 'a
     spec: {
       name: 'vote', labels: {}, task: { command: ['x'], env: {}, stopGracePeriod: 0 }, networks: [], replicas, endpointMode: 'vip', ports: [],
       restart: { condition, delay: 0, ...(maxAttempts === undefined ? {} : { maxAttempts }) },
+      balancing: DEFAULT_BALANCING,
     },
   };
 }

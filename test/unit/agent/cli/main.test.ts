@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
+import { DEFAULT_BALANCING } from '../../../../overlay/model/balancing.js';
 import { pollUntil } from '../../../support/poll-until.js';
 import { startApi } from '../api/api-under-test.js';
 import type { ApiUnderTest } from '../api/api-under-test.js';
@@ -43,6 +44,8 @@ test('service create: every option arrives; the id is printed', async (t) => {
     '--name', 'vote', '--network', 'overlay1', '--alias', 'ballot', '--replicas', '2', '-p', '8080:80', '-p', 'published=53,target=53,protocol=udp,mode=host',
     '-e', 'A=1', '--env', 'FROM_ENV', '-l', 'tier=web', '-w', '/srv', '--stop-grace-period', '1m30s', '--health-cmd', 'curl -f x | grep y', '--health-interval', '5s',
     '--health-timeout', '2s', '--health-retries', '4', '--health-start-period', '100ms', '--restart-condition', 'on-failure', '--restart-delay', '2s', '--restart-max-attempts', '7',
+    '--scheduler', 'wlc', '--endpoint-weight', '4', '--endpoint-weight', '2=0', '--affinity', 'client-ip,timeout=1h', '--prefer', 'local', '--slow-start', '5s', '--max-conns', '9',
+    '--eject-after', '2', '--eject-for', '1m', '--flow-timeout', 'udp=2m,icmp=61s', '--flow-timeout', 'established=1h', '--drain-timeout', '0',
   ];
   const id = (await ok(t, run('service', 'create', ...args, '--', 'sh', '-c', 'exec x --name y'))).trim();
   t.is(control.serviceList[0]?.id, id);
@@ -64,6 +67,10 @@ test('service create: every option arrives; the id is printed', async (t) => {
       { published: 53, target: 53, protocol: 'udp', mode: 'host' },
     ],
     restart: { condition: 'on-failure', delay: 2000, maxAttempts: 7 },
+    balancing: {
+      scheduler: 'wlc', weight: 4, slotWeights: { 2: 0 }, affinity: 'client-ip', affinityTimeout: 3_600_000, prefer: 'local', slowStart: 5000, maxConns: 9, ejectAfter: 2, ejectFor: 60_000,
+      timeouts: { established: 3_600_000, transitory: 240_000, closed: 10_000, udp: 120_000, icmp: 61_000 }, drainTimeout: 0,
+    },
   });
 });
 
@@ -188,7 +195,7 @@ test('flows --watch goes on until it is interrupted', async (t) => {
 
 test('a reader that has seen enough is no failure', async (t) => {
   const { socketPath, control } = await start(t);
-  await control.createService({ name: 'vote', labels: {}, task: { command: ['x'], env: {}, stopGracePeriod: 0 }, networks: [], replicas: 1, endpointMode: 'vip', ports: [], restart: { condition: 'any', delay: 0 } });
+  await control.createService({ name: 'vote', labels: {}, task: { command: ['x'], env: {}, stopGracePeriod: 0 }, networks: [], replicas: 1, endpointMode: 'vip', ports: [], restart: { condition: 'any', delay: 0 }, balancing: DEFAULT_BALANCING });
   for (let i = 0; i < 20_000; i++) control.logLines.push({ task: 'vote.1', line: `line ${i} ${'x'.repeat(80)}` });
   const child = spawn('sh', ['-c', `"$0" "$1" service logs vote | head -n 1; exit 0`, process.execPath, MAIN], { env: { VIPMESH_SOCKET: socketPath, PATH: process.env['PATH'] }, stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';

@@ -3,6 +3,7 @@ import { updatedInput } from '../../../../agent/cli/commands/service-update.js';
 import type { UpdateOptions } from '../../../../agent/cli/commands/service-update.js';
 import { UsageError } from '../../../../agent/cli/command.js';
 import { CommandFailure } from '../../../../agent/cli/context.js';
+import { DEFAULT_BALANCING } from '../../../../overlay/model/balancing.js';
 import type { ServiceSpec } from '../../../../overlay/model/spec.js';
 
 const SPEC: ServiceSpec = {
@@ -14,6 +15,7 @@ const SPEC: ServiceSpec = {
   endpointMode: 'vip',
   ports: [{ published: 8080, target: 80, protocol: 'tcp', mode: 'ingress' }, { published: 8081, target: 80, protocol: 'tcp', mode: 'ingress' }],
   restart: { condition: 'any', delay: 5 },
+  balancing: DEFAULT_BALANCING,
 };
 
 const update = (options: UpdateOptions, words: string[] = []): unknown => updatedInput(SPEC, options, words, { HOME: '/root' });

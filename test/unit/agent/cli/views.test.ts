@@ -5,6 +5,7 @@ import { networkView, portText, serviceView } from '../../../../agent/cli/views/
 import { taskView } from '../../../../agent/cli/views/tasks.js';
 import { formatItem, tableOf } from '../../../../agent/cli/views/view.js';
 import type { ServiceSummary } from '../../../../agent/control.js';
+import { DEFAULT_BALANCING } from '../../../../overlay/model/balancing.js';
 import type { NetworkObject, TaskObject } from '../../../../overlay/model/object.js';
 
 const SINCE = '2024-05-01T10:00:00.000Z';
@@ -20,6 +21,7 @@ const SERVICE: ServiceSummary = {
   id: 'bbbbbbbbbbb1', version: 1, running: 2, createdAt: SINCE, updatedAt: SINCE,
   spec: {
     name: 'vote', labels: {}, task: { command: ['x'], env: {}, stopGracePeriod: 0 }, networks: [], replicas: 2, endpointMode: 'vip', ports: [], restart: { condition: 'any', delay: 0 },
+    balancing: DEFAULT_BALANCING,
   },
   vips: [{ networkId: INGRESS.id, address: '10.0.0.3' }, { networkId: NETWORK.id, address: '10.0.1.2' }],
   ports: [{ published: 8080, target: 80, protocol: 'tcp', mode: 'ingress' }, { published: 53, target: 53, protocol: 'udp', mode: 'host', address: '127.0.0.1' }],

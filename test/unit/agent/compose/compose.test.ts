@@ -1,6 +1,7 @@
 import test from 'ava';
 import { ComposeError, parseCompose } from '../../../../agent/compose/compose.js';
 import type { ComposeResult } from '../../../../agent/compose/compose.js';
+import { DEFAULT_BALANCING } from '../../../../overlay/model/balancing.js';
 
 function compose(text: string, environment: Record<string, string> = {}): ComposeResult {
   return parseCompose(text, { stack: 'shop', file: 'compose.yaml', environment });
@@ -107,6 +108,7 @@ test('a whole file', (t) => {
         { published: 8443, target: 443, protocol: 'tcp', mode: 'host', address: '10.0.0.1' },
       ],
       restart: { condition: 'on-failure', delay: 2000, maxAttempts: 4 },
+      balancing: DEFAULT_BALANCING,
     },
     {
       name: 'shop_db',
@@ -125,6 +127,7 @@ test('a whole file', (t) => {
       endpointMode: 'dnsrr',
       ports: [],
       restart: { condition: 'any', delay: 1000 },
+      balancing: DEFAULT_BALANCING,
     },
     {
       name: 'shop_worker',
@@ -135,6 +138,7 @@ test('a whole file', (t) => {
       endpointMode: 'vip',
       ports: [],
       restart: { condition: 'any', delay: 1000 },
+      balancing: DEFAULT_BALANCING,
     },
   ]);
 });

@@ -1,6 +1,7 @@
 import test from 'ava';
 import type { LiveTask, World } from '../../../../agent/reconcile/project.js';
 import { projectDns, projectPorts, projectSnapshot, takingPart, viewOf } from '../../../../agent/reconcile/project.js';
+import { DEFAULT_BALANCING } from '../../../../overlay/model/balancing.js';
 import type { NetworkObject, ServiceObject, TaskObject } from '../../../../overlay/model/object.js';
 import { parseIpv4 } from '../../../../proxy/net/addr.js';
 
@@ -34,6 +35,7 @@ const vote: ServiceObject = {
     endpointMode: 'vip',
     ports: [{ published: 8080, target: 80, protocol: 'tcp', mode: 'ingress' }],
     restart: { condition: 'any', delay: 1000 },
+    balancing: DEFAULT_BALANCING,
   },
   version: 1,
   vips: [

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { DEFAULT_BALANCING, SCHEDULERS } from '../../../../overlay/model/balancing.js';
 import { ValidationError } from '../../../../overlay/model/errors.js';
 import { MAX_REPLICAS, attachmentsSchema, check, validateNetworkSpec, validateReplicas, validateServiceSpec, validateTaskSpec } from '../../../../overlay/model/validate.js';
 
@@ -29,6 +30,7 @@ test('a service is completed with defaults', (t) => {
     name: 'vote', labels: {}, networks: [], replicas: 1, endpointMode: 'vip', ports: [],
     task: { command: ['httpd'], env: {}, stopGracePeriod: 10_000 },
     restart: { condition: 'any', delay: 1000 },
+    balancing: DEFAULT_BALANCING,
   });
 });
 
@@ -118,6 +120,30 @@ const services: readonly Case[] = [
   ['a port published twice', service({ ports: [{ target: 80, published: 8080 }, { target: 81, published: 8080 }] }), 'ports[1]', '8080:81', '8080:80', 'once'],
   ['a port published on all and on one', service({ ports: [{ target: 80, published: 8080 }, { target: 81, published: 8080, address: '127.0.0.1' }] }), 'ports[1]', 'once'],
   ['ingress publishing with dnsrr', service({ endpointMode: 'dnsrr', ports: [{ target: 80, mode: 'host' }, { target: 81 }] }), 'ports[1].mode', 'mode=host', 'endpoint mode vip'],
+  ['an unknown scheduler', service({ balancing: { scheduler: 'nq' } }), 'balancing.scheduler', '"nq"', 'rr, wrr, lc, wlc, sh, mh'],
+  ['a weight beyond 16 bits', service({ balancing: { scheduler: 'wrr', weight: 65_536 } }), 'balancing.weight', '65536', '65535 or less'],
+  ['a weight below 0', service({ balancing: { scheduler: 'wrr', slotWeights: { 1: -1 } } }), 'balancing.slotWeights.1', '0 or more'],
+  ['a weight of slot 0', service({ balancing: { slotWeights: { 0: 1 } } }), 'balancing.slotWeights.0', "'0'", '1 to 1000'],
+  ['a weight of a slot by name', service({ balancing: { slotWeights: { all: 1 } } }), 'balancing.slotWeights.all', "'all'"],
+  ['weights for rr', service({ balancing: { slotWeights: { 1: 3 } } }), 'balancing.slotWeights', 'rr does not look at weights', 'wrr'],
+  ['weights for lc', service({ balancing: { scheduler: 'lc', weight: 3 } }), 'balancing.weight', 'lc does not look at weights', 'wlc'],
+  ['slow start with sh', service({ balancing: { scheduler: 'sh', slowStart: '10s' } }), 'balancing.slowStart', 'scheduler sh', 'leave one of them out'],
+  ['slow start with mh', service({ balancing: { scheduler: 'mh', slowStart: 1 } }), 'balancing.slowStart', 'scheduler mh'],
+  ['slow start of two days', service({ balancing: { slowStart: '48h' } }), 'balancing.slowStart', '48h is more than 24h'],
+  ['affinity to a cookie', service({ balancing: { affinity: 'cookie' } }), 'balancing.affinity', '"cookie"', 'client-ip'],
+  ['affinity for no time', service({ balancing: { affinity: 'client-ip', affinityTimeout: 0 } }), 'balancing.affinityTimeout', '0s', '1s to 24h'],
+  ['affinity for half seconds', service({ balancing: { affinity: 'client-ip', affinityTimeout: 1500 } }), 'balancing.affinityTimeout', '1.5s', 'whole number of seconds'],
+  ['a UDP time-out that is too short', service({ balancing: { timeouts: { udp: '119s' } } }), 'balancing.timeouts.udp', '1m59s is less than 120s', 'RFC 4787, REQ-5'],
+  ['an ICMP time-out that is too short', service({ balancing: { timeouts: { icmp: '59s' } } }), 'balancing.timeouts.icmp', 'RFC 5508'],
+  ['established for a moment', service({ balancing: { timeouts: { established: 9000 } } }), 'balancing.timeouts.established', '9s is less than 10s', 'wait for an answer'],
+  ['transitory for a moment', service({ balancing: { timeouts: { transitory: 9000 } } }), 'balancing.timeouts.transitory', '9s is less than 10s', 'SYN'],
+  ['a time-out beyond the wheel', service({ balancing: { timeouts: { established: '8001s' } } }), 'balancing.timeouts.established', '2h13m21s is more than 8000s'],
+  ['a time-out of half seconds', service({ balancing: { timeouts: { closed: 1500 } } }), 'balancing.timeouts.closed', 'whole number of seconds'],
+  ['an unknown time-out', service({ balancing: { timeouts: { tcp: 1 } } }), 'balancing.timeouts', "'tcp'"],
+  ['unknown balancing', service({ balancing: { algorithm: 'rr' } }), 'balancing', "'algorithm'"],
+  ['half a connection', service({ balancing: { maxConns: 0.5 } }), 'balancing.maxConns', 'whole number'],
+  ['a negative drain', service({ balancing: { drainTimeout: -1 } }), 'balancing.drainTimeout', '-1'],
+  ['balancing where nothing balances', service({ endpointMode: 'dnsrr', balancing: { maxConns: 5 } }), 'balancing.maxConns', 'endpoint mode dnsrr', 'leave maxConns out'],
   ['unknown keys', service({ image: 'x', scale: 1 }), '', "'image', 'scale'", 'spelling'],
 ];
 for (const [what, input, path, ...parts] of services) {
@@ -127,6 +153,25 @@ for (const [what, input, path, ...parts] of services) {
     for (const part of [path === '' ? 'input:' : `${path}:`, ...parts]) t.true(issues[path]?.includes(part), issues[path]);
   });
 }
+
+test('balancing is completed field by field', (t) => {
+  const { balancing } = validateServiceSpec(service({ balancing: { scheduler: 'wlc', slotWeights: { 2: 0, 1000: 65_535 }, timeouts: { udp: '2m' }, drainTimeout: '5s', slowStart: '1500ms' } }));
+  t.deepEqual(balancing, {
+    ...DEFAULT_BALANCING, scheduler: 'wlc', slotWeights: { 2: 0, 1000: 65_535 }, timeouts: { ...DEFAULT_BALANCING.timeouts, udp: 120_000 }, drainTimeout: 5000, slowStart: 1500,
+  });
+});
+
+test('the bounds themselves are allowed, and weight 0 with every scheduler', (t) => {
+  const timeouts = { established: 8_000_000, transitory: 10_000, closed: 1000, udp: 120_000, icmp: 60_000 };
+  t.deepEqual(validateServiceSpec(service({ balancing: { timeouts } })).balancing.timeouts, timeouts);
+  for (const scheduler of SCHEDULERS) t.deepEqual(issuesOf(validateServiceSpec, service({ balancing: { scheduler, weight: 1, slotWeights: { 1: 0 } } })), {});
+});
+
+test('where a port is published, dnsrr has something to balance', (t) => {
+  t.deepEqual(issuesOf(validateServiceSpec, service({ endpointMode: 'dnsrr', ports: [{ target: 80, mode: 'host' }], balancing: { maxConns: 5 } })), {});
+  const several = issuesOf(validateServiceSpec, service({ endpointMode: 'dnsrr', balancing: { scheduler: 'wrr', drainTimeout: 1, timeouts: { udp: '2m' } } }));
+  t.deepEqual(Object.keys(several).sort(), ['balancing.drainTimeout', 'balancing.scheduler', 'balancing.timeouts']);
+});
 
 test('ports that do not collide', (t) => {
   const ports = [

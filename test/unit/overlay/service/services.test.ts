@@ -1,4 +1,5 @@
 import test from 'ava';
+import { DEFAULT_BALANCING } from '../../../../overlay/model/balancing.js';
 import { AddressPoolError, NameTakenError, NotFoundError, PortTakenError, ReservedNetworkError, ValidationError } from '../../../../overlay/model/errors.js';
 import { parsePort } from '../../../../overlay/model/port.js';
 import type { ServiceSpec } from '../../../../overlay/model/spec.js';
@@ -109,6 +110,7 @@ test('the version counts what tasks see, and nothing else', async (t) => {
   t.is(await versionAfter({ replicas: 4 }), 1);
   t.is(await versionAfter({ labels: { a: 'b' } }), 1);
   t.is(await versionAfter({ restart: { condition: 'none', delay: 0 } }), 1);
+  t.is(await versionAfter({ balancing: { ...DEFAULT_BALANCING, scheduler: 'wlc', weight: 0, drainTimeout: 1 } }), 1);
   t.is(await versionAfter({ networks: [{ network: n1.id, aliases: ['alias'] }] }), 1, 'the same network by its id, with an alias');
   t.is(await versionAfter({ task: { ...taskSpec, env: { B: '2', A: '1' } } }), 1, 'the order of variables means nothing');
   t.is(await versionAfter({ task: { ...taskSpec, env: { A: '1' } } }), 2);

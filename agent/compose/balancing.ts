@@ -1,0 +1,81 @@
+/**
+ * How a service is balanced, which compose has no keys for: `x-vipmesh` below the service or its `deploy`. Keys may be in
+ * snake or camel case; values are written as on the command line, or as maps.
+ */
+import { PREFERENCES, SCHEDULERS, slotProblem } from '../../overlay/model/balancing.js';
+import type { BalancingSpec, FlowTimeouts } from '../../overlay/model/spec.js';
+import type { BalancingInput } from '../api/inputs.js';
+import type { Weight } from '../grammar/balancing.js';
+import { combineWeights, parseAffinity, parseTimeouts, parseWeight } from '../grammar/balancing.js';
+import { BALANCING_KEYS, EJECT_KEYS, TIMEOUT_KEYS } from './keys.js';
+import { isNull } from './reader.js';
+import type { Reader } from './reader.js';
+import type { YamlEntry } from './yaml.js';
+
+/** `drain_timeout` for `drainTimeout`. */
+const snakeCase = (key: string): string => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+/** @param replicas of the service, which are those that can have weights of their own */
+export function readBalancing(reader: Reader, entry: YamlEntry | undefined, path: string, replicas: number): BalancingInput | undefined {
+  if (!entry || isNull(entry.value)) return undefined;
+  const keys = new Map<string, YamlEntry>();
+  for (const given of reader.map(entry.value, path, BALANCING_KEYS).values()) {
+    const key = snakeCase(given.key);
+    if (keys.has(key)) reader.error(given.line, `${path}.${key} is given twice`);
+    keys.set(key, given);
+  }
+  const scheduler = reader.oneOf(keys.get('scheduler'), `${path}.scheduler`, SCHEDULERS);
+  const affinityText = reader.text(keys.get('affinity'), `${path}.affinity`);
+  const affinity = affinityText === undefined ? undefined : reader.attempt(keys.get('affinity')?.line ?? entry.line, `${path}.affinity`, () => parseAffinity(affinityText));
+  const prefer = reader.oneOf(keys.get('prefer'), `${path}.prefer`, PREFERENCES);
+  const slowStart = reader.duration(keys.get('slow_start'), `${path}.slow_start`);
+  const maxConns = reader.number(keys.get('max_conns'), `${path}.max_conns`, 0);
+  const eject = reader.map(keys.get('eject')?.value, `${path}.eject`, EJECT_KEYS);
+  const ejectAfter = reader.number(eject.get('after'), `${path}.eject.after`, 0);
+  const ejectFor = reader.duration(eject.get('for'), `${path}.eject.for`);
+  const timeouts = readTimeouts(reader, keys.get('timeouts'), `${path}.timeouts`);
+  const drainTimeout = reader.duration(keys.get('drain_timeout'), `${path}.drain_timeout`);
+  return {
+    ...(scheduler === undefined ? {} : { scheduler }),
+    ...readWeights(reader, keys.get('weights'), `${path}.weights`, replicas),
+    ...affinity,
+    ...(prefer === undefined ? {} : { prefer }),
+    ...(slowStart === undefined ? {} : { slowStart }),
+    ...(maxConns === undefined ? {} : { maxConns }),
+    ...(ejectAfter === undefined ? {} : { ejectAfter }),
+    ...(ejectFor === undefined ? {} : { ejectFor }),
+    ...(timeouts === undefined ? {} : { timeouts }),
+    ...(drainTimeout === undefined ? {} : { drainTimeout }),
+  };
+}
+
+/** `5`, `[2=5]`, or `{ default: 1, 2: 5 }`. */
+function readWeights(reader: Reader, entry: YamlEntry | undefined, path: string, replicas: number): Partial<Pick<BalancingSpec, 'weight' | 'slotWeights'>> {
+  if (!entry || isNull(entry.value)) return {};
+  const texts =
+    entry.value.kind === 'map'
+      ? [...entry.value.entries.values()].map((each) => {
+          const weight = reader.text(each, `${path}.${each.key}`) ?? '';
+          return each.key === 'default' ? weight : `${each.key}=${weight}`;
+        })
+      : [reader.stringOrList(entry.value, path) ?? []].flat();
+  const weights = texts.flatMap((text): Weight[] => reader.attempt(entry.line, path, () => [parseWeight(text)]) ?? []);
+  const combined = combineWeights(weights);
+  const problem = slotProblem({ slotWeights: combined.slotWeights ?? {} }, replicas);
+  if (problem !== undefined) reader.error(entry.line, `${path}: ${problem}`);
+  return combined;
+}
+
+/** `{ udp: 120s }`, or `udp=120s,icmp=60s`. */
+function readTimeouts(reader: Reader, entry: YamlEntry | undefined, path: string): Partial<FlowTimeouts> | undefined {
+  if (!entry || isNull(entry.value)) return undefined;
+  if (entry.value.kind === 'scalar') {
+    const text = reader.text(entry, path);
+    return text === undefined ? undefined : reader.attempt(entry.line, path, () => parseTimeouts(text));
+  }
+  const durations = [...reader.map(entry.value, path, TIMEOUT_KEYS).values()].flatMap((each) => {
+    const duration = reader.duration(each, `${path}.${each.key}`);
+    return duration === undefined ? [] : [[each.key, duration]];
+  });
+  return Object.fromEntries(durations) as Partial<FlowTimeouts>;
+}
