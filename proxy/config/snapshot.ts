@@ -9,7 +9,7 @@
  */
 import type { Ipv6 } from '../net/addr6.js';
 
-export type SchedulerName = 'rr';
+export type SchedulerName = 'rr' | 'wrr' | 'lc' | 'wlc' | 'sh' | 'mh';
 
 /** Seconds without a packet after which a flow ends, 1 to 8000 each. */
 export interface Timeouts {

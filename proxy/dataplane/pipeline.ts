@@ -33,6 +33,7 @@ import { parseQuoted, Quoted, translateError } from '../rewrite/icmp-error.js';
 import { planDeltas } from '../rewrite/plan.js';
 import { replyEcho, replyPortUnreachable, replyReset } from '../rewrite/reply.js';
 import { checksumsRight } from '../rewrite/verify.js';
+import { OPEN_GATE } from '../sched/scheduler.js';
 import { IP, type Frame } from '../wire/frame.js';
 import { ECHO_REQUEST, quotesPacket } from '../wire/icmp.js';
 import { canAnswer, ICMP, TCP } from '../wire/ipv4.js';
@@ -202,7 +203,7 @@ export class Pipeline {
     const isTcp = packet.protocol === TCP;
     if (isTcp && (packet.flags & (SYN | ACK)) !== SYN) return this.#reset(frame, Counter.refusedNoFlow);
 
-    const chosen = service.scheduler.pick(packet.source, packet.sourcePort);
+    const chosen = service.scheduler.pick(packet.source, packet.sourcePort, OPEN_GATE);
     if (chosen < 0) {
       return isTcp ? this.#reset(frame, Counter.refusedNoEndpoint) : this.#unreachable(frame, Counter.refusedNoEndpoint, now);
     }

@@ -8,6 +8,9 @@ import type { EndpointConfig, NetworkConfig, ServiceConfig, Snapshot } from '../
 import { PortCursor } from '../flow/port-pool.js';
 import type { Scheduler } from '../sched/scheduler.js';
 import { makeScheduler } from '../sched/schedulers.js';
+import { EndpointStats } from '../sched/stats.js';
+
+const STATS = new EndpointStats(EndpointStats.allocate(1));
 
 export class ServiceTarget {
   readonly endpoints: readonly EndpointConfig[];
@@ -20,7 +23,7 @@ export class ServiceTarget {
     before: ServiceTarget | undefined,
   ) {
     this.endpoints = config.endpoints;
-    this.scheduler = before?.scheduler.name === config.scheduler ? before.scheduler : makeScheduler(config.scheduler);
+    this.scheduler = before?.scheduler.name === config.scheduler ? before.scheduler : makeScheduler(config.scheduler, STATS);
     this.scheduler.update(config.endpoints);
     for (const { address } of config.endpoints) this.cursors.set(address, before?.cursors.get(address) ?? new PortCursor());
   }

@@ -5,6 +5,7 @@
 import { closeSync, fstatSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { makeScheduler } from '../sched/schedulers.js';
+import { EndpointStats } from '../sched/stats.js';
 import type { Clock } from '../time/clock.js';
 import { RelayCounters } from './counters.js';
 import { RelayError, type RelayAnswers, type RelayLimits, type RelayRequest } from './messages.js';
@@ -13,6 +14,8 @@ import { Targets } from './targets.js';
 import { TcpPort, type ConnectionBudget } from './tcp-port.js';
 import { UdpPort } from './udp-port.js';
 import { UdpTable } from './udp-table.js';
+
+const STATS = new EndpointStats(EndpointStats.allocate(1));
 
 export interface RelayEnvironment {
   readonly limits: RelayLimits;
@@ -84,7 +87,7 @@ export class RelayCore {
 
   #open(port: RelayPort, fd: number): Promise<TcpPort> | UdpPort {
     const { clock, limits, wasReset } = this.environment;
-    const targets = new Targets(makeScheduler(port.scheduler), port.endpoints);
+    const targets = new Targets(makeScheduler(port.scheduler, STATS), port.endpoints);
     const counters = this.#counters;
     if (port.protocol === 'udp') {
       return UdpPort.open(port, fd, this.environment.familyOf(fd), { targets, clock, counters, table: this.#table });

@@ -3,7 +3,7 @@
  * are gone. Pure; the sockets are others' business.
  */
 import type { EndpointConfig } from '../config/snapshot.js';
-import type { Scheduler } from '../sched/scheduler.js';
+import { OPEN_GATE, type Scheduler } from '../sched/scheduler.js';
 
 export class Targets {
   #endpoints: readonly EndpointConfig[] = [];
@@ -26,7 +26,7 @@ export class Targets {
 
   /** The scheduler's choice for a new flow; undefined when no endpoint takes one. */
   pick(clientAddress: number, clientPort: number): EndpointConfig | undefined {
-    const index = this.#scheduler.pick(clientAddress, clientPort);
+    const index = this.#scheduler.pick(clientAddress, clientPort, OPEN_GATE);
     return index < 0 ? undefined : this.#endpoints[index];
   }
 

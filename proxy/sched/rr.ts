@@ -2,7 +2,7 @@
  * Round robin (ip_vs_rr): each new flow goes to the next endpoint in turn. Weights do not count, but for 0: no new flow.
  */
 import type { EndpointConfig } from '../config/snapshot.js';
-import type { Scheduler } from './scheduler.js';
+import type { Gate, Scheduler } from './scheduler.js';
 
 export class RoundRobin implements Scheduler {
   readonly name = 'rr';
@@ -26,13 +26,13 @@ export class RoundRobin implements Scheduler {
     this.#last = last;
   }
 
-  pick(): number {
+  pick(_client: number, _clientPort: number, gate: Gate): number {
     const endpoints = this.#endpoints;
     const count = endpoints.length;
     let at = this.#last;
     for (let step = 0; step < count; step++) {
       at = at + 1 >= count ? 0 : at + 1;
-      if (endpoints[at]!.weight > 0) {
+      if (endpoints[at]!.weight > 0 && gate.admits(at)) {
         this.#last = at;
         return at;
       }

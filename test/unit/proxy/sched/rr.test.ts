@@ -1,11 +1,23 @@
 import test from 'ava';
 import { RoundRobin } from '../../../../proxy/sched/rr.js';
-import { endpoints, picks, schedulerContract } from '../../../contract/scheduler.js';
+import { OPEN_GATE } from '../../../../proxy/sched/scheduler.js';
+import { endpoints, picks, refusing, schedulerContract } from '../../../contract/scheduler.js';
 
-schedulerContract(test, 'rr');
+schedulerContract(test, 'rr', { weighted: false, tolerance: 0 });
 
 test('each in turn, in order, whatever the weights', (t) => {
-  t.deepEqual(picks('rr', endpoints(1, 9, 0, 1), 7), ['task0', 'task1', 'task3', 'task0', 'task1', 'task3', 'task0']);
+  const list = endpoints(1, 9, 0, 1);
+  const scheduler = new RoundRobin();
+  scheduler.update(list);
+  t.deepEqual(picks(scheduler, list, 7), ['task0', 'task1', 'task3', 'task0', 'task1', 'task3', 'task0']);
+});
+
+test('one that is refused is passed over, and its turn goes to the next', (t) => {
+  const list = endpoints(1, 1, 1);
+  const scheduler = new RoundRobin();
+  scheduler.update(list);
+  t.deepEqual(picks(scheduler, list, 4, refusing(1)), ['task0', 'task2', 'task0', 'task2']);
+  t.deepEqual(picks(scheduler, list, 2), ['task0', 'task1']);
 });
 
 test('a change goes on where the turn was', (t) => {
@@ -29,7 +41,7 @@ test('updates between all picks do not favour the first', (t) => {
   const counts = [0, 0, 0];
   for (let i = 0; i < 300; i++) {
     scheduler.update([...list]);
-    counts[scheduler.pick()]! += 1;
+    counts[scheduler.pick(0, 0, OPEN_GATE)]! += 1;
   }
   t.deepEqual(counts, [100, 100, 100]);
 });
