@@ -42,7 +42,7 @@ export const Counter = {
   heldFragments: next++,
   // The next ones are in the order of Reason in wire/parsed.ts.
   droppedTruncated: next++,
-  droppedNotIpv4: next++,
+  droppedNotIp: next++,
   droppedBadHeaderLength: next++,
   droppedBadTotalLength: next++,
   droppedFragment: next++,
@@ -54,6 +54,8 @@ export const Counter = {
   droppedBadPort: next++,
   droppedBadVirtioHeader: next++,
   droppedUnsupportedProtocol: next++,
+  droppedBadTtl: next++,
+  droppedBadExtension: next++,
   // Here that order ends.
   droppedUnknownNetwork: next++,
   droppedUnknownDestination: next++,

@@ -1,6 +1,6 @@
 /**
  * Where packets come from and go to. A frame is what a TUN with IFF_VNET_HDR carries: a virtio network header of 10 bytes
- * (struct virtio_net_hdr, include/uapi/linux/virtio_net.h), then one IP packet of up to 65535 bytes.
+ * (struct virtio_net_hdr, include/uapi/linux/virtio_net.h), then one IP packet (proxy/wire/frame.ts has the largest).
  *
  * Devices never block and never throw on the packet path: a failure is a negative number, minus the errno, as in the kernel.
  * The implementation over a real TUN is kernel/tun; here are those that need no kernel: loopback (a pair in memory), and the

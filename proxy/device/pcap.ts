@@ -11,7 +11,8 @@ import type { PacketDevice } from './device.js';
 
 const MAGIC_MICROSECONDS = 0xa1b2c3d4;
 const LINKTYPE_RAW = 101;
-const SNAPLEN = 65_535;
+/** Above the largest packet, IPv6's; libpcap's own largest. */
+const SNAPLEN = 262_144;
 
 export function pcapFileHeader(): Uint8Array {
   const view = new DataView(new ArrayBuffer(24));

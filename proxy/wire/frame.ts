@@ -7,8 +7,10 @@
 
 /** Where the IP packet starts: the size of the virtio-net header. */
 export const IP = 10;
-/** Room for the largest frame: header and a packet of 65,535 bytes. */
-export const FRAME_SIZE = IP + 65_535;
+/** Bytes of the largest packet: an IPv6 header and 65,535 bytes of payload. IPv4's largest is 65,535 with its header. */
+export const LARGEST_PACKET = 40 + 65_535;
+/** Room for the largest frame. */
+export const FRAME_SIZE = IP + LARGEST_PACKET;
 
 export interface Frame {
   readonly bytes: Uint8Array;

@@ -1,10 +1,15 @@
-/** ICMP (RFC 792): offsets from the message's first byte, and types. The checksum has no pseudo-header. No state. */
+/**
+ * ICMP (RFC 792): offsets from the message's first byte, which ICMPv6 shares, and types. The checksum has no pseudo-header.
+ * No state.
+ */
 
 export const TYPE = 0;
 export const CODE = 1;
 export const CHECKSUM = 2;
 /** Unused in most errors; in 3/4 its lower half is the next hop's MTU (RFC 1191). */
 export const REST = 4;
+/** Of echo requests and replies. */
+export const IDENTIFIER = 4;
 /** Of every message that we know. */
 export const HEADER = 8;
 

@@ -19,6 +19,7 @@ export const DESTINATION = 16;
 export const HEADER = 20;
 
 export const DONT_FRAGMENT = 0x4000;
+export const MORE_FRAGMENTS = 0x2000;
 /** More Fragments, or an offset other than 0: a part of a datagram only. */
 export const FRAGMENT_MASK = 0x3fff;
 export const FRAGMENT_OFFSET_MASK = 0x1fff;

@@ -21,6 +21,7 @@ export const GSO_NONE = 0;
 export const GSO_TCPV4 = 1;
 /** UFO: fragments of one datagram. */
 export const GSO_UDP = 3;
+export const GSO_TCPV6 = 4;
 /** USO: several datagrams. */
 export const GSO_UDP_L4 = 5;
 /** A bit beside the type. */

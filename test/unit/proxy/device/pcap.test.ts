@@ -22,7 +22,7 @@ test('what is read and what is taken is recorded without its virtio header', (t)
   t.deepEqual(
     parts.map((part) => Buffer.from(part).toString('hex')),
     [
-      'a1b2c3d4' + '00020004' + '00000000' + '00000000' + '0000ffff' + '00000065',
+      'a1b2c3d4' + '00020004' + '00000000' + '00000000' + '00040000' + '00000065',
       '6553f100' + '0001e240' + '00000002' + '00000002' + '4501',
       '6553f101' + '0001e240' + '00000003' + '00000003' + '450203',
     ],
