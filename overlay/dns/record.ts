@@ -21,7 +21,7 @@ export interface Question {
 
 /** A record of class IN whose owner is the name that was asked for. */
 export type AnswerRecord =
-  | { readonly type: typeof TYPE.A; readonly ttl: number; readonly address: string }
+  | { readonly type: typeof TYPE.A | typeof TYPE.AAAA; readonly ttl: number; readonly address: string }
   | { readonly type: typeof TYPE.PTR; readonly ttl: number; readonly target: string };
 
 /** What we say ourselves, before it is bytes. */

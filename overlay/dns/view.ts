@@ -10,6 +10,8 @@ export interface DnsTask {
   readonly name: string;
   /** Dotted-quad text. */
   readonly address: string;
+  /** IPv6 text, on a network that has IPv6. */
+  readonly address6?: string;
   /** Names of this one task beyond its own (aliases of a one-off run). */
   readonly aliases: readonly string[];
 }
@@ -19,12 +21,15 @@ export interface DnsService {
   readonly aliases: readonly string[];
   /** Absent in endpoint mode dnsrr: then the name answers with every task. */
   readonly vip?: string;
+  /** Beside `vip`, on a network that has IPv6. */
+  readonly vip6?: string;
   readonly tasks: readonly DnsTask[];
 }
 
 export interface DnsNetwork {
   readonly name: string;
   readonly subnet: string;
+  readonly subnet6?: string;
   readonly internal: boolean;
   readonly services: readonly DnsService[];
   /** One-off tasks. */

@@ -9,6 +9,7 @@
  */
 import Packet from 'dns2/packet.js';
 import { parseIpv4 } from '../../proxy/net/addr.js';
+import { parseIpv6 } from '../../proxy/net/addr6.js';
 import { CLASS_IN, RCODE, TYPE } from './record.js';
 import type { Answer, AnswerRecord, DnsProtocol, Question, Rcode } from './record.js';
 import { FLAG, HEADER_LENGTH, MAX_MESSAGE } from './message.js';
@@ -93,9 +94,11 @@ const OWNER = Buffer.from([0xc0, HEADER_LENGTH]);
 
 function encodeRecord(record: AnswerRecord): Buffer {
   if (record.type === TYPE.PTR) return withOwner({ type: TYPE.PTR, ttl: record.ttl, domain: record.target });
-  const bytes = Buffer.from(ADDRESS_RECORD);
+  const isIpv6 = record.type === TYPE.AAAA;
+  const bytes = Buffer.from(isIpv6 ? ADDRESS_RECORD_6 : ADDRESS_RECORD);
   bytes.writeUInt32BE(record.ttl, 6);
-  bytes.writeInt32BE(parseIpv4(record.address), 12);
+  const words = isIpv6 ? parseIpv6(record.address) : [parseIpv4(record.address)];
+  words.forEach((word, i) => bytes.writeInt32BE(word, 12 + 4 * i));
   return bytes;
 }
 
@@ -104,8 +107,9 @@ function withOwner(record: { type: number; ttl: number; address?: string; domain
   return Buffer.concat([OWNER, Packet.Resource.encode({ ...record, name: '', class: CLASS_IN }).subarray(1)]);
 }
 
-/** All A records are alike but for TTL and address. dns2 takes tens of microseconds for one, and a service may have hundreds of tasks. */
+/** All A records are alike but for TTL and address, and all AAAA records. dns2 takes tens of microseconds for one, and a service may have hundreds of tasks. */
 const ADDRESS_RECORD = withOwner({ type: TYPE.A, ttl: 0, address: '0.0.0.0' });
+const ADDRESS_RECORD_6 = withOwner({ type: TYPE.AAAA, ttl: 0, address: '0:0:0:0:0:0:0:0' });
 
 /** RFC 6891 section 6.1.3: the TTL holds the upper bits of the code, the version and the DO bit (copied, RFC 3225). */
 function encodeOpt(edns: Edns, rcode: Rcode): Buffer {

@@ -1,6 +1,7 @@
 /**
  * What exists: stored objects, each a spec together with what was allocated for it and what is observed of it.
- * Ids are 12 lower-case hexadecimal digits. Times are ISO 8601 text (UTC). Addresses are dotted-quad text.
+ * Ids are 12 lower-case hexadecimal digits. Times are ISO 8601 text (UTC). Addresses are dotted-quad text; those whose name
+ * ends in 6 are IPv6 text in the form of RFC 5952, present exactly when the network has IPv6.
  */
 import type { Labels, NetworkSpec, PortSpec, ServiceSpec, TaskSpec } from './spec.js';
 
@@ -13,6 +14,9 @@ export interface NetworkObject {
   readonly gateway: string;
   /** Source address of this node's balancer on the network. */
   readonly balancer: string;
+  readonly subnet6?: string;
+  readonly gateway6?: string;
+  readonly balancer6?: string;
   /** From 4096 on. */
   readonly vni: number;
   readonly createdAt: string;
@@ -21,6 +25,7 @@ export interface NetworkObject {
 export interface VirtualIp {
   readonly networkId: string;
   readonly address: string;
+  readonly address6?: string;
 }
 
 /** A published port with every choice made. */
@@ -47,6 +52,7 @@ export type Health = 'none' | 'starting' | 'healthy' | 'unhealthy';
 export interface TaskAddress {
   readonly networkId: string;
   readonly address: string;
+  readonly address6?: string;
   /** eth0, eth1, … in the task. */
   readonly interface: string;
   /** Further names of a one-off task on that network; a service's are in its spec. */

@@ -15,6 +15,12 @@ export interface NetworkSpec {
   readonly subnet?: string;
   /** Absent: the subnet's first host address. */
   readonly gateway?: string;
+  /** Tasks and VIPs have an IPv6 address as well. */
+  readonly ipv6: boolean;
+  /** IPv6 prefix text; absent: the next free /64 of the mesh's own unique local prefix. Only with `ipv6`. */
+  readonly subnet6?: string;
+  /** Absent: the prefix's first host address. */
+  readonly gateway6?: string;
   /** Tasks on an internal network alone get no name resolution beyond the mesh. */
   readonly internal: boolean;
   readonly labels: Labels;

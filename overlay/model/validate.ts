@@ -1,11 +1,11 @@
 /**
  * Unknown JSON in, complete specs out: the one place where user input is checked and defaults are filled in. All problems
  * are collected into one ValidationError. The only file that imports zod; `z` and `check` are for others who validate
- * (the API's own requests), so that every complaint reads the same. Names are judged in names.ts, messages made in
- * issues.ts. What only the store can know (taken names, free ports) is checked where it is allocated.
+ * (the API's own requests), so that every complaint reads the same. Names are judged in names.ts, subnets in subnets.ts,
+ * messages made in issues.ts. What only the store can know (taken names, free ports) is checked where it is allocated.
  */
 import { z } from 'zod';
-import { AddressError, cidrContains, cidrSize, cidrsOverlap, isIpv4, parseCidr, parseIpv4 } from '../../proxy/net/addr.js';
+import { isIpv4 } from '../../proxy/net/addr.js';
 import {
   AFFINITIES, conflicts, DEFAULT_BALANCING, LONGEST_AFFINITY, LONGEST_PERIOD, MAX_WEIGHT, PREFERENCES, SCHEDULERS, secondsProblem, TIMEOUT_RULES, timeoutProblem,
 } from './balancing.js';
@@ -16,6 +16,7 @@ import { describeIssue, pathText } from './issues.js';
 import { labelProblem, networkNameProblem, networkRefProblem } from './names.js';
 import { formatPort, portsOverlap } from './port.js';
 import type { BalancingSpec, FlowTimeouts, NetworkAttachment, NetworkSpec, PortSpec, ServiceSpec, TaskSpec } from './spec.js';
+import { gateway6Problem, gatewayProblem, subnet6Problem, subnetProblem, withoutIpv6 } from './subnets.js';
 
 export { z };
 
@@ -105,43 +106,28 @@ export const envSchema = z.record(z.string(), z.string()).superRefine((env, cont
 
 export const workdirSchema = textSchema((path) => (path.startsWith('/') ? noNul(path) : `'${path}' is not an absolute path: begin it with '/'`));
 
-function subnetProblem(text: string): string | undefined {
-  try {
-    const cidr = parseCidr(text);
-    if (cidr.length < 8 || cidr.length > 29) return `'${text}' has a length of ${cidr.length}: use /8 to /29`;
-    const unusable = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3'].find((other) => cidrsOverlap(cidr, parseCidr(other)));
-    return unusable === undefined ? undefined : `'${text}' is within ${unusable}, which hosts do not route: use a private subnet such as 10.0.1.0/24`;
-  } catch (error) {
-    if (error instanceof AddressError) return error.message;
-    throw error;
-  }
-}
-
-function gatewayProblem(gateway: string, subnet: string | undefined): string | undefined {
-  if (!isIpv4(gateway)) return `'${gateway}' is not an IPv4 address: use four numbers, such as 10.0.1.1`;
-  if (subnet === undefined) return `'${gateway}' is given without a subnet: give the subnet as well`;
-  if (subnetProblem(subnet) !== undefined) return undefined;
-  const cidr = parseCidr(subnet);
-  const offset = (parseIpv4(gateway) - cidr.base) >>> 0;
-  if (!cidrContains(cidr, parseIpv4(gateway))) return `'${gateway}' is outside of subnet ${subnet}: choose an address within it`;
-  if (offset === 0) return `'${gateway}' is the network address of ${subnet}: choose a host address`;
-  return offset === cidrSize(cidr) - 1 ? `'${gateway}' is the broadcast address of ${subnet}: choose a host address` : undefined;
-}
-
 export const networkSpecSchema: z.ZodType<NetworkSpec> = z
   .strictObject({
     name: textSchema(networkNameProblem),
     driver: z.literal('overlay').default('overlay'),
     subnet: textSchema(subnetProblem).exactOptional(),
     gateway: z.string().exactOptional(),
+    ipv6: z.boolean().default(false),
+    subnet6: textSchema(subnet6Problem).exactOptional(),
+    gateway6: z.string().exactOptional(),
     internal: z.boolean().default(false),
     labels: labelsSchema.default({}),
   })
   .superRefine((spec, context) => {
-    const { gateway, subnet } = fieldsOf(spec);
-    if (typeof gateway !== 'string') return;
-    const message = gatewayProblem(gateway, typeof subnet === 'string' ? subnet : undefined);
-    if (message !== undefined) context.addIssue({ code: 'custom', path: ['gateway'], message });
+    const { gateway, subnet, ipv6, subnet6, gateway6 } = fieldsOf(spec);
+    const complain = (field: string, message: string | undefined): void => {
+      if (message !== undefined) context.addIssue({ code: 'custom', path: [field], message });
+    };
+    if (typeof gateway === 'string') complain('gateway', gatewayProblem(gateway, typeof subnet === 'string' ? subnet : undefined));
+    if (ipv6 !== true) {
+      if (typeof subnet6 === 'string') complain('subnet6', withoutIpv6(subnet6));
+      else if (typeof gateway6 === 'string') complain('gateway6', withoutIpv6(gateway6));
+    } else if (typeof gateway6 === 'string') complain('gateway6', gateway6Problem(gateway6, typeof subnet6 === 'string' ? subnet6 : undefined));
   }, ALWAYS);
 
 const replicasSchema = z.int().min(0).max(MAX_REPLICAS);

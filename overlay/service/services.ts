@@ -8,7 +8,7 @@ import { timestamp } from '../model/context.js';
 import { NameTakenError, NotFoundError, ValidationError } from '../model/errors.js';
 import type { NetworkObject, ServiceObject, VirtualIp } from '../model/object.js';
 import type { ServiceSpec } from '../model/spec.js';
-import { allocateAddress, joinWithoutAddress, releaseAddress } from '../network/addresses.js';
+import { allocateAddresses, joinWithoutAddress, releaseAddresses } from '../network/addresses.js';
 import { needsIngress, resolveAttachments } from '../network/attachments.js';
 import type { BusyPorts } from '../network/ports.js';
 import { changePorts } from '../network/ports.js';
@@ -91,7 +91,7 @@ export function scaleService(store: Store, id: string, replicas: number, context
 export function removeService(store: Store, id: string): Promise<void> {
   return transact(store, async (transaction) => {
     const service = await readService(transaction, id);
-    for (const { networkId, address } of service.vips) releaseAddress(transaction, networkId, address);
+    for (const vip of service.vips) releaseAddresses(transaction, vip);
     await changePorts(transaction, serviceKey(id), service.ports, []);
     transaction.delete(nameKey('service', service.spec.name));
     transaction.delete(serviceKey(id));
@@ -107,12 +107,12 @@ async function readService(transaction: Transaction, id: string): Promise<Servic
 /** One VIP for each of the networks in mode vip, in their order; kept where there was one. */
 async function changeVips(transaction: Transaction, id: string, before: readonly VirtualIp[], spec: ServiceSpec, networks: readonly NetworkObject[]): Promise<VirtualIp[]> {
   const wanted = spec.endpointMode === 'vip' ? networks : [];
-  for (const vip of before) if (!wanted.some((network) => network.id === vip.networkId)) releaseAddress(transaction, vip.networkId, vip.address);
+  for (const vip of before) if (!wanted.some((network) => network.id === vip.networkId)) releaseAddresses(transaction, vip);
   for (const network of networks) if (!wanted.includes(network)) await joinWithoutAddress(transaction, network.id);
   const vips: VirtualIp[] = [];
   for (const network of wanted) {
     const kept = before.find((vip) => vip.networkId === network.id);
-    vips.push(kept ?? { networkId: network.id, address: await allocateAddress(transaction, network, serviceKey(id)) });
+    vips.push(kept ?? { networkId: network.id, ...(await allocateAddresses(transaction, network, serviceKey(id))) });
   }
   return vips;
 }

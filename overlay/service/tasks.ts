@@ -9,7 +9,7 @@ import { NameTakenError, NotFoundError, TaskEndedError } from '../model/errors.j
 import type { NetworkObject, ServiceObject, TaskAddress, TaskObject, TaskStatus } from '../model/object.js';
 import type { Labels, NetworkAttachment, TaskSpec } from '../model/spec.js';
 import { initialHealth, isEnded } from '../model/task-state.js';
-import { allocateAddress, releaseAddress } from '../network/addresses.js';
+import { allocateAddresses, releaseAddresses } from '../network/addresses.js';
 import { needsIngress, resolveAttachments } from '../network/attachments.js';
 import type { Owned } from '../store/keys.js';
 import { nameKey, serviceKey, taskKey } from '../store/keys.js';
@@ -33,7 +33,7 @@ export function createTask(store: Store, serviceId: string, slot: number, contex
       version,
       spec: spec.task,
       labels: spec.labels,
-      addresses: await allocateAddresses(transaction, id, networks.map((network) => ({ network }))),
+      addresses: await joinAll(transaction, id, networks.map((network) => ({ network }))),
     });
     transaction.create(taskKey(id), task);
     return task;
@@ -64,7 +64,7 @@ export function createOneOffTask(store: Store, oneOff: OneOff, context: Context)
       version: 0,
       spec: oneOff.task,
       labels: oneOff.labels ?? {},
-      addresses: await allocateAddresses(transaction, id, networks.map((network, index) => ({ network, aliases: oneOff.networks[index]?.aliases ?? [] }))),
+      addresses: await joinAll(transaction, id, networks.map((network, index) => ({ network, aliases: oneOff.networks[index]?.aliases ?? [] }))),
     });
     transaction.create(taskKey(id), task);
     return task;
@@ -82,7 +82,7 @@ export function markTask(store: Store, id: string, observed: Partial<Omit<TaskSt
     if (isEnded(old)) throw new TaskEndedError(old.name, old.status.state);
     const task: TaskObject = { ...old, status: nextStatus(old, observed, context) };
     transaction.put(taskKey(id), task);
-    if (isEnded(task)) for (const { networkId, address } of task.addresses) releaseAddress(transaction, networkId, address);
+    if (isEnded(task)) for (const address of task.addresses) releaseAddresses(transaction, address);
     return task;
   });
 }
@@ -104,7 +104,7 @@ export function removeTask(store: Store, id: string): Promise<void> {
     const task = await transaction.get<TaskObject>(taskKey(id));
     if (!task) return;
     // An ended task's addresses may be another's by now.
-    if (!isEnded(task)) for (const { networkId, address } of task.addresses) releaseAddress(transaction, networkId, address);
+    if (!isEnded(task)) for (const address of task.addresses) releaseAddresses(transaction, address);
     if (task.serviceId === undefined && (await transaction.get<Owned>(nameKey('task', task.name)))?.owner === taskKey(id)) transaction.delete(nameKey('task', task.name));
     transaction.delete(taskKey(id));
   });
@@ -124,11 +124,11 @@ function newTask(context: Context, made: Made): TaskObject {
 }
 
 /** eth0, eth1, … in the order of the networks. */
-async function allocateAddresses(transaction: Transaction, id: string, joins: readonly { network: NetworkObject; aliases?: readonly string[] }[]): Promise<TaskAddress[]> {
+async function joinAll(transaction: Transaction, id: string, joins: readonly { network: NetworkObject; aliases?: readonly string[] }[]): Promise<TaskAddress[]> {
   const addresses: TaskAddress[] = [];
   for (const { network, aliases } of joins) {
-    const address = await allocateAddress(transaction, network, taskKey(id));
-    addresses.push({ networkId: network.id, address, interface: `eth${addresses.length}`, ...(aliases === undefined ? {} : { aliases }) });
+    const allocated = await allocateAddresses(transaction, network, taskKey(id));
+    addresses.push({ networkId: network.id, ...allocated, interface: `eth${addresses.length}`, ...(aliases === undefined ? {} : { aliases }) });
   }
   return addresses;
 }

@@ -6,6 +6,7 @@
  *   addresses/<network id>/<address>           Owned: `balancer`, or the service or task that has the address
  *   pools/<network id>                         Pool: where allocation goes on; rewritten whenever something joins the network
  *   subnets                                    Subnets: one key, so that no two networks can take overlapping ones
+ *   ula                                        UniqueLocal: the mesh's own IPv6 prefix, drawn once
  *   vnis/<number>                              Owned: a network
  *   ports/<protocol>/<port>                    PortHolder[]: one key per port, so that no two listeners can collide
  *
@@ -20,6 +21,7 @@ export const NAMES = 'names/';
 export const ADDRESSES = 'addresses/';
 export const POOLS = 'pools/';
 export const SUBNETS = 'subnets';
+export const ULA = 'ula';
 export const VNIS = 'vnis/';
 export const PORTS = 'ports/';
 
@@ -31,11 +33,18 @@ export interface Owned {
 }
 
 export interface Pool {
-  /** The address that was allocated last. */
+  /** The IPv4 address that was allocated last. */
   readonly last?: string;
+  /** The IPv6 address that was allocated last. */
+  readonly last6?: string;
 }
 
-/** CIDR text to the key of its network. */
+export interface UniqueLocal {
+  /** `fd3a:9c01:77e2::/48` */
+  readonly prefix: string;
+}
+
+/** CIDR text, of either family, to the key of its network. */
 export type Subnets = Readonly<Record<string, string>>;
 
 export interface PortHolder extends Owned {

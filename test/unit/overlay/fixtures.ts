@@ -45,7 +45,7 @@ export async function meshStore(t: ExecutionContext): Promise<{ store: Store; co
 }
 
 export function networkSpec(name: string, more: Partial<NetworkSpec> = {}): NetworkSpec {
-  return { name, driver: 'overlay', internal: false, labels: {}, ...more };
+  return { name, driver: 'overlay', ipv6: false, internal: false, labels: {}, ...more };
 }
 
 export const taskSpec: TaskSpec = { command: ['sleep', 'infinity'], env: {}, stopGracePeriod: 10_000 };

@@ -30,7 +30,7 @@ function raw(socketPath: string, method: string, path: string, body?: string): P
 test('networks: create with defaults filled in, list, inspect by name, id and prefix, remove', async (t) => {
   const { client } = await startApi(t);
   const network = await client.createNetwork({ name: 'overlay1' });
-  t.deepEqual(network.spec, { name: 'overlay1', driver: 'overlay', internal: false, labels: {} });
+  t.deepEqual(network.spec, { name: 'overlay1', driver: 'overlay', ipv6: false, internal: false, labels: {} });
   t.deepEqual(await client.networks(), [network]);
   t.deepEqual(await client.network('overlay1'), network);
   t.deepEqual(await client.network(network.id), network);
@@ -72,7 +72,7 @@ test('stacks, nodes, flows and info go through', async (t) => {
 test('each kind of failure has its status and code', async (t) => {
   const { socketPath, control } = await startApi(t);
   t.deepEqual(await raw(socketPath, 'GET', '/v1/services/nothing'), { status: 404, body: { error: { code: 'not-found', message: "no service 'nothing'", remedy: "see 'vipmesh service ls'" } } });
-  await control.createNetwork({ name: 'x', driver: 'overlay', internal: false, labels: {} });
+  await control.createNetwork({ name: 'x', driver: 'overlay', ipv6: false, internal: false, labels: {} });
   const taken = await raw(socketPath, 'POST', '/v1/networks', '{"name":"x"}');
   t.is(taken.status, 409);
   t.like(taken.body, { error: { code: 'conflict' } });

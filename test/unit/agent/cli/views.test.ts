@@ -12,7 +12,7 @@ const SINCE = '2024-05-01T10:00:00.000Z';
 const WALL = Date.parse('2024-05-01T10:05:00.000Z');
 
 const NETWORK: NetworkObject = {
-  id: 'aaaaaaaaaaa1', spec: { name: 'overlay1', driver: 'overlay', internal: false, labels: {} }, ingress: false,
+  id: 'aaaaaaaaaaa1', spec: { name: 'overlay1', driver: 'overlay', ipv6: false, internal: false, labels: {} }, ingress: false,
   subnet: '10.0.1.0/24', gateway: '10.0.1.1', balancer: '10.0.1.250', vni: 4097, createdAt: SINCE,
 };
 const INGRESS: NetworkObject = { ...NETWORK, id: 'aaaaaaaaaaa0', spec: { ...NETWORK.spec, name: 'ingress' }, ingress: true, subnet: '10.0.0.0/24', vni: 4096 };

@@ -81,9 +81,9 @@ test('a whole file', (t) => {
   const { request, warnings } = compose(FULL, { HOME: '/root' });
   t.deepEqual(warnings, []);
   t.deepEqual(request.networks, [
-    { name: 'shop_front', driver: 'overlay', internal: true, labels: { a: 'b', 'vipmesh.stack': 'shop' }, subnet: '10.9.0.0/24', gateway: '10.9.0.1' },
-    { name: 'backbone', driver: 'overlay', internal: false, labels: { 'vipmesh.stack': 'shop' } },
-    { name: 'shop_default', driver: 'overlay', internal: false, labels: { 'vipmesh.stack': 'shop' } },
+    { name: 'shop_front', driver: 'overlay', ipv6: false, internal: true, labels: { a: 'b', 'vipmesh.stack': 'shop' }, subnet: '10.9.0.0/24', gateway: '10.9.0.1' },
+    { name: 'backbone', driver: 'overlay', ipv6: false, internal: false, labels: { 'vipmesh.stack': 'shop' } },
+    { name: 'shop_default', driver: 'overlay', ipv6: false, internal: false, labels: { 'vipmesh.stack': 'shop' } },
   ]);
   t.deepEqual(request.services, [
     {

@@ -85,7 +85,7 @@ test('the welcome shows what is there, and what to type', (t) => {
   t.regex(demoWelcome({ agent, detached: true, ...nothing }), /log \/x\/agent\.log\n[^]*npx vipmesh down\n/);
   t.regex(demoWelcome({ agent: { ...agent, stateOption: ' --state-dir /x' }, detached: true, ...nothing, socket: '/x.sock' }), /npx vipmesh down --state-dir \/x\n/);
   const network = (name: string): NetworkObject => ({
-    id: name, spec: { name, driver: 'overlay', internal: false, labels: {} }, ingress: name === 'ingress', subnet: '', gateway: '', balancer: '', vni: 0, createdAt: '',
+    id: name, spec: { name, driver: 'overlay', ipv6: false, internal: false, labels: {} }, ingress: name === 'ingress', subnet: '', gateway: '', balancer: '', vni: 0, createdAt: '',
   });
   t.regex(demoWelcome({ agent, detached: false, ...nothing, networks: [network('overlay1'), network('ingress')] }), /\ningress .*\noverlay1 /, 'as `network ls` has them');
 });

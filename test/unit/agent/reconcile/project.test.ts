@@ -10,7 +10,7 @@ const when = '2026-01-01T00:00:00.000Z';
 function network(id: string, name: string, third: number, more: Partial<NetworkObject> = {}): NetworkObject {
   return {
     id,
-    spec: { name, driver: 'overlay', internal: false, labels: {} },
+    spec: { name, driver: 'overlay', ipv6: false, internal: false, labels: {} },
     ingress: name === 'ingress',
     subnet: `10.0.${third}.0/24`,
     gateway: `10.0.${third}.1`,

@@ -31,6 +31,14 @@ test('an answer, byte for byte', (t) => {
   t.false(truncated);
 });
 
+test('addresses of both families, byte for byte', (t) => {
+  const answers = [{ type: 1, ttl: 600, address: '10.0.1.2' }, { type: 28, ttl: 600, address: 'fd00:1::ff02:0:2' }] as const;
+  const { response, truncated } = encodeAnswer(checked({ name: 'vote', type: 255 }), { rcode: 0, authoritative: true, answers }, 512);
+  const records = ['c00c', '00010001', '00000258', '0004', '0a000102', 'c00c', '001c0001', '00000258', '0010', 'fd00000100000000', '0000ff0200000002'];
+  t.is(response.toString('hex'), ['1234', '8580', '0001000200000000', '04766f746500', '00ff0001', ...records].join(''));
+  t.false(truncated);
+});
+
 test('a PTR answer', (t) => {
   const query = checked({ name: '6.1.0.10.in-addr.arpa', type: 12 });
   const { response } = encodeAnswer(query, { rcode: 0, authoritative: true, answers: [{ type: 12, ttl: 600, target: 'vote.2.0000000000a1.overlay1.' }] }, 512);

@@ -12,7 +12,7 @@ const ANY = 255;
 function ask(view: DnsView, name: string, type = A, random = (): number => 0.999): string {
   const decision = answer(compileZone(view), { name, type, class: 1 }, random);
   if (typeof decision === 'string') return decision;
-  const records = decision.answers.map((record) => (record.type === A ? record.address : record.target));
+  const records = decision.answers.map((record) => ('address' in record ? record.address : record.target));
   const code = decision.rcode === 0 ? 'NOERROR' : decision.rcode === 3 ? 'NXDOMAIN' : `rcode ${decision.rcode}`;
   return [code, ...(decision.authoritative ? ['aa'] : []), ...records].join(' ');
 }
@@ -149,7 +149,7 @@ test('every order of the answers is equally likely', (t) => {
   for (let i = 0; i < rounds; i++) {
     const decision = answer(zone, { name: 'dv', type: A, class: 1 }, random);
     if (typeof decision === 'string') return t.fail(decision);
-    const order = decision.answers.map((record) => (record.type === A ? record.address.slice(-2) : '')).join(' ');
+    const order = decision.answers.map((record) => ('address' in record ? record.address.slice(-2) : '')).join(' ');
     seen.set(order, (seen.get(order) ?? 0) + 1);
   }
   t.deepEqual([...seen.keys()].sort(), ['20 21 22', '20 22 21', '21 20 22', '21 22 20', '22 20 21', '22 21 20']);
@@ -163,9 +163,9 @@ test('shuffling leaves the view as it was', (t) => {
   const network = overlay1();
   const before = JSON.stringify(network);
   const zone = compileZone(viewOf(network));
-  const first = zone.networks[0]?.names.get('dv')?.join();
+  const first = zone.networks[0]?.names.get('dv')?.ipv4.join();
   for (let i = 0; i < 20; i++) answer(zone, { name: 'dv', type: A, class: 1 }, Math.random);
-  t.is(zone.networks[0]?.names.get('dv')?.join(), first);
+  t.is(zone.networks[0]?.names.get('dv')?.ipv4.join(), first);
   t.is(JSON.stringify(network), before);
 });
 
@@ -173,4 +173,72 @@ test('a network is compiled once for all the tasks on it', (t) => {
   const network = overlay1();
   t.is(compileZone(viewOf(network)).networks[0], compileZone(viewOf(back(), network)).networks[1]);
   t.not(compileZone(viewOf(network)).networks[0], compileZone(viewOf(overlay1())).networks[0]);
+});
+
+/** A network with IPv6: `vote` behind a VIP, `dv` without, `new` without a live task. */
+const six = {
+  name: 'six', subnet: '10.0.6.0/24', subnet6: 'fd12:3456:789a:1::/64', internal: false,
+  services: [
+    {
+      name: 'vote', aliases: ['ballot'], vip: '10.0.6.2', vip6: 'fd12:3456:789a:1::2',
+      tasks: [{ id: '0000000000f1', name: 'vote.1.0000000000f1', address: '10.0.6.5', address6: 'fd12:3456:789a:1::5', aliases: [] }],
+    },
+    {
+      name: 'dv', aliases: [],
+      tasks: [20, 21, 22].map((n) => ({ id: `0000000000${n}`, name: `dv.${n}.0000000000${n}`, address: `10.0.6.${n}`, address6: `fd12:3456:789a:1::${n}`, aliases: [] })),
+    },
+    { name: 'new', aliases: [], tasks: [] },
+  ],
+  tasks: [{ id: '0000000000d6', name: 'run.0000000000d6', address: '10.0.6.200', address6: 'fd12:3456:789a:1::c8', aliases: ['probe6'] }],
+};
+
+/** `::5` of the network. */
+const reverse6 = (last: string): string => `${last.split('').reverse().join('.')}.${'0.'.repeat(16 - last.length)}1.0.0.0.a.9.8.7.6.5.4.3.2.1.d.f.ip6.arpa`;
+
+const GOLDEN_6: [question: string, type: number, expected: string][] = [
+  ['vote', A, 'NOERROR aa 10.0.6.2'],
+  ['vote', AAAA, 'NOERROR aa fd12:3456:789a:1::2'],
+  ['Ballot.SIX.', AAAA, 'NOERROR aa fd12:3456:789a:1::2'],
+  ['vote', ANY, 'NOERROR aa 10.0.6.2 fd12:3456:789a:1::2'],
+  ['tasks.vote', AAAA, 'NOERROR aa fd12:3456:789a:1::5'],
+  ['dv', AAAA, 'NOERROR aa fd12:3456:789a:1::20 fd12:3456:789a:1::21 fd12:3456:789a:1::22'],
+  ['tasks.dv.six', AAAA, 'NOERROR aa fd12:3456:789a:1::20 fd12:3456:789a:1::21 fd12:3456:789a:1::22'],
+  ['vote.1.0000000000f1', AAAA, 'NOERROR aa fd12:3456:789a:1::5'],
+  ['0000000000F1.six', AAAA, 'NOERROR aa fd12:3456:789a:1::5'],
+  ['probe6', AAAA, 'NOERROR aa fd12:3456:789a:1::c8'],
+  ['new', AAAA, 'NOERROR aa'],
+  ['nobody.six', AAAA, 'NXDOMAIN aa'],
+  ['nobody', AAAA, 'forward'],
+  // Beside a network without IPv6: its names have no AAAA, and keep to themselves.
+  ['db', AAAA, 'NOERROR aa'],
+  [reverse6('2'), PTR, 'NOERROR aa vote.six.'],
+  [reverse6('5'), PTR, 'NOERROR aa vote.1.0000000000f1.six.'],
+  [reverse6('5').toUpperCase(), PTR, 'NOERROR aa vote.1.0000000000f1.six.'],
+  [reverse6('c8'), PTR, 'NOERROR aa run.0000000000d6.six.'],
+  [reverse6('5'), AAAA, 'NOERROR aa'],
+  [reverse6('99'), PTR, 'NXDOMAIN aa'],
+  [reverse6('5').replace('f.ip6', 'e.ip6'), PTR, 'forward'],
+  // Less than a whole address is the zone of whoever has it.
+  [reverse6('5').slice(2), PTR, 'forward'],
+  [`0.${reverse6('5')}`, PTR, 'forward'],
+  [reverse6('5').replace('5', 'g'), PTR, 'forward'],
+  ['1.0.0.127.ip6.arpa', PTR, 'forward'],
+];
+
+for (const [name, type, expected] of GOLDEN_6) {
+  test(`with IPv6, '${name}' type ${type}: ${expected}`, (t) => {
+    t.is(ask(viewOf(six, back()), name, type), expected);
+  });
+}
+
+test('IPv6 addresses come in random order too', (t) => {
+  const zone = compileZone(viewOf(six));
+  const random = seededRandom(3);
+  const orders = new Set<string>();
+  for (let i = 0; i < 200; i++) orders.add(JSON.stringify(answer(zone, { name: 'dv', type: AAAA, class: 1 }, random)));
+  t.is(orders.size, 6);
+});
+
+test('a task on an internal network with IPv6 asks nobody outside for an address', (t) => {
+  t.is(ask(viewOf({ ...six, internal: true }), reverse6('5').replace('f.ip6', 'e.ip6'), PTR), 'blocked');
 });

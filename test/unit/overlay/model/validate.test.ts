@@ -20,8 +20,8 @@ const service = (more: object): object => ({ name: 'vote', task: { command: ['ht
 const task = (more: object): object => ({ command: ['httpd'], ...more });
 
 test('a network is completed with defaults', (t) => {
-  t.deepEqual(validateNetworkSpec({ name: 'overlay1' }), { name: 'overlay1', driver: 'overlay', internal: false, labels: {} });
-  const full = { name: 'a.b-c_D', driver: 'overlay', subnet: '192.168.7.0/29', gateway: '192.168.7.6', internal: true, labels: { k: 'v' } } as const;
+  t.deepEqual(validateNetworkSpec({ name: 'overlay1' }), { name: 'overlay1', driver: 'overlay', ipv6: false, internal: false, labels: {} });
+  const full = { name: 'a.b-c_D', driver: 'overlay', subnet: '192.168.7.0/29', gateway: '192.168.7.6', ipv6: true, subnet6: 'fd00:7::/64', gateway6: 'fd00:7::fe', internal: true, labels: { k: 'v' } } as const;
   t.deepEqual(validateNetworkSpec(full), full);
 });
 
@@ -77,6 +77,21 @@ const networks: readonly Case[] = [
   ['the broadcast address as gateway', { name: 'a', subnet: '200.5.0.0/24', gateway: '200.5.0.255' }, 'gateway', 'broadcast address'],
   ['a gateway without a subnet', { name: 'a', gateway: '10.5.0.1' }, 'gateway', 'give the subnet'],
   ['a gateway that is no address', { name: 'a', subnet: '10.5.0.0/24', gateway: 'x' }, 'gateway', "'x'"],
+  ['an IPv6 subnet without IPv6', { name: 'a', subnet6: 'fd00:1::/64' }, 'subnet6', "'fd00:1::/64'", '--ipv6', 'enable_ipv6: true'],
+  ['an IPv6 gateway without IPv6', { name: 'a', ipv6: false, gateway6: 'fd00:1::1' }, 'gateway6', "'fd00:1::1'", '--ipv6'],
+  ['an IPv6 subnet with host bits', { name: 'a', ipv6: true, subnet6: 'fd00:1::1/64' }, 'subnet6', "'fd00:1::1/64'", 'fd00:1::/64'],
+  ['an IPv6 subnet that is none', { name: 'a', ipv6: true, subnet6: '10.0.1.0/24' }, 'subnet6', "'10.0.1.0/24'", 'fd00:1::/64'],
+  ['an IPv6 subnet that is too large', { name: 'a', ipv6: true, subnet6: 'fc00::/7' }, 'subnet6', '/8 to /120'],
+  ['an IPv6 subnet that is too small', { name: 'a', ipv6: true, subnet6: 'fd00::/121' }, 'subnet6', '/8 to /120'],
+  ['a link-local subnet', { name: 'a', ipv6: true, subnet6: 'fe80::/64' }, 'subnet6', 'fe80::/10', 'unique local'],
+  ['an IPv6 multicast subnet', { name: 'a', ipv6: true, subnet6: 'ff05::/64' }, 'subnet6', 'ff00::/8'],
+  ['a subnet of IPv4 in IPv6', { name: 'a', ipv6: true, subnet6: '::ffff:0:0/96' }, 'subnet6', '::/8'],
+  ['an IPv6 subnet for IPv4', { name: 'a', ipv6: true, subnet: 'fd00:1::/64' }, 'subnet', "'fd00:1::/64'", 'subnet6'],
+  ['an IPv6 gateway outside', { name: 'a', ipv6: true, subnet6: 'fd00:1::/64', gateway6: 'fd00:2::1' }, 'gateway6', "'fd00:2::1'", 'fd00:1::/64'],
+  ['the network address as IPv6 gateway', { name: 'a', ipv6: true, subnet6: 'fd00:1::/64', gateway6: 'fd00:1::' }, 'gateway6', 'network address'],
+  ['an IPv6 gateway without a subnet', { name: 'a', ipv6: true, gateway6: 'fd00:1::1' }, 'gateway6', 'give the subnet'],
+  ['an IPv6 gateway that is no address', { name: 'a', ipv6: true, subnet6: 'fd00:1::/64', gateway6: '10.0.1.1' }, 'gateway6', "'10.0.1.1'"],
+  ['ipv6 as text', { name: 'a', ipv6: 'yes' }, 'ipv6', '"yes"', 'true or false'],
   ['an unknown key', { name: 'a', attachable: true }, '', "'attachable'", 'spelling'],
   ['a label that is not text', { name: 'a', labels: { k: 1 } }, 'labels.k', '1 is not text'],
   ['internal as text', { name: 'a', internal: 'yes' }, 'internal', '"yes"', 'true or false'],

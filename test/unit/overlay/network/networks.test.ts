@@ -132,3 +132,71 @@ test('addresses run out with an error that names the network, the pool and its s
   t.is((await join()).addresses[0]?.address, '172.20.0.4');
   t.deepEqual(await keys(store, `addresses/${small.id}/`), ['172.20.0.2', '172.20.0.3', '172.20.0.4', '172.20.0.5', '172.20.0.6']);
 });
+
+test('a network with IPv6 gets a /64 of the mesh\'s own prefix, which is drawn once', async (t) => {
+  const { store, context } = await meshStore(t);
+  const prefix = async (): Promise<unknown> => (await store.get('ula'))?.value;
+  t.is(await prefix(), undefined, 'not before it is needed');
+  const first = await createNetwork(store, networkSpec('six', { ipv6: true }), { ...context, newId: sequence('a00000000006', 'c1d23a4b5c6d') });
+  t.deepEqual(await prefix(), { prefix: 'fdd2:3a4b:5c6d::/48' });
+  t.like(first, { subnet6: 'fdd2:3a4b:5c6d:1::/64', gateway6: 'fdd2:3a4b:5c6d:1::1', balancer6: 'fdd2:3a4b:5c6d:1::2', balancer: '10.0.2.2' });
+  const second = await createNetwork(store, networkSpec('six2', { ipv6: true }), context);
+  t.like(second, { subnet6: 'fdd2:3a4b:5c6d:2::/64' });
+  await removeNetwork(store, first.id);
+  t.deepEqual(await keys(store, `addresses/${first.id}/`), []);
+  t.like(await createNetwork(store, networkSpec('six3', { ipv6: true }), context), { subnet6: 'fdd2:3a4b:5c6d:1::/64' }, 'what is removed is free again');
+});
+
+/** The first ids of a context, in order. */
+function sequence(...ids: string[]): () => string {
+  return () => ids.shift() ?? 'a00000000009';
+}
+
+test('an IPv6 subnet and gateway of the user\'s choice, in canonical form', async (t) => {
+  const { store, context } = await meshStore(t);
+  const own = await createNetwork(store, networkSpec('own', { ipv6: true, subnet6: 'FD00:0:0:7::/64', gateway6: 'fd00::7:0:0:0:fe' }), context);
+  t.like(own, { subnet: '10.0.2.0/24', subnet6: 'fd00:0:0:7::/64', gateway6: 'fd00:0:0:7::fe', balancer6: 'fd00:0:0:7::1' });
+  t.is((await store.get('ula'))?.value, undefined, 'no prefix is drawn for it');
+  const before = await dump(store);
+  for (const subnet6 of ['fd00:0:0:7::/64', 'fd00:0:0:7:8::/80', 'fd00::/16']) {
+    const error = await t.throwsAsync(createNetwork(store, networkSpec('x', { ipv6: true, subnet6 }), context), { instanceOf: SubnetTakenError });
+    t.regex(error?.message ?? '', /overlaps fd00:0:0:7::\/64 of network 'own'/);
+  }
+  t.is(await dump(store), before);
+});
+
+test('a network without IPv6 has nothing of it', async (t) => {
+  const { n1, store, context } = await meshStore(t);
+  t.deepEqual(Object.keys(n1).filter((key) => key.endsWith('6')), []);
+  const { vips } = await createService(store, serviceSpec('vote'), context);
+  t.deepEqual(vips, [{ networkId: n1.id, address: '10.0.1.3' }]);
+});
+
+test('services and tasks on a network with IPv6 have both addresses, and give both back', async (t) => {
+  const { store, context } = await meshStore(t);
+  const six = await createNetwork(store, networkSpec('six', { ipv6: true, subnet6: 'fd00:6::/64' }), context);
+  const spec = serviceSpec('vote', { networks: [{ network: 'n1', aliases: [] }, { network: 'six', aliases: [] }] });
+  const before = await keys(store, `addresses/${six.id}/`);
+  const service = await createService(store, spec, context);
+  t.deepEqual(service.vips[1], { networkId: six.id, address: '10.0.2.3', address6: 'fd00:6::3' });
+  t.is(service.vips[0]?.address6, undefined);
+  const task = await createTask(store, service.id, 1, context);
+  t.deepEqual(task.addresses[1], { networkId: six.id, address: '10.0.2.4', address6: 'fd00:6::4', interface: 'eth1' });
+  const shell = await createOneOffTask(store, { task: taskSpec, networks: [{ network: 'six', aliases: ['sh'] }] }, context);
+  t.deepEqual(shell.addresses, [{ networkId: six.id, address: '10.0.2.5', address6: 'fd00:6::5', interface: 'eth0', aliases: ['sh'] }]);
+  await markTask(store, task.id, { state: 'failed' }, context);
+  await markTask(store, shell.id, { state: 'complete' }, context);
+  await removeService(store, service.id);
+  t.deepEqual(await keys(store, `addresses/${six.id}/`), before);
+  // What was given back stays unused for as long as possible, in both families.
+  t.like((await createService(store, spec, context)).vips[1], { address: '10.0.2.6', address6: 'fd00:6::6' });
+});
+
+test('what an earlier version stored, without a word of IPv6, goes on', async (t) => {
+  const { store, context, n1 } = await meshStore(t);
+  const { ipv6: _none, ...spec } = n1.spec;
+  await store.commit([], [{ put: `networks/${n1.id}`, value: { ...n1, spec } }]);
+  const service = await createService(store, serviceSpec('vote'), context);
+  t.deepEqual((await createTask(store, service.id, 1, context)).addresses, [{ networkId: n1.id, address: '10.0.1.4', interface: 'eth0' }]);
+  t.like(await createNetwork(store, networkSpec('six', { ipv6: true }), context), { subnet: '10.0.2.0/24' });
+});
