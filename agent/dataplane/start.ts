@@ -11,6 +11,7 @@ import type { Snapshot } from '../../proxy/config/snapshot.js';
 import { Counters } from '../../proxy/dataplane/counters.js';
 import type { Dataplane, FlowRecord } from '../../proxy/dataplane/handle.js';
 import type { Reply, Request } from '../../proxy/dataplane/messages.js';
+import { AddressBook } from '../../proxy/flow/address-book.js';
 import { FlowReader } from '../../proxy/flow/reader.js';
 import { FlowTable } from '../../proxy/flow/table.js';
 import type { WorkerInput } from './entry.js';
@@ -64,7 +65,7 @@ class WorkerDataplane implements Dataplane {
     this.#options = options;
     const table = FlowTable.allocate(options.maxFlows);
     const counters = Counters.allocate();
-    this.#flows = new FlowReader(table);
+    this.#flows = new FlowReader(table, AddressBook.allocate(1));
     this.#counters = new Counters(counters);
     const random = randomBytes(8);
     const input: WorkerInput = { wakeUp: this.#wakeUp, table, counters, hashKey: [random.readInt32LE(0), random.readInt32LE(4)] };

@@ -5,7 +5,10 @@ import type { Snapshot } from '../config/snapshot.js';
 
 export type FlowState = 'opening' | 'established' | 'closing' | 'closed' | 'udp' | 'icmp';
 
-/** One flow as a user sees it. Plain data; addresses are text with a port: `10.0.1.5:40112`. */
+/**
+ * One flow as a user sees it. Plain data; addresses are text with a port: `10.0.1.5:40112`, `[fd00::5]:40112`. An ICMP query has
+ * its identifier for the client's port, and no port on the other sides.
+ */
 export interface FlowRecord {
   readonly network: string;
   readonly service: string;

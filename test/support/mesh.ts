@@ -4,6 +4,7 @@
 import type { EndpointConfig, ServiceConfig, Snapshot, Timeouts } from '../../proxy/config/snapshot.js';
 import { Counters, Counter, type CounterName } from '../../proxy/dataplane/counters.js';
 import { Pipeline } from '../../proxy/dataplane/pipeline.js';
+import { AddressBook } from '../../proxy/flow/address-book.js';
 import { FlowReader } from '../../proxy/flow/reader.js';
 import { FlowTable } from '../../proxy/flow/table.js';
 import { parseIpv4 } from '../../proxy/net/addr.js';
@@ -42,7 +43,7 @@ export class Mesh {
   constructor(options: { maxFlows?: number; timeouts?: Timeouts; config?: Snapshot } = {}) {
     const buffer = FlowTable.allocate(options.maxFlows ?? 1024);
     this.table = new FlowTable(buffer, { hashKey: [0x12345678, -7] });
-    this.reader = new FlowReader(buffer);
+    this.reader = new FlowReader(buffer, AddressBook.allocate(1));
     this.pipeline = new Pipeline({ table: this.table, counters: this.counters, ...(options.timeouts && { timeouts: options.timeouts }) });
     this.config = options.config ?? PLAIN;
     this.pipeline.configure(this.config);

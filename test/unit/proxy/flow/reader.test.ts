@@ -1,8 +1,12 @@
 import { Worker } from 'node:worker_threads';
 import test from 'ava';
+import type { FlowRecord } from '../../../../proxy/dataplane/handle.js';
+import { AddressBook } from '../../../../proxy/flow/address-book.js';
 import { FlowReader } from '../../../../proxy/flow/reader.js';
+import { FLAG_V6, State } from '../../../../proxy/flow/slot.js';
 import { FlowTable } from '../../../../proxy/flow/table.js';
-import { parseIpv4 } from '../../../../proxy/net/addr.js';
+import { formatIpv4, parseIpv4 } from '../../../../proxy/net/addr.js';
+import { formatIpv6, parseIpv6 } from '../../../../proxy/net/addr6.js';
 import { CLIENT, endpoint, ENDPOINTS, Mesh, NETWORK, PLAIN, service, VIP, BALANCER } from '../../../support/mesh.js';
 import { tcpFrame, udpFrame } from '../../../support/packets.js';
 
@@ -37,35 +41,126 @@ test('a drain counts the flows to an endpoint that are not closed', (t) => {
   t.is(mesh.reader.countTo(NETWORK, parseIpv4(ENDPOINTS[1])), 0);
 });
 
-test('while another thread fills and empties the table, every record that is read is one that was written', async (t) => {
-  const buffer = FlowTable.allocate(64);
+interface Rig {
+  readonly table: FlowTable;
+  readonly book: AddressBook;
+  readonly reader: FlowReader;
+}
+
+function rig(): Rig {
+  const [table, book] = [FlowTable.allocate(16), AddressBook.allocate(16)];
+  const hashKey = [1, 2] as const;
+  return { table: new FlowTable(table, { hashKey }), book: new AddressBook(book, { hashKey }), reader: new FlowReader(table, book) };
+}
+
+const kindOf = (protocol: number, flags = 0): number => (NETWORK << 16) | (protocol << 8) | flags;
+
+const NETWORK6 = {
+  ...PLAIN.networks[0]!,
+  services: [{ ...PLAIN.networks[0]!.services[0]!, vip6: parseIpv6('fd00::2') }],
+};
+
+test('IPv6 flows and ICMP queries as a user sees them', (t) => {
+  const { table, book, reader } = rig();
+  const [client, vip, target] = ['fd00::9', 'fd00::2', 'fd00::5'].map((text) => book.intern(...parseIpv6(text))) as [number, number, number];
+  const [client4, vip4, target4] = [CLIENT, VIP, ENDPOINTS[0]].map(parseIpv4) as [number, number, number];
+  table.insert(kindOf(6, FLAG_V6), State.established, client, vip, (40_000 << 16) | 80, target, (8080 << 16) | 40_002, 1, 10);
+  table.insert(kindOf(58, FLAG_V6), State.icmp, client, vip, 77 << 16, target, 78, 1, 10);
+  table.insert(kindOf(1), State.icmp, client4, vip4, 77 << 16, target4, 78, 1, 10);
+  table.setNow(25);
+  const shown = reader.list({ networks: [NETWORK6] }).map(({ service: name, protocol, client: from, vip: to, endpoint: by, state, age }) => [name, protocol, from, to, by, state, age]);
+  t.deepEqual(shown, [
+    ['vote', 'tcp', '[fd00::9]:40000', '[fd00::2]:80', '[fd00::5]:8080', 'established', 1500],
+    ['vote', 'icmp', '[fd00::9]:77', 'fd00::2', 'fd00::5', 'icmp', 1500],
+    ['vote', 'icmp', `${CLIENT}:77`, VIP, ENDPOINTS[0], 'icmp', 1500],
+  ]);
+});
+
+test('a drain counts both families of an endpoint, and takes no handle for an IPv4 address', (t) => {
+  const { table, book, reader } = rig();
+  const address6 = parseIpv6('fd00::5');
+  const [client, vip, target] = [book.intern(1, 1, 1, 1), book.intern(2, 2, 2, 2), book.intern(...address6)];
+  table.insert(kindOf(17, FLAG_V6), State.udp, client, vip, 1, target, 1, 1, 1);
+  table.insert(kindOf(17, FLAG_V6), State.udp, client, vip, 2, target, 2, 1, 1);
+  table.insert(kindOf(6, FLAG_V6), State.closed, client, vip, 3, target, 3, 1, 1);
+  table.insert(kindOf(17), State.udp, 1, 2, 4, 77, 4, 1, 1);
+  t.is(reader.countTo(NETWORK, 77, address6), 3);
+  t.is(reader.countTo(NETWORK, 77), 1);
+  t.is(reader.countTo(NETWORK, target), 0);
+  t.is(reader.countTo(NETWORK, 0, parseIpv6('fd00::6')), 0);
+  t.is(reader.countTo(NETWORK + 1, 77, address6), 0);
+});
+
+test('a handle that stands for nothing, or is none, shows no flow', (t) => {
+  const { table, book, reader } = rig();
+  const handle = book.intern(1, 1, 1, 1);
+  table.insert(kindOf(17, FLAG_V6), State.udp, handle, handle, 1, handle, 1, 1, 1);
+  t.is(reader.list(PLAIN).length, 1);
+  book.release(handle);
+  t.deepEqual(reader.list(PLAIN), []);
+  table.insert(kindOf(17, FLAG_V6), State.udp, 1000, -1, 2, 17, 2, 1, 1);
+  t.deepEqual(reader.list(PLAIN), []);
+  t.is(reader.countTo(NETWORK, 0, [0, 0, 0, 0]), 0);
+});
+
+const ENOUGH = 40_000;
+
+/** Runs a writer of 64 slots in another thread while this one reads; answers the records that were read. */
+async function readWhileWriting(families: string, visit: (record: FlowRecord) => void): Promise<number> {
+  const [table, book] = [FlowTable.allocate(64), AddressBook.allocate(64)];
   const stop = new Int32Array(new SharedArrayBuffer(4));
-  const url = new URL('../../../../proxy/flow/table.js', import.meta.url).href;
-  // Every field of a flow is made from the same number, so a mixture of two flows is seen.
+  const url = (file: string): string => new URL(`../../../../proxy/flow/${file}.js`, import.meta.url).href;
   const writer = new Worker(
     `const { workerData, parentPort } = require('node:worker_threads');
-     import(workerData.url).then(({ FlowTable }) => {
-       const flows = new FlowTable(workerData.buffer, { hashKey: [1, 2] });
-       const slots = [];
+     Promise.all([import(workerData.tableUrl), import(workerData.bookUrl)]).then(([{ FlowTable }, { AddressBook }]) => {
+       const flows = new FlowTable(workerData.table, { hashKey: [1, 2] });
+       const book = new AddressBook(workerData.book, { hashKey: [1, 2] });
+       const live = [];
        for (let n = 1; Atomics.load(workerData.stop, 0) === 0; n = (n + 1) & 0x7fff || 1) {
-         slots.push(flows.insert(${(NETWORK << 16) | (17 << 8)}, 9, n, n, (n << 16) | n, n, (n << 16) | n, 1, n));
-         if (slots.length > 40) flows.remove(slots.shift());
+         const v6 = ${families};
+         const address = v6 ? book.intern(n, n, n, n) : n;
+         const slot = flows.insert(${kindOf(17)} | (v6 ? ${FLAG_V6} : 0), 9, address, address, (n << 16) | n, address, (n << 16) | n, 1, n);
+         live.push({ slot, v6, address });
+         if (live.length > 40) {
+           const gone = live.shift();
+           flows.remove(gone.slot);
+           if (gone.v6) book.release(gone.address);
+         }
          if (n === 5000) parentPort.postMessage('running');
        }
      });`,
-    { eval: true, workerData: { url, buffer, stop } },
+    { eval: true, workerData: { tableUrl: url('table'), bookUrl: url('address-book'), table, book, stop } },
   );
   await new Promise((resolve) => writer.once('message', resolve));
-  const reader = new FlowReader(buffer);
+  const reader = new FlowReader(table, book);
   let records = 0;
-  for (let round = 0; round < 20_000; round++) {
-    for (const record of reader.list(PLAIN)) {
-      records++;
-      const [address, port] = record.client.split(':');
-      if (record.vip !== record.client || record.endpoint !== record.client || parseIpv4(address!) !== Number(port)) t.fail(JSON.stringify(record));
+  try {
+    for (let round = 0; round < 20_000 && records < ENOUGH; round++) {
+      for (const record of reader.list(PLAIN)) {
+        records++;
+        visit(record);
+      }
     }
+  } finally {
+    Atomics.store(stop, 0, 1);
+    await new Promise((resolve) => writer.once('exit', resolve));
   }
-  Atomics.store(stop, 0, 1);
-  await new Promise((resolve) => writer.once('exit', resolve));
-  t.true(records > 1000, `${records} records were read`);
-});
+  return records;
+}
+
+// Every field of a flow is made from the same number, so a mixture of two flows is seen.
+const textOf = (n: number, v6: boolean): string => (v6 ? `[${formatIpv6([n, n, n, n])}]:${n}` : `${formatIpv4(n)}:${n}`);
+
+for (const [name, families] of [
+  ['IPv4', 'false'],
+  ['IPv6', 'true'],
+  ['both families', 'n % 3 === 0'],
+] as const) {
+  test.serial(`while another thread fills and empties the table, every record that is read is one that was written: ${name}`, async (t) => {
+    const records = await readWhileWriting(families, ({ client, vip, endpoint: target }) => {
+      const n = Number(client.slice(client.lastIndexOf(':') + 1));
+      if (vip !== client || target !== client || client !== textOf(n, client.startsWith('['))) t.fail(`${client} ${vip} ${target}`);
+    });
+    t.true(records > 1000, `${records} records were read`);
+  });
+}
