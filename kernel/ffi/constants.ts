@@ -33,6 +33,10 @@ export const SO_ERROR = 4;
 export const SO_DOMAIN = 39;
 
 // include/uapi/linux/in.h, include/uapi/linux/in6.h
+export const IPPROTO_IP = 0;
+export const IPPROTO_TCP = 6;
+export const IP_BIND_ADDRESS_NO_PORT = 24;
+export const TCP_NODELAY = 1;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
 
@@ -61,6 +65,7 @@ export const TUN_F_USO6 = 0x40;
 
 // include/uapi/asm-generic/poll.h
 export const POLLIN = 0x0001;
+export const POLLOUT = 0x0004;
 export const POLLERR = 0x0008;
 export const POLLHUP = 0x0010;
 export const POLLNVAL = 0x0020;
@@ -70,6 +75,7 @@ export const EFD_NONBLOCK = O_NONBLOCK;
 export const EFD_CLOEXEC = O_CLOEXEC;
 
 // include/uapi/asm-generic/errno-base.h, errno.h
+export const EINPROGRESS = 115;
 
 // include/uapi/asm-generic/ioctls.h
 export const TIOCSWINSZ = 0x5414;

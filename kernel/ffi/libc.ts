@@ -61,6 +61,8 @@ const cGetsockopt = libc.func('int getsockopt(int, int, int, _Out_ void *, _Inou
   length: Uint32Array,
 ) => number;
 const cFcntl = libc.func('int fcntl(int, int, ...)') as (fd: number, command: number, type: string, argument: number) => number;
+const cConnect = libc.func('int connect(int, const void *, unsigned int)') as (fd: number, address: Uint8Array, length: number) => number;
+const cPpoll = libc.func('int ppoll(void *, unsigned long, const void *, const void *)') as (fds: Uint8Array, count: number, timeout: Uint8Array, mask: null) => number;
 const cBind = libc.func('int bind(int, const void *, unsigned int)') as (fd: number, address: Uint8Array, length: number) => number;
 const cListen = libc.func('int listen(int, int)') as (fd: number, backlog: number) => number;
 const cStrerror = libc.func('const char *strerror(int)') as (errno: number) => string;
@@ -102,6 +104,18 @@ export function write(fd: number, buffer: Uint8Array, length: number): number {
 /** poll(2) on `count` pollfd structures (kernel/ffi/structs). `timeout` in ms, -1 for ever. Ready descriptors, or -errno. */
 export function poll(fds: Uint8Array, count: number, timeout: number): number {
   const result = cPoll(fds, count, timeout);
+  return result < 0 ? -koffi.errno() : result;
+}
+
+/** ppoll(2): poll with a struct timespec (kernel/ffi/structs), for waits shorter than a millisecond. Ready descriptors, or -errno. */
+export function ppoll(fds: Uint8Array, count: number, timeout: Uint8Array): number {
+  const result = cPpoll(fds, count, timeout, null);
+  return result < 0 ? -koffi.errno() : result;
+}
+
+/** connect(2) to an encoded sockaddr. 0, or -errno: -EINPROGRESS is the usual answer of a non-blocking socket. */
+export function connect(fd: number, address: Uint8Array): number {
+  const result = cConnect(fd, address, address.length);
   return result < 0 ? -koffi.errno() : result;
 }
 

@@ -109,3 +109,17 @@ function ipv6Bytes(address: string): Uint8Array {
   groups.forEach((group, i) => view.setUint16(i * 2, Number.parseInt(group, 16)));
   return bytesOf(view);
 }
+
+/** struct timespec of 64-bit Linux, include/uapi/linux/time_types.h: a duration that is set again and again, in place. */
+export class Timespec {
+  readonly bytes = new Uint8Array(16);
+  readonly #view = new DataView(this.bytes.buffer);
+
+  /** `ms` 0 or more, fractions down to a nanosecond. */
+  set(ms: number): Uint8Array {
+    const seconds = Math.floor(ms / 1000);
+    this.#view.setUint32(LITTLE ? 0 : 4, seconds, LITTLE);
+    this.#view.setUint32(LITTLE ? 8 : 12, Math.floor((ms - seconds * 1000) * 1e6), LITTLE);
+    return this.bytes;
+  }
+}
