@@ -1,0 +1,13 @@
+/**
+ * All peers, in the order of the tables.
+ */
+import { haproxies } from './haproxy.js';
+import { nft } from './nft.js';
+import { nginx } from './nginx.js';
+import { nodePipe } from './node-pipe.js';
+import { none } from './none.js';
+import type { Peer } from './peer.js';
+import { relay } from './relay.js';
+import { vip } from './vip.js';
+
+export const PEERS: readonly Peer[] = [none, nft, vip, ...haproxies, nginx, relay, nodePipe];

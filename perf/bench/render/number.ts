@@ -1,0 +1,16 @@
+/**
+ * Numbers for people: three figures that count, no exponent.
+ */
+
+export function shortNumber(value: number): string {
+  if (!Number.isFinite(value)) return '–';
+  const size = Math.abs(value);
+  if (size >= 100) return Math.round(value).toLocaleString('en-US');
+  if (size >= 10) return value.toFixed(1);
+  return value.toFixed(size >= 1 || size === 0 ? 2 : 3);
+}
+
+/** `1.23 ×` */
+export function ratioText(value: number): string {
+  return Number.isFinite(value) ? `${value.toFixed(2)} ×` : '–';
+}

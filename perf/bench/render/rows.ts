@@ -1,0 +1,62 @@
+/**
+ * A report as tables of text cells: one for each work, and one of verdicts. What draws them is for others. Pure.
+ */
+import { bestOf, summaryOf, type Report, type ReportWork } from '../measure/report.js';
+import { judgeAll } from '../measure/verdicts.js';
+import { ratioText, shortNumber } from './number.js';
+
+export interface Table {
+  readonly title: string;
+  readonly head: readonly string[];
+  /** The first cell is a name, the others are numbers. */
+  readonly rows: readonly (readonly string[])[];
+}
+
+/**
+ * Per peer: for the first metric its median, the least and the most, and its ratio to the best of its class; for the others
+ * the median. Peers that do not do this work are left out; those that failed at it show dashes.
+ */
+export function workTable(report: Report, work: ReportWork): Table {
+  const [main, ...others] = work.metrics;
+  if (!main) return { title: work.title, head: [], rows: [] };
+  const failed = new Set(report.failures.filter((failure) => (failure.work ?? work.name) === work.name).map(({ peer }) => peer));
+  const rows = report.peers.flatMap((peer) => {
+    const summary = summaryOf(report, work.name, main.key, peer.name);
+    if (!summary) return failed.has(peer.name) ? [[peer.title, 'failed', '–', '–', ...others.map(() => '–')]] : [];
+    const rivals = report.peers.filter((other) => other.class === peer.class).map(({ name }) => name);
+    const best = bestOf(report, work.name, main.key, rivals, main.better) ?? Number.NaN;
+    const rest = others.map(({ key }) => shortNumber(summaryOf(report, work.name, key, peer.name)?.median ?? Number.NaN));
+    const spread = `${shortNumber(summary.least)} … ${shortNumber(summary.most)}`;
+    return [[peer.title, shortNumber(summary.median), spread, ratioText(summary.median / best), ...rest]];
+  });
+  const head = ['', `${main.title}, ${main.unit}`, 'least … most', `to best (${main.better === 'more' ? 'more' : 'less'} is better)`];
+  return { title: work.title, head: [...head, ...others.map(({ title, unit }) => `${title}, ${unit}`)], rows };
+}
+
+const WORD = { aim: 'aim reached', reached: 'reached', missed: 'MISSED', 'not measured': 'not measured' } as const;
+
+export function verdictTable(report: Report): Table {
+  const rows = judgeAll(report).map(({ goal, ratio, ratios, word }) => {
+    const parts = Object.values(ratios);
+    const measured = ratio === undefined ? '–' : parts.length > 1 ? parts.map((part) => ratioText(part)).join(', ') : ratioText(ratio);
+    const sign = goal.better === 'more' ? '≥' : '≤';
+    return [goal.title, `${sign} ${ratioText(goal.least)}`, `${sign} ${ratioText(goal.aim)}`, measured, WORD[word]];
+  });
+  return { title: 'Must reach (the VIP; where there are two figures: up, down; the worse one counts)', head: ['', 'at least', 'aim', 'measured', 'verdict'], rows };
+}
+
+/** What did not work, one line each. */
+export function failureLines(report: Report): string[] {
+  return report.failures.map(({ peer, work, round, message }) => {
+    const where = work === undefined ? 'did not start' : `${work}, round ${round}`;
+    return `${peer}: ${where}: ${message.replace(/\s+/g, ' ')}`;
+  });
+}
+
+/** One line on where and how it was measured. */
+export function headline(report: Report): string {
+  const { machine, settings } = report;
+  const where = `${machine.cpus} × ${machine.model}, ${Math.round(machine.memoryBytes / 2 ** 30)} GiB, Linux ${machine.kernel}, Node ${machine.node}, load ${machine.load.toFixed(1)} before`;
+  const how = `${settings.rounds} round${settings.rounds === 1 ? '' : 's'} of ${settings.seconds} s, ${settings.rate} requests/s at equal load, ${settings.held} connections held`;
+  return `${where}; ${how}; ${Math.round(report.seconds)} s in all; ${report.date}`;
+}
