@@ -28,9 +28,10 @@ import {
 } from '../flow/slot.js';
 import type { FlowTable } from '../flow/table.js';
 import { isOver, nextTcpState } from '../flow/tcp-state.js';
+import type { AddressWords } from '../rewrite/addresses.js';
 import { applyTuple } from '../rewrite/apply.js';
 import { parseQuoted, Quoted, translateError } from '../rewrite/icmp-error.js';
-import { planDeltas } from '../rewrite/plan.js';
+import { addressSum4, planDeltas } from '../rewrite/plan.js';
 import { replyEcho, replyPortUnreachable, replyReset } from '../rewrite/reply.js';
 import { checksumsRight } from '../rewrite/verify.js';
 import { OPEN_GATE } from '../sched/scheduler.js';
@@ -49,6 +50,8 @@ export interface PipelineOptions {
   readonly timeouts?: Timeouts;
 }
 
+/** IPv4 addresses are in no book. */
+const NO_BOOK: AddressWords = { word: () => 0 };
 /** Flows looked at by one call of `expire`: well under a millisecond. */
 const EXPIRE_STEPS = 4096;
 /** ICMP errors sent in 100 ms. */
@@ -179,7 +182,7 @@ export class Pipeline {
     this.#doubles[(slot << 3) + BYTES_OUT]! += packet.totalLength;
     const ports = words[word + CLIENT_PORTS]!;
     const deltas = ~words[word + DELTAS]!;
-    applyTuple(frame, packet, words[word + VIP]!, words[word + CLIENT]!, (ports << 16) | (ports >>> 16), deltas >>> 16, deltas & 0xffff);
+    applyTuple(frame, packet, NO_BOOK, words[word + VIP]!, words[word + CLIENT]!, (ports << 16) | (ports >>> 16), deltas >>> 16, deltas & 0xffff);
     return this.#forwarded(packet.totalLength);
   }
 
@@ -190,7 +193,7 @@ export class Pipeline {
     this.#doubles[(slot << 3) + BYTES_IN]! += packet.totalLength;
     const ports = words[word + ENDPOINT_PORTS]!;
     const deltas = words[word + DELTAS]!;
-    applyTuple(frame, packet, target.balancer, words[word + ENDPOINT]!, (ports << 16) | (ports >>> 16), deltas >>> 16, deltas & 0xffff);
+    applyTuple(frame, packet, NO_BOOK, target.balancer, words[word + ENDPOINT]!, (ports << 16) | (ports >>> 16), deltas >>> 16, deltas & 0xffff);
     return this.#forwarded(packet.totalLength);
   }
 
@@ -224,7 +227,14 @@ export class Pipeline {
       this.#end(victim, now);
       slot = this.#table.insert(kind, state, packet.source, packet.destination, clientPorts, endpoint, endpointPorts, this.#epoch, now);
     }
-    this.#words[(slot << 4) + DELTAS] = planDeltas(packet.source, packet.destination, clientPorts, target.balancer, endpoint, endpointPorts);
+    this.#words[(slot << 4) + DELTAS] = planDeltas(
+      addressSum4(packet.source),
+      addressSum4(packet.destination),
+      clientPorts,
+      addressSum4(target.balancer),
+      addressSum4(endpoint),
+      endpointPorts,
+    );
     this.#expiry.track(slot);
     this.#counts[Counter.flowsOpened]! += 1;
     return this.#toEndpoint(slot, target, frame);
@@ -239,7 +249,14 @@ export class Pipeline {
     const service = target.services.get(vip);
     if (service === undefined || !service.has(endpoint)) return false;
     words[word + EPOCH] = this.#epoch;
-    words[word + DELTAS] = planDeltas(words[word + CLIENT]!, vip, words[word + CLIENT_PORTS]!, target.balancer, endpoint, words[word + ENDPOINT_PORTS]!);
+    words[word + DELTAS] = planDeltas(
+      addressSum4(words[word + CLIENT]!),
+      addressSum4(vip),
+      words[word + CLIENT_PORTS]!,
+      addressSum4(target.balancer),
+      addressSum4(endpoint),
+      words[word + ENDPOINT_PORTS]!,
+    );
     return true;
   }
 
@@ -300,9 +317,9 @@ export class Pipeline {
     if (fromEndpointSide) {
       // A router on the way shows as itself, as it would in a traceroute; the endpoint shows as the VIP.
       const reporter = packet.source === endpoint ? vip : packet.source;
-      translateError(frame, packet, quoted, reporter, client, client, vip, words[word + CLIENT_PORTS]!);
+      translateError(frame, packet, quoted, NO_BOOK, reporter, client, client, vip, words[word + CLIENT_PORTS]!);
     } else {
-      translateError(frame, packet, quoted, target.balancer, endpoint, endpoint, target.balancer, words[word + ENDPOINT_PORTS]!);
+      translateError(frame, packet, quoted, NO_BOOK, target.balancer, endpoint, endpoint, target.balancer, words[word + ENDPOINT_PORTS]!);
     }
     return this.#forwarded(packet.totalLength);
   }

@@ -123,16 +123,6 @@ export function isLand(frame: Frame, at: number): boolean {
   return true;
 }
 
-/** The two addresses of the packet at `at`, exchanged. */
-export function swapAddresses(frame: Frame, at: number): void {
-  const { view } = frame;
-  for (let word = at + SOURCE; word < at + DESTINATION; word += 4) {
-    const source = view.getInt32(word);
-    view.setInt32(word, view.getInt32(word + 16));
-    view.setInt32(word + 16, source);
-  }
-}
-
 /**
  * False for sources that nothing may be sent back to: unspecified, loopback (RFC 4291 2.5.2 and 2.5.3) and multicast (RFC
  * 4443 2.4 e.6). `at`: the packet's header.
