@@ -7,7 +7,7 @@
  *
  * No locks, so no worker ever waits for another. Each entry carries a check of what it says; where two workers write an
  * entry at the same time and its words are of both, the check does not hold and the entry counts as empty. Such a client is
- * scheduled anew, as one that was forgotten.
+ * scheduled anew, as one that was forgotten. So plain reads and writes will do.
  *
  * Services and endpoints are named by 30-bit hashes of their ids (`nameOf`), clients by a keyed hash of their address that the
  * flow table computes anyway. Times are deciseconds.
@@ -45,10 +45,10 @@ export class AffinityTable {
     const words = this.#words;
     const first = this.#group(service, client);
     for (let at = first; at < first + GROUP * ENTRY_WORDS; at += ENTRY_WORDS) {
-      if (Atomics.load(words, at + CLIENT) !== client) continue;
-      const endpoint = Atomics.load(words, at + ENDPOINT);
-      if (endpoint === 0 || Atomics.load(words, at + CHECK) !== checkOf(service, client, endpoint)) continue;
-      return now - Atomics.load(words, at + USED_AT) <= timeout ? endpoint : 0;
+      if (words[at + CLIENT]! !== client) continue;
+      const endpoint = words[at + ENDPOINT]!;
+      if (endpoint === 0 || words[at + CHECK]! !== checkOf(service, client, endpoint)) continue;
+      return now - words[at + USED_AT]! <= timeout ? endpoint : 0;
     }
     return 0;
   }
@@ -60,23 +60,23 @@ export class AffinityTable {
     let place = first;
     let oldest = -Infinity;
     for (let at = first; at < first + GROUP * ENTRY_WORDS; at += ENTRY_WORDS) {
-      const other = Atomics.load(words, at + ENDPOINT);
-      const otherClient = Atomics.load(words, at + CLIENT);
-      const holds = other !== 0 && Atomics.load(words, at + CHECK) === checkOf(service, otherClient, other);
+      const other = words[at + ENDPOINT]!;
+      const otherClient = words[at + CLIENT]!;
+      const holds = other !== 0 && words[at + CHECK]! === checkOf(service, otherClient, other);
       if (holds && otherClient === client) {
         place = at;
         break;
       }
-      const age = other === 0 ? Infinity : now - Atomics.load(words, at + USED_AT);
+      const age = other === 0 ? Infinity : now - words[at + USED_AT]!;
       if (age > oldest) {
         oldest = age;
         place = at;
       }
     }
-    Atomics.store(words, place + USED_AT, now);
-    Atomics.store(words, place + CLIENT, client);
-    Atomics.store(words, place + ENDPOINT, endpoint);
-    Atomics.store(words, place + CHECK, checkOf(service, client, endpoint));
+    words[place + USED_AT] = now;
+    words[place + CLIENT] = client;
+    words[place + ENDPOINT] = endpoint;
+    words[place + CHECK] = checkOf(service, client, endpoint);
   }
 
   #group(service: number, client: number): number {

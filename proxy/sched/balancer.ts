@@ -9,15 +9,13 @@
  * What an endpoint went through is kept by its id from one snapshot to the next: in its shared row, or in a private one.
  */
 import { DEFAULT_POLICY, type BalancingPolicy, type EndpointConfig, type ServiceConfig } from '../config/snapshot.js';
-import type { AffinityTable} from './affinity.js';
-import { nameOf } from './affinity.js';
+import { nameOf, type AffinityTable } from './affinity.js';
 import { EndpointGate, Rule } from './gate.js';
 import { countFailure, countSuccess, isEjected, type EjectionRule } from './outlier.js';
 import { weightsOf } from './overhead.js';
 import type { Scheduler } from './scheduler.js';
 import { makeScheduler } from './schedulers.js';
-import type { EndpointStats} from './stats.js';
-import { JOINED_AT, LONG_AGO } from './stats.js';
+import { JOINED_AT, LONG_AGO, type EndpointStats } from './stats.js';
 
 export interface Shared {
   readonly stats: EndpointStats;
