@@ -104,8 +104,15 @@ export interface StackInfo {
 
 export interface ServiceSummary extends ServiceObject {
   readonly running: number;
+  /** Of its tasks that are to stop: how many wait for flows to end, and for how many flows. */
+  readonly draining: { readonly tasks: number; readonly flows: number };
   /** Why it has fewer tasks than it should: one sentence. Absent when that is only a matter of time. */
   readonly problem?: string;
+}
+
+export interface TaskSummary extends TaskObject {
+  /** Flows that it still has, while it is to stop and waits for them. */
+  readonly flows?: number;
 }
 
 export interface DoctorCheck {
@@ -135,11 +142,11 @@ export interface Control {
   scaleService(ref: string, replicas: number): Promise<ServiceObject>;
   removeService(ref: string): Promise<void>;
   /** Newest first within a slot; ended tasks included (the last 5 of a slot are kept). */
-  serviceTasks(ref: string): Promise<TaskObject[]>;
+  serviceTasks(ref: string): Promise<TaskSummary[]>;
   serviceLogs(ref: string, query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine>;
 
-  tasks(): Promise<TaskObject[]>;
-  task(ref: string): Promise<TaskObject>;
+  tasks(): Promise<TaskSummary[]>;
+  task(ref: string): Promise<TaskSummary>;
   removeTask(ref: string): Promise<void>;
   taskLogs(ref: string, query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine>;
   exec(ref: string, request: ExecRequest): Promise<ExecSession>;

@@ -5,10 +5,10 @@
 import { request as httpRequest } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
-import type { NetworkObject, NodeObject, ServiceObject, TaskObject } from '../../overlay/model/object.js';
+import type { NetworkObject, NodeObject, ServiceObject } from '../../overlay/model/object.js';
 import type { FlowRecord } from '../../proxy/dataplane/handle.js';
 import type {
-  AgentInfo, Control, DoctorCheck, ExecRequest, ExecSession, LogLine, LogQuery, RunRequest, ServiceSummary, StackInfo, StackRequest, StackResult,
+  AgentInfo, Control, DoctorCheck, ExecRequest, ExecSession, LogLine, LogQuery, RunRequest, ServiceSummary, StackInfo, StackRequest, StackResult, TaskSummary,
 } from '../control.js';
 import { ClientError, clientErrorOf, connectionError, lostConnection } from './client-error.js';
 import type { Target } from './client-error.js';
@@ -44,11 +44,11 @@ export class AgentClient implements Control {
   updateService = (ref: string, spec: ServiceInput): Promise<ServiceObject> => this.#json('PUT', `/v1/services/${enc(ref)}`, spec);
   scaleService = (ref: string, replicas: number): Promise<ServiceObject> => this.#json('POST', `/v1/services/${enc(ref)}/scale`, { replicas });
   removeService = (ref: string): Promise<void> => this.#json('DELETE', `/v1/services/${enc(ref)}`);
-  serviceTasks = (ref: string): Promise<TaskObject[]> => this.#json('GET', `/v1/services/${enc(ref)}/tasks`);
+  serviceTasks = (ref: string): Promise<TaskSummary[]> => this.#json('GET', `/v1/services/${enc(ref)}/tasks`);
   serviceLogs = (ref: string, query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine> => this.#logs(`/v1/services/${enc(ref)}/logs`, query, signal);
 
-  tasks = (): Promise<TaskObject[]> => this.#json('GET', '/v1/tasks');
-  task = (ref: string): Promise<TaskObject> => this.#json('GET', `/v1/tasks/${enc(ref)}`);
+  tasks = (): Promise<TaskSummary[]> => this.#json('GET', '/v1/tasks');
+  task = (ref: string): Promise<TaskSummary> => this.#json('GET', `/v1/tasks/${enc(ref)}`);
   removeTask = (ref: string): Promise<void> => this.#json('DELETE', `/v1/tasks/${enc(ref)}`);
   taskLogs = (ref: string, query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine> => this.#logs(`/v1/tasks/${enc(ref)}/logs`, query, signal);
   exec = (ref: string, request: ExecRequest): Promise<ExecSession> => this.#session(`/v1/tasks/${enc(ref)}/exec`, request);

@@ -27,6 +27,7 @@ import type {
   StackInfo,
   StackRequest,
   StackResult,
+  TaskSummary,
 } from '../control.js';
 import { ControlError } from '../control.js';
 import { doctor } from '../doctor/doctor.js';
@@ -104,18 +105,20 @@ export class DaemonControl implements Control {
   }
 
   async services(): Promise<ServiceSummary[]> {
-    return (await listObjects<ServiceObject>(this.#store, SERVICES)).map((service) => this.#summary(service));
+    return Promise.all((await listObjects<ServiceObject>(this.#store, SERVICES)).map((service) => this.#summary(service)));
   }
 
   async service(ref: string): Promise<ServiceSummary> {
     return this.#summary(await findService(this.#store, ref));
   }
 
-  #summary(service: ServiceObject): ServiceSummary {
+  async #summary(service: ServiceObject): Promise<ServiceSummary> {
     const tasks = [...this.parts.mirror.tasks.values()].filter((task) => task.serviceId === service.id);
     const running = tasks.filter((task) => task.desired === 'running' && task.status.state === 'running').length;
     const problem = this.parts.orchestrator.problems.get(service.id);
-    return { ...service, running, ...(problem !== undefined && { problem }) };
+    const left = (await Promise.all(tasks.map((task) => this.parts.node.drainingFlows(task.id)))).filter((flows) => flows !== undefined);
+    const draining = { tasks: left.length, flows: left.reduce((sum, flows) => sum + flows, 0) };
+    return { ...service, running, draining, ...(problem !== undefined && { problem }) };
   }
 
   async createService(spec: ServiceSpec): Promise<ServiceObject> {
@@ -142,10 +145,10 @@ export class DaemonControl implements Control {
     await this.#seen();
   }
 
-  async serviceTasks(ref: string): Promise<TaskObject[]> {
+  async serviceTasks(ref: string): Promise<TaskSummary[]> {
     const { id } = await findService(this.#store, ref);
     const tasks = (await listObjects<TaskObject>(this.#store, TASKS)).filter((task) => task.serviceId === id);
-    return tasks.sort((a, b) => a.slot - b.slot || (a.createdAt > b.createdAt ? -1 : 1));
+    return this.#withFlows(tasks.sort((a, b) => a.slot - b.slot || (a.createdAt > b.createdAt ? -1 : 1)));
   }
 
   async *serviceLogs(ref: string, query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine> {
@@ -155,17 +158,28 @@ export class DaemonControl implements Control {
     yield* this.parts.logs.merged(tasks, query, signal);
   }
 
-  tasks(): Promise<TaskObject[]> {
-    return listObjects(this.#store, TASKS);
+  async tasks(): Promise<TaskSummary[]> {
+    return this.#withFlows(await listObjects(this.#store, TASKS));
   }
 
-  task(ref: string): Promise<TaskObject> {
-    return findTask(this.#store, ref);
+  async task(ref: string): Promise<TaskSummary> {
+    const found = await findTask(this.#store, ref);
+    const [task = found] = await this.#withFlows([found]);
+    return task;
+  }
+
+  #withFlows(tasks: readonly TaskObject[]): Promise<TaskSummary[]> {
+    return Promise.all(
+      tasks.map(async (task) => {
+        const flows = await this.parts.node.drainingFlows(task.id);
+        return flows === undefined ? task : { ...task, flows };
+      }),
+    );
   }
 
   /** An ended task is forgotten; a running one-off task is stopped first; a service's task is replaced by its service. */
   async removeTask(ref: string): Promise<void> {
-    const task = await this.task(ref);
+    const task = await findTask(this.#store, ref);
     if (!isEnded(task)) {
       await stopTask(this.#store, task.id);
       await this.#seen();
@@ -177,11 +191,11 @@ export class DaemonControl implements Control {
   }
 
   async *taskLogs(ref: string, query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine> {
-    yield* this.parts.logs.lines(await this.task(ref), query, signal);
+    yield* this.parts.logs.lines(await findTask(this.#store, ref), query, signal);
   }
 
   async exec(ref: string, request: ExecRequest): Promise<ExecSession> {
-    return execInTask(this.parts.node, await this.task(ref), request);
+    return execInTask(this.parts.node, await findTask(this.#store, ref), request);
   }
 
   run(request: RunRequest): Promise<ExecSession> {

@@ -88,6 +88,12 @@ export class Node {
     return this.#runners.get(taskId);
   }
 
+  /** Flows that a task which is to stop still has; undefined when it does not drain. */
+  async drainingFlows(taskId: string): Promise<number | undefined> {
+    const runner = this.#runners.get(taskId);
+    return runner?.draining === true ? this.#flowsTo(runner.task) : undefined;
+  }
+
   /** Takes over a sandbox that was made before the node was (ingress, which the relay lives in). */
   async adopt(networkId: string, sandbox: NetworkSandbox): Promise<void> {
     const index = this.#nextIndex++;
@@ -189,6 +195,7 @@ export class Node {
         sandbox: (networkId) => this.#sandboxes.get(networkId)?.sandbox,
         viewOf: (wanted) => this.#viewOf(wanted),
         flowsTo: (wanted) => this.#flowsTo(wanted),
+        drainTimeout: (wanted) => this.#drainTimeout(wanted),
         applied: () => this.settled(),
         onChange: () => this.request(),
         onStatus: (changed, observed) => options.onStatus(changed, observed),
@@ -267,6 +274,12 @@ export class Node {
       if (this.options.mirror.networks.get(networkId)?.ingress) count += await this.options.relay.flowsTo(parseIpv4(address));
     }
     return count;
+  }
+
+  /** As its service says now, which may have changed since the task was made. */
+  #drainTimeout(task: TaskObject): number {
+    const service = this.options.mirror.services.get(task.serviceId ?? '');
+    return service?.spec.balancing.drainTimeout ?? task.spec.stopGracePeriod;
   }
 
   async #removeSandboxes(): Promise<void> {

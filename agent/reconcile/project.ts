@@ -10,8 +10,10 @@ import type { EndpointConfig, NetworkConfig, ServiceConfig, Snapshot } from '../
 import { parseIpv4 } from '../../proxy/net/addr.js';
 import type { RelayPort } from '../../proxy/relay/relay.js';
 import type { DnsNetwork, DnsService, DnsTask, DnsView } from '../../overlay/dns/view.js';
+import { weightOf } from '../../overlay/model/balancing.js';
 import type { NetworkObject, ResolvedPort, ServiceObject, TaskAddress, TaskObject } from '../../overlay/model/object.js';
 import { STACK_SERVICE_LABEL } from '../../overlay/model/spec.js';
+import { policyOf, timeoutsOf } from './policy.js';
 
 /** A task as this node sees it right now: ahead of the store, which hears of it afterwards. */
 export interface LiveTask {
@@ -49,13 +51,13 @@ function addressOn(task: TaskObject, networkId: string): TaskAddress | undefined
   return task.addresses.find((address) => address.networkId === networkId);
 }
 
-/** Endpoints of one service on one network: weight 1 for those that take part, 0 for every other live task. */
-function endpointsOf(tasks: readonly LiveTask[], networkId: string): EndpointConfig[] {
+/** Endpoints of one service on one network: with its weight one that takes part, with 0 every other live task. */
+function endpointsOf({ spec }: ServiceObject, tasks: readonly LiveTask[], networkId: string): EndpointConfig[] {
   const taking = new Set(takingPart(tasks));
   const endpoints: EndpointConfig[] = [];
   for (const live of tasks) {
     const address = addressOn(live.task, networkId);
-    if (address) endpoints.push({ id: live.task.id, address: parseIpv4(address.address), weight: taking.has(live) ? 1 : 0 });
+    if (address) endpoints.push({ id: live.task.id, address: parseIpv4(address.address), weight: taking.has(live) ? weightOf(spec.balancing, live.task.slot) : 0 });
   }
   return endpoints;
 }
@@ -70,8 +72,17 @@ export function projectSnapshot(world: World, epoch: number, indexOf: (networkId
     for (const service of world.services) {
       const vip = service.vips.find((candidate) => candidate.networkId === network.id);
       if (!vip) continue;
-      const endpoints = endpointsOf(tasks.get(service.id) ?? [], network.id);
-      services.push({ id: service.id, name: service.spec.name, vip: parseIpv4(vip.address), scheduler: 'rr', endpoints });
+      const endpoints = endpointsOf(service, tasks.get(service.id) ?? [], network.id);
+      const { name, balancing } = service.spec;
+      services.push({
+        id: service.id,
+        name,
+        vip: parseIpv4(vip.address),
+        scheduler: balancing.scheduler,
+        policy: policyOf(balancing),
+        timeouts: timeoutsOf(balancing),
+        endpoints,
+      });
     }
     networks.push({ index, id: network.id, name: network.spec.name, balancer: parseIpv4(network.balancer), services });
   }
@@ -95,7 +106,7 @@ export function projectPorts(world: World): Map<string, DesiredPort> {
   if (!ingress) return desired;
   const tasks = byService(world);
   for (const service of world.services) {
-    const endpoints = endpointsOf(tasks.get(service.id) ?? [], ingress.id);
+    const endpoints = endpointsOf(service, tasks.get(service.id) ?? [], ingress.id);
     for (const port of service.ports) {
       const id = portKey(port);
       const relay: RelayPort = { id, protocol: port.protocol, service: service.spec.name, scheduler: 'rr', targetPort: port.target, endpoints };

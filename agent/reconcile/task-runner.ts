@@ -1,13 +1,14 @@
 /**
  * One task on this node, from its network namespace to its last process.
  *
- *   starting ──► up ──► draining ──► ended
- *       └───────────────────┴──────────▲        (a task that fails to start, or ends by itself)
+ *   starting ──► up ──► draining ──► stopping ──► ended
+ *       └─────────┴─────────┴────────────┴──────────▲        (a task that fails to start, or ends by itself)
  *
  * starting  namespace, interfaces, name server, process; then, when it has a health check, until that succeeds
  * up        takes part in balancing as project.ts says
  * draining  told to stop: the node has applied that no new flow comes here *before* anything is done to the process.
- *           Established flows go on until they end or the grace does; then SIGTERM, grace, SIGKILL
+ *           Established flows go on until they end or the drain time does
+ * stopping  its endpoint is gone, and flows that it still had were ended on both sides; then SIGTERM, grace, SIGKILL
  * ended     nothing of it is left on the machine
  *
  * Whatever happens is told at once through `onChange` (the balancer must know within milliseconds) and then, for the
@@ -29,11 +30,11 @@ import { startTask } from '../tasks/task.js';
 import { watchHealth } from '../tasks/health.js';
 import { waitUntilListening } from '../tasks/readiness.js';
 import type { LiveTask } from './project.js';
+import type { StopSteps } from './stop-order.js';
+import { stopInOrder } from './stop-order.js';
 
 const DNS_ADDRESS = '127.0.0.11';
 const DNS_PORT = 53;
-/** How often a draining task's flows are counted. */
-const DRAIN_POLL_MS = 100;
 
 /** What a runner sees of its task; when the state began is noted by whoever stores it. */
 export type ObservedStatus = Omit<TaskStatus, 'since' | 'health'> & { readonly health?: Health };
@@ -49,8 +50,10 @@ export interface RunnerContext {
   readonly dns: DnsServer;
   sandbox(networkId: string): NetworkSandbox | undefined;
   viewOf(task: TaskObject): DnsView;
-  /** Flows that the balancer and the relay have toward the task. */
+  /** Flows that the balancer and the relay have toward the task, as far as a drain waits for them. */
   flowsTo(task: TaskObject): Promise<number>;
+  /** Milliseconds that the task's flows may go on once it is to stop. */
+  drainTimeout(task: TaskObject): number;
   /** Resolves when what is live now has reached the balancer, the relay and the name server. */
   applied(): Promise<void>;
   onChange(): void;
@@ -63,7 +66,7 @@ export interface RunnerOptions {
   readonly expectListener: boolean;
 }
 
-type Phase = 'starting' | 'up' | 'draining' | 'ended';
+type Phase = 'starting' | 'up' | 'draining' | 'stopping' | 'ended';
 
 export class TaskRunner {
   #phase: Phase = 'starting';
@@ -75,6 +78,11 @@ export class TaskRunner {
   #process: TaskProcess | undefined;
   #state: TaskState = 'pending';
   #stopping: Promise<void> | undefined;
+  /** Its endpoint is gone, though its process is not. */
+  #left = false;
+  /** The shortest that was asked for. */
+  #graceMs = Infinity;
+  readonly #hurry = new AbortController();
   /** Why it ends without having been asked to. */
   #failure: { message: string; exitCode?: number } | undefined;
   readonly #abort = new AbortController();
@@ -95,13 +103,18 @@ export class TaskRunner {
 
   /** What the projections see of it: nothing before there is a process and after it has ended. */
   get live(): LiveTask | undefined {
-    if (this.#process === undefined || this.#phase === 'ended') return undefined;
+    if (this.#process === undefined || this.#phase === 'ended' || this.#left) return undefined;
     return {
       task: this.task,
-      phase: this.#phase === 'draining' ? 'draining' : 'up',
+      phase: this.#phase === 'draining' || this.#phase === 'stopping' ? 'draining' : 'up',
       healthy: this.#healthy,
       ready: this.#ready,
     };
+  }
+
+  /** Takes no new flow any more, and waits for those that it has. */
+  get draining(): boolean {
+    return this.#phase === 'draining';
   }
 
   /** Why it could not be started, or was ended for. */
@@ -119,39 +132,56 @@ export class TaskRunner {
   }
 
   /**
-   * Ends the task: drain (unless `drain` is false), SIGTERM, grace, SIGKILL. Idempotent; resolves when nothing is left.
-   * `message` says why, for the task's status.
+   * Ends the task: drain (unless `drain` is false), SIGTERM, grace, SIGKILL. May be called again: then what is under way
+   * drains no longer if `drain` is false, and the shortest grace counts. Resolves when nothing is left. `message` says why,
+   * for the task's status.
    */
   stop(options: { readonly drain: boolean; readonly graceMs?: number; readonly message?: string }): Promise<void> {
-    this.#stopping ??= this.#stop(options.drain, options.graceMs ?? this.task.spec.stopGracePeriod, options.message);
+    const { drain, graceMs = this.task.spec.stopGracePeriod, message } = options;
+    if (!drain) this.#hurry.abort();
+    if (graceMs < this.#graceMs) {
+      this.#graceMs = graceMs;
+      if (this.#phase === 'stopping') void this.#process?.stop(graceMs);
+    }
+    this.#stopping ??= this.#stop(message);
     return this.#stopping;
   }
 
-  async #stop(drain: boolean, graceMs: number, message: string | undefined): Promise<void> {
+  async #stop(message: string | undefined): Promise<void> {
     const process = await this.started;
     if (process && this.#phase !== 'ended') {
-      this.#phase = 'draining';
-      this.#abort.abort();
-      this.context.onChange();
-      // In this order: whoever sees `stopping` can rely on it that no new flow comes here.
-      await this.context.applied();
-      this.#observe({ state: 'stopping', ...(message !== undefined && { message }) });
-      if (drain) await this.#drained(graceMs);
-      await process.stop(graceMs);
+      const steps: StopSteps = {
+        withdraw: () => this.#withdraw(message),
+        flowsLeft: () => this.context.flowsTo(this.task),
+        drainTimeout: () => this.context.drainTimeout(this.task),
+        leave: () => this.#leave(),
+        terminate: () => this.#terminate(process),
+        exited: process.exited,
+        hurry: this.#hurry.signal,
+      };
+      await stopInOrder(steps, this.context.clock);
     }
     await this.ended;
   }
 
-  /** Waits until no flow is left, or the grace has passed, or the task ended by itself. */
-  async #drained(graceMs: number): Promise<void> {
-    const { clock } = this.context;
-    const deadline = clock.now() + graceMs;
-    while (this.#process && clock.now() < deadline && (await this.context.flowsTo(this.task)) > 0) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, DRAIN_POLL_MS);
-        void this.#process?.exited.then(() => (clearTimeout(timer), resolve()));
-      });
-    }
+  async #withdraw(message: string | undefined): Promise<void> {
+    this.#phase = 'draining';
+    this.#abort.abort();
+    this.context.onChange();
+    // In this order: whoever sees `stopping` can rely on it that no new flow comes here.
+    await this.context.applied();
+    this.#observe({ state: 'stopping', ...(message !== undefined && { message }) });
+  }
+
+  async #leave(): Promise<void> {
+    this.#left = true;
+    this.context.onChange();
+    await this.context.applied();
+  }
+
+  async #terminate(process: TaskProcess): Promise<void> {
+    if (this.#phase === 'draining') this.#phase = 'stopping';
+    await process.stop(this.#graceMs);
   }
 
   async #start(): Promise<TaskProcess | undefined> {

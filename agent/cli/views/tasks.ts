@@ -1,6 +1,7 @@
 /** Tasks as rows: Docker's columns of `service ps`, and what a network engineer asks next. */
 import type { TaskObject, TaskState } from '../../../overlay/model/object.js';
 import { isEnded } from '../../../overlay/model/task-state.js';
+import type { TaskSummary } from '../../control.js';
 import { ago } from '../io/units.js';
 import type { View } from './view.js';
 
@@ -15,14 +16,14 @@ const STATE_WORD: Readonly<Record<TaskState, string>> = {
 };
 
 /** @param wall milliseconds since the epoch, for the ages */
-export function taskView(wall: number, noTrunc = false): View<TaskObject> {
+export function taskView(wall: number, noTrunc = false): View<TaskSummary> {
   return {
     columns: [
       { heading: 'ID', cell: ({ id }) => id },
       { heading: 'NAME', cell: ({ name }) => name },
       { heading: 'NODE', cell: ({ node }) => node },
       { heading: 'DESIRED', cell: (task) => (isWanted(task) ? 'Running' : 'Shutdown') },
-      { heading: 'CURRENT STATE', cell: ({ status }) => `${STATE_WORD[status.state]} ${ago(status.since, wall)}` },
+      { heading: 'CURRENT STATE', cell: (task) => `${stateText(task)} ${ago(task.status.since, wall)}` },
       { heading: 'HEALTH', cell: (task) => (task.status.health === 'none' || isEnded(task) ? '' : task.status.health) },
       // What has ended has given its addresses back: they may be another's.
       { heading: 'ADDRESS', cell: (task) => (isEnded(task) ? '' : task.addresses.map(({ address }) => address).join(',')) },
@@ -32,6 +33,11 @@ export function taskView(wall: number, noTrunc = false): View<TaskObject> {
     id: ({ id }) => id,
     raw: (task) => task,
   };
+}
+
+function stateText({ status, flows }: TaskSummary): string {
+  if (status.state !== 'stopping' || flows === undefined) return STATE_WORD[status.state];
+  return `Draining (${flows} ${flows === 1 ? 'flow' : 'flows'})`;
 }
 
 /** A task that has ended is not started again, whatever was wanted of it: another takes its place. */

@@ -77,7 +77,7 @@ export class MemoryControl implements Control {
 
   #summary(service: ServiceObject): ServiceSummary {
     const running = this.taskList.filter(({ serviceId, status }) => serviceId === service.id && status.state === 'running').length;
-    return { ...service, running };
+    return { ...service, running, draining: { tasks: 0, flows: 0 } };
   }
 
   async createService(spec: ServiceSpec): Promise<ServiceObject> {

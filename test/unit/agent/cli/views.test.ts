@@ -18,7 +18,7 @@ const NETWORK: NetworkObject = {
 const INGRESS: NetworkObject = { ...NETWORK, id: 'aaaaaaaaaaa0', spec: { ...NETWORK.spec, name: 'ingress' }, ingress: true, subnet: '10.0.0.0/24', vni: 4096 };
 
 const SERVICE: ServiceSummary = {
-  id: 'bbbbbbbbbbb1', version: 1, running: 2, createdAt: SINCE, updatedAt: SINCE,
+  id: 'bbbbbbbbbbb1', version: 1, running: 2, draining: { tasks: 0, flows: 0 }, createdAt: SINCE, updatedAt: SINCE,
   spec: {
     name: 'vote', labels: {}, task: { command: ['x'], env: {}, stopGracePeriod: 0 }, networks: [], replicas: 2, endpointMode: 'vip', ports: [], restart: { condition: 'any', delay: 0 },
     balancing: DEFAULT_BALANCING,
