@@ -4,7 +4,7 @@ import { flowView, nodeView } from '../../../../agent/cli/views/node.js';
 import { networkView, portText, serviceView } from '../../../../agent/cli/views/services.js';
 import { taskView } from '../../../../agent/cli/views/tasks.js';
 import { formatItem, tableOf } from '../../../../agent/cli/views/view.js';
-import type { ServiceSummary } from '../../../../agent/control.js';
+import type { ServiceSummary, TaskSummary } from '../../../../agent/control.js';
 import { DEFAULT_BALANCING } from '../../../../overlay/model/balancing.js';
 import type { NetworkObject, TaskObject } from '../../../../overlay/model/object.js';
 
@@ -64,6 +64,15 @@ test('tasks, with errors cut short unless told otherwise', (t) => {
       'ccccccccccc2   vote.1.ccccccccccc2   host1   Shutdown   Failed 5 minutes ago                                it would not go on, and said so in a sentence that is much …\n',
   );
   t.true(tableOf(taskView(WALL, true), [FAILED]).includes('too long for a table\n'));
+});
+
+test('a task that drains says for how many flows it waits', (t) => {
+  const stopping: TaskSummary = { ...TASK, desired: 'shutdown', status: { ...TASK.status, state: 'stopping' } };
+  const state = (task: TaskSummary): string => taskView(WALL).columns.find(({ heading }) => heading === 'CURRENT STATE')?.cell(task) ?? '';
+  t.is(state({ ...stopping, flows: 3 }), 'Draining (3 flows) 5 minutes ago');
+  t.is(state({ ...stopping, flows: 1 }), 'Draining (1 flow) 5 minutes ago');
+  t.is(state({ ...stopping, flows: 0 }), 'Draining (0 flows) 5 minutes ago');
+  t.is(state(stopping), 'Stopping 5 minutes ago', 'its flows have had their time');
 });
 
 test('a task that failed without a word shows its exit code; one that was told to stop shows nothing', (t) => {
