@@ -52,6 +52,8 @@ order; the tables show medians over the rounds, the least and the most, and the 
 Exit code: 0 all was measured, 1 some peer failed at something (the rest is shown), 2 wrong usage, 3 cannot run here,
 130 interrupted. Whether the goals are reached is printed and does not change the exit code.
 
+BENCH_HAPROXY and BENCH_NGINX name other builds of the peers; BENCH_NODE_FLAGS are flags for ours, such as --cpu-prof.
+
 Quiet the machine first: everything shares its cores. How to read the tables, and what is easy to misread: perf/README.md
 
   npm run bench -- --quick

@@ -49,7 +49,7 @@ function haproxy(name: string, title: string, allThreads: boolean, splice: boole
       fs.mkdirSync(directory, { recursive: true });
       // Without nbthread HAProxy takes as many threads as there are cores.
       fs.writeFileSync(`${directory}/haproxy.cfg`, config(allThreads ? '# nbthread: all cores' : 'nbthread 1', splice));
-      const daemon = new Daemon('haproxy', ['-db', '-f', `${directory}/haproxy.cfg`], lane.node);
+      const daemon = new Daemon(process.env.BENCH_HAPROXY ?? 'haproxy', ['-db', '-f', `${directory}/haproxy.cfg`], lane.node);
       await daemon.ready(lane.client, NODE, HTTP_PORT);
       return { bulk: { address: NODE, port: BULK_PORT }, http: { address: NODE, port: HTTP_PORT }, daemons: [daemon] };
     },

@@ -39,7 +39,7 @@ export const nginx: Peer = {
     const directory = `/run/bench/${lane.name}-peer`;
     fs.mkdirSync(directory, { recursive: true });
     fs.writeFileSync(`${directory}/nginx.conf`, config(directory));
-    const daemon = new Daemon('nginx', ['-p', directory, '-e', `${directory}/error.log`, '-c', `${directory}/nginx.conf`], lane.node);
+    const daemon = new Daemon(process.env.BENCH_NGINX ?? 'nginx', ['-p', directory, '-e', `${directory}/error.log`, '-c', `${directory}/nginx.conf`], lane.node);
     await daemon.ready(lane.client, NODE, HTTP_PORT);
     return { bulk: { address: NODE, port: BULK_PORT }, http: { address: NODE, port: HTTP_PORT }, daemons: [daemon] };
   },

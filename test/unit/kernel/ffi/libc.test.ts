@@ -1,8 +1,8 @@
 import fs from 'node:fs';
 import test from 'ava';
-import { EFD_CLOEXEC, EFD_NONBLOCK, POLLIN, POLLNVAL } from '../../../../kernel/ffi/constants.js';
-import { errnoName, eventfd, ioctl, poll, read, SystemError, write } from '../../../../kernel/ffi/libc.js';
-import { PollSet } from '../../../../kernel/ffi/structs.js';
+import { AF_INET, EFD_CLOEXEC, EFD_NONBLOCK, POLLIN, POLLNVAL, SOCK_CLOEXEC, SOCK_STREAM } from '../../../../kernel/ffi/constants.js';
+import { connect, errnoName, eventfd, ioctl, poll, ppoll, read, socket, SystemError, write } from '../../../../kernel/ffi/libc.js';
+import { PollSet, sockaddrIn, Timespec } from '../../../../kernel/ffi/structs.js';
 import { EAGAIN, EBADF, EBADFD, EINVAL, EIO, EMSGSIZE, ENETDOWN, ENOBUFS, ENOMEM } from '../../../../proxy/device/device.js';
 
 test('an error names the call, its subject, the errno and its meaning', (t) => {
@@ -35,4 +35,25 @@ test('read, write and poll answer counts or minus the errno', (t) => {
   t.is(read(fd, bytes, 8), -EBADF);
   t.is(poll(set.bytes, 1, 0), 1);
   t.is(set.ready(0), POLLNVAL);
+});
+
+test('ppoll answers like poll, and waits as long as its timespec says', (t) => {
+  const fd = eventfd(EFD_NONBLOCK | EFD_CLOEXEC);
+  const set = new PollSet(1);
+  set.set(0, fd, POLLIN);
+  const timeout = new Timespec();
+  t.is(ppoll(set.bytes, 1, timeout.set(0.2)), 0);
+  write(fd, new Uint8Array(new BigUint64Array([1n]).buffer), 8);
+  t.is(ppoll(set.bytes, 1, timeout.set(60_000)), 1);
+  t.is(set.ready(0), POLLIN);
+  fs.closeSync(fd);
+});
+
+test('connect answers 0 or minus the errno', (t) => {
+  const ECONNREFUSED = 111;
+  const fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC);
+  // Port 1 of an address that nobody else uses: nothing listens there.
+  t.is(connect(fd, sockaddrIn('127.99.99.99', 1)), -ECONNREFUSED);
+  fs.closeSync(fd);
+  t.is(connect(fd, sockaddrIn('127.0.0.1', 1)), -EBADF);
 });

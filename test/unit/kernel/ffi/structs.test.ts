@@ -1,5 +1,5 @@
 import test from 'ava';
-import { flagsOfIfreq, IFREQ_BYTES, ifreqFlags, ifreqMtu, InterfaceNameError, PollSet, sockaddrIn, sockaddrIn6 } from '../../../../kernel/ffi/structs.js';
+import { flagsOfIfreq, IFREQ_BYTES, ifreqFlags, ifreqMtu, InterfaceNameError, PollSet, sockaddrIn, sockaddrIn6, Timespec } from '../../../../kernel/ffi/structs.js';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
@@ -36,4 +36,12 @@ test('a poll set keeps descriptors and forgets what was ready when one is set an
   t.is(set.ready(1), 0x20);
   set.set(1, 8, 1);
   t.is(set.ready(1), 0);
+});
+
+test('a timespec is seconds and nanoseconds, set in place', (t) => {
+  const timespec = new Timespec();
+  const words = (bytes: Uint8Array): bigint[] => [...new BigInt64Array(bytes.buffer)];
+  t.deepEqual(words(timespec.set(1250.5)), [1n, 250_500_000n]);
+  t.deepEqual(words(timespec.set(0.05)), [0n, 50_000n]);
+  t.deepEqual(words(timespec.set(0)), [0n, 0n]);
 });

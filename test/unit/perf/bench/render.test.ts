@@ -1,0 +1,70 @@
+import test from 'ava';
+import { ratioText, shortNumber } from '../../../../perf/bench/render/number.js';
+import { renderHtml } from '../../../../perf/bench/render/html.js';
+import { verdictTable, workTable } from '../../../../perf/bench/render/rows.js';
+import { renderSvg, tickStep } from '../../../../perf/bench/render/svg.js';
+import { renderTable, renderText } from '../../../../perf/bench/render/text.js';
+import type { ReportWork } from '../../../../perf/bench/measure/report.js';
+import { reportOf } from './report.js';
+
+const report = reportOf(
+  {
+    'bulk-1-up/gbit/none': [12, 10, 11],
+    'bulk-1-up/cpu/none': [1, 1, 1],
+    'bulk-1-up/gbit/vip': [6, 7, 6.6],
+    'bulk-1-up/cpu/vip': [2, 3, 4],
+    'bulk-1-up/gbit/nginx': [3.3],
+    'latency/p99/vip': [1],
+  },
+  { failures: [{ peer: 'haproxy', round: 0, message: 'not\nthere' }, { peer: 'nft', work: 'bulk-1-up', round: 2, message: 'timed out' }] },
+);
+
+test('three figures that count', (t) => {
+  t.deepEqual([0, 0.1234, 1.234, 12.34, 123.4, 12_345.6, Number.NaN].map(shortNumber), ['0.00', '0.123', '1.23', '12.3', '123', '12,346', '–']);
+  t.is(ratioText(0.856), '0.86 ×');
+});
+
+test('a work as a table: medians, spread, ratio to the best of the class; failed peers stay visible, others are left out', (t) => {
+  const table = workTable(report, report.works[0] as ReportWork);
+  t.deepEqual(table.rows, [
+    ['no balancer', '11.0', '10.0 … 12.0', '1.00 ×', '1.00'],
+    ['nftables DNAT', 'failed', '–', '–', '–'],
+    ['vipmesh, VIP', '6.60', '6.00 … 7.00', '1.00 ×', '3.00'],
+    ['HAProxy', 'failed', '–', '–', '–'],
+    ['nginx stream', '3.30', '3.30 … 3.30', '0.50 ×', '–'],
+  ]);
+  t.is(table.head[3], 'to best (more is better)');
+});
+
+test('on the terminal: columns line up', (t) => {
+  const text = renderTable({ title: 'T', head: ['', 'rate', 'x'], rows: [['a', '1', '22222'], ['longer', '100', '3']] });
+  t.is(text, 'T\n        rate      x\na          1  22222\nlonger   100      3\n');
+});
+
+test('the whole text: where, tables, verdicts, failures on one line each', (t) => {
+  const text = renderText(report);
+  t.regex(text, /^2 × a processor, 8 GiB, Linux 6\.18, Node v20, load 0\.1 before; 3 rounds of 1 s/);
+  t.regex(text, /\n {2}haproxy: did not start: not there\n {2}nft: bulk-1-up, round 2: timed out\n/);
+  t.is(verdictTable(report).rows.length, 7);
+  t.regex(text, /nftables DNAT +≥ 0\.70 × +≥ 0\.90 × +– +not measured/);
+});
+
+test('ticks are round and few', (t) => {
+  t.deepEqual([5, 12.4, 0.03, 40_000].map(tickStep), [1, 5, 0.01, 10_000]);
+});
+
+test('the chart: a bar for each median, to scale; text is escaped; colours for light and dark', (t) => {
+  const svg = renderSvg(report);
+  const widths = [...svg.matchAll(/<rect class="(?:ours|kernel|other)"[^>]* width="([\d.]+)"/g)].map(([, width]) => Number(width));
+  t.is(widths.length, 4, 'three peers at bulk, one at latency; works without a sample have no panel');
+  t.true(Math.abs((widths[1] ?? 0) / (widths[0] ?? 1) - 0.6) < 0.01, widths.join(' '));
+  t.regex(svg, /latency &#60;equal load&#62;/);
+  t.regex(svg, /prefers-color-scheme: dark/);
+  t.regex(svg, />Gbit\/s</);
+  t.notRegex(svg, /NaN|undefined|Infinity/);
+});
+
+test('the page has chart, tables and failures', (t) => {
+  const html = renderHtml(report);
+  for (const part of ['<svg', '<h2>bulk up</h2>', '<h2>latency &#60;equal load&#62;</h2>', 'haproxy: did not start', 'haproxy 2.6']) t.true(html.includes(part), part);
+});

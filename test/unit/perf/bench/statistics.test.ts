@@ -1,0 +1,46 @@
+import test from 'ava';
+import { random, shuffled } from '../../../../perf/bench/measure/order.js';
+import { quantile, quantiles, summarize } from '../../../../perf/bench/measure/statistics.js';
+
+test('a quantile is the nearest rank: never an average, never beyond the samples', (t) => {
+  const samples = Float64Array.from({ length: 1000 }, (_, index) => 1000 - index);
+  t.deepEqual(quantiles(samples), { p50: 500, p99: 990, p999: 999 });
+  t.is(samples[0], 1000, 'the samples are left as they were');
+  t.is(quantile([7], 0.999), 7);
+  t.is(quantile([1, 2, 3], 0), 1);
+  t.is(quantile([1, 2, 3], 1), 3);
+  t.is(quantile([], 0.5), Number.NaN);
+});
+
+test('one slow request of a hundred is the p99 only beyond the rank', (t) => {
+  const fast = Array<number>(99).fill(1);
+  t.is(quantiles(Float64Array.from([...fast, 50])).p99, 1);
+  t.is(quantiles(Float64Array.from([...fast.slice(1), 50, 50])).p99, 50);
+});
+
+test('a summary: median of odd and even counts, least and most; numbers, not text, are compared', (t) => {
+  t.deepEqual(summarize([10, 9, 100]), { median: 10, least: 9, most: 100, count: 3 });
+  t.deepEqual(summarize([4, 1, 3, 2]), { median: 2.5, least: 1, most: 4, count: 4 });
+});
+
+test('the order of turns: every peer once, the same for the same seed, another for another', (t) => {
+  const peers = ['none', 'nft', 'vip', 'haproxy', 'nginx', 'relay'];
+  const orders = (seed: number): string[] => {
+    const next = random(seed);
+    return Array.from({ length: 5 }, () => shuffled(peers, next).join(' '));
+  };
+  t.deepEqual(orders(1), orders(1));
+  t.notDeepEqual(orders(1), orders(2));
+  t.true(new Set(orders(1)).size > 1, 'rounds differ');
+  for (const order of orders(3)) t.deepEqual(order.split(' ').sort(), [...peers].sort());
+});
+
+test('every peer comes to every place about equally often', (t) => {
+  const next = random(42);
+  const places = [0, 0, 0, 0];
+  for (let round = 0; round < 4000; round++) {
+    const place = shuffled(['a', 'b', 'c', 'd'], next).indexOf('a');
+    places[place] = (places[place] ?? 0) + 1;
+  }
+  for (const count of places) t.true(count > 850 && count < 1150, places.join(' '));
+});
