@@ -3,30 +3,48 @@
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from '../../kernel/ffi/constants.js';
-import { poll, read } from '../../kernel/ffi/libc.js';
+import { poll, read, write } from '../../kernel/ffi/libc.js';
 import { PollSet } from '../../kernel/ffi/structs.js';
 import { TunDevice } from '../../kernel/tun/tun.js';
 import { Counters } from '../../proxy/dataplane/counters.js';
 import type { Request } from '../../proxy/dataplane/messages.js';
 import { Pipeline } from '../../proxy/dataplane/pipeline.js';
-import { DataplaneWorker, WAKE_UP, type Io } from '../../proxy/dataplane/worker.js';
+import { FrameRing } from '../../proxy/dataplane/ring.js';
+import { DataplaneWorker, WAKE_UP, type Io, type PacketPath } from '../../proxy/dataplane/worker.js';
 import { FlowTable } from '../../proxy/flow/table.js';
 
-/** What start.ts gives its worker. */
+/** What start.ts gives its workers. */
 export interface WorkerInput {
-  /** An eventfd, readable when there are requests. */
-  readonly wakeUp: number;
+  /** Which worker this is. */
+  readonly index: number;
+  /** Of each worker an eventfd, readable when there is something for it: a request, or a frame in a ring. */
+  readonly wakeUps: readonly number[];
+  /** From this worker to each, and from each to this one; what stands at its own index is not used. */
+  readonly ringsTo: readonly SharedArrayBuffer[];
+  readonly ringsFrom: readonly SharedArrayBuffer[];
   readonly table: SharedArrayBuffer;
+  readonly book: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
-  /** Random, so that nobody outside can choose tuples that collide. */
+  /** EndpointStats and AffinityTable of all workers together. */
+  readonly stats: SharedArrayBuffer;
+  readonly affinity: SharedArrayBuffer;
+  /** Random, so that nobody outside can choose tuples that collide. The same for all workers. */
   readonly hashKey: readonly [number, number];
+  /** Where the workers' clock begins: milliseconds of process.hrtime. */
+  readonly clockStart: number;
 }
 
-function kernelIo(wakeUp: number, port: NonNullable<typeof parentPort>): Io {
+/** Adds one to an eventfd. */
+const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
+
+function kernelIo(input: WorkerInput, port: NonNullable<typeof parentPort>): Io {
+  const wakeUp = input.wakeUps[input.index]!;
   let set = new PollSet(16);
   set.set(WAKE_UP, wakeUp, POLLIN);
   let ready = 0;
   const eventCount = new Uint8Array(8);
+  // performance.now() is the same clock as hrtime, but each thread counts from its own start.
+  const offset = Number(process.hrtime.bigint()) / 1e6 - performance.now() - input.clockStart;
   return {
     watch(position, fd) {
       if (position >= set.capacity) {
@@ -46,7 +64,8 @@ function kernelIo(wakeUp: number, port: NonNullable<typeof parentPort>): Io {
     receive: () => (receiveMessageOnPort(port) as { message: Request } | undefined)?.message,
     send: (reply) => port.postMessage(reply),
     open: (fd) => new TunDevice(fd),
-    now: () => performance.now(),
+    wake: (worker) => void write(input.wakeUps[worker]!, ONE, ONE.length),
+    now: () => performance.now() + offset,
   };
 }
 
@@ -54,6 +73,18 @@ if (parentPort) {
   const input = workerData as WorkerInput;
   const table = new FlowTable(input.table, { hashKey: input.hashKey });
   const counters = new Counters(input.counters);
-  const io = kernelIo(input.wakeUp, parentPort);
-  new DataplaneWorker({ pipeline: new Pipeline({ table, counters }), flows: table, counters, io }).run();
+  const peers = input.wakeUps.map((_, worker) =>
+    worker === input.index ? undefined : { to: new FrameRing(input.ringsTo[worker]!, 'push'), from: new FrameRing(input.ringsFrom[worker]!, 'take') },
+  );
+  const makePipeline = (): PacketPath => {
+    const pipeline = new Pipeline({ table, counters });
+    return {
+      configure: (snapshot) => pipeline.configure(snapshot),
+      process: (network, frame, length, nowMs) => pipeline.process(network, frame, length, nowMs),
+      handOverLength: 0,
+      expire: (nowMs) => pipeline.expire(nowMs),
+      sweep: () => false,
+    };
+  };
+  new DataplaneWorker({ makePipeline, flows: table, counters, io: kernelIo(input, parentPort), peers }).run();
 }

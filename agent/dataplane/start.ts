@@ -1,112 +1,148 @@
 /**
- * The data plane as the agent holds it: a worker thread, spoken to by messages and an eventfd that ends its wait, and two
- * pieces of shared memory (flows, counters) that are read here without asking the worker.
+ * The data plane as the agent holds it: worker threads, each with a table of flows and counters of its own in shared memory,
+ * which are read here without asking anybody. The workers share the counts of endpoints and the memory of which client went
+ * where, and hand packets to each other through rings; nothing else.
+ *
+ * Every request goes to all workers and is done when all have done it. The end of one that nobody asked for is the end of all.
  */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
-import { Worker } from 'node:worker_threads';
+import os from 'node:os';
 import { EFD_CLOEXEC, EFD_NONBLOCK } from '../../kernel/ffi/constants.js';
-import { errnoName, eventfd, write } from '../../kernel/ffi/libc.js';
+import { errnoName, eventfd } from '../../kernel/ffi/libc.js';
 import type { Snapshot } from '../../proxy/config/snapshot.js';
 import { Counters } from '../../proxy/dataplane/counters.js';
-import type { Dataplane, FlowRecord } from '../../proxy/dataplane/handle.js';
-import type { Reply, Request } from '../../proxy/dataplane/messages.js';
+import type { Dataplane, EndpointAddress, FlowRecord } from '../../proxy/dataplane/handle.js';
+import { FrameRing } from '../../proxy/dataplane/ring.js';
 import { AddressBook } from '../../proxy/flow/address-book.js';
 import { FlowReader } from '../../proxy/flow/reader.js';
-import { FlowTable } from '../../proxy/flow/table.js';
-import type { WorkerInput } from './entry.js';
+import { DEFAULT_MAX_FLOWS, FlowTable } from '../../proxy/flow/table.js';
+import { AffinityTable } from '../../proxy/sched/affinity.js';
+import { EndpointStats } from '../../proxy/sched/stats.js';
+import { EndpointRows } from './endpoint-rows.js';
+import { DataplaneError, type RequestBody, WorkerThread } from './thread.js';
 
-/** The worker thread ended although nobody had closed it, or refused a request. */
-export class DataplaneError extends Error {
-  override readonly name = 'DataplaneError';
-}
+export { DataplaneError } from './thread.js';
+
+export const MAX_WORKERS = 8;
+export const MAX_FLOWS = 1 << 24;
 
 export interface DataplaneOptions {
-  /** Flows that the table holds, 1 to 2^24; 262,144 by default. */
+  /** Flows that the tables hold together, 1 to MAX_FLOWS; DEFAULT_MAX_FLOWS by default. */
   maxFlows?: number;
-  /** The worker crashed. Calls under way have been rejected with the same error, and so will be later ones. */
+  /** 1 to MAX_WORKERS; 1 by default. */
+  workers?: number;
+  /** A worker crashed. Calls under way have been rejected with the same error, and so will be later ones. */
   onError?: (error: DataplaneError) => void;
   /** A network's device failed and is detached. `cause` is an errno's name, such as EBADFD. */
   onDeviceLost?: (network: number, cause: string) => void;
 }
 
-type RequestBody = Request extends infer R ? (R extends Request ? Omit<R, 'id'> : never) : never;
-
-interface Pending {
-  resolve: () => void;
-  reject: (error: Error) => void;
+/** Workers of an agent whose user does not say how many: one for each processor that we may use, up to MAX_WORKERS. */
+export function defaultWorkers(processors: number = os.availableParallelism()): number {
+  return Math.min(processors, MAX_WORKERS);
 }
 
-/** Starts the worker thread and resolves when it serves. Another `entry` is for tests. */
+/** Flows of one worker's table: with several, some more than its share, which is even only on average. */
+export function flowsOfWorker(maxFlows: number, workers: number): number {
+  return workers === 1 ? maxFlows : Math.min(MAX_FLOWS, Math.ceil((maxFlows / workers) * 1.25));
+}
+
+/** Endpoints, VIPs and balancer addresses that an address book holds beside the clients of its worker's flows. */
+const ADDRESSES_OF_SNAPSHOT = 65_536;
+/** Endpoints that are counted by all workers together; of those beyond, each worker knows only its own flows. */
+const ENDPOINT_ROWS = 65_536;
+
+/** Starts the worker threads and resolves when they serve. Another `entry` is for tests. Throws RangeError. */
 export async function startDataplane(options: DataplaneOptions = {}, entry = new URL('./entry.js', import.meta.url)): Promise<Dataplane> {
-  const dataplane = new WorkerDataplane(options, entry);
+  const dataplane = new WorkersDataplane(options, entry);
   // Any request will do; this one changes nothing.
   await dataplane.detach(0);
   return dataplane;
 }
 
-const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
-
-class WorkerDataplane implements Dataplane {
-  readonly workers = 1;
+class WorkersDataplane implements Dataplane {
+  readonly workers: number;
   readonly #options: DataplaneOptions;
-  readonly #worker: Worker;
-  readonly #wakeUp = eventfd(EFD_NONBLOCK | EFD_CLOEXEC);
-  readonly #counters: Counters;
-  readonly #flows: FlowReader;
-  readonly #pending = new Map<number, Pending>();
-  #nextId = 1;
+  readonly #threads: readonly WorkerThread[];
+  readonly #wakeUps: readonly number[];
+  readonly #counters: readonly Counters[];
+  readonly #flows: readonly FlowReader[];
+  readonly #rows: EndpointRows;
+  /** Networks whose loss has not been told: every worker that served the device reports it. */
+  readonly #attached = new Set<number>();
   #snapshot: Snapshot = { epoch: 0, networks: [] };
   #ended: DataplaneError | undefined;
   #closing: Promise<void> | undefined;
-  readonly #exited: Promise<void>;
 
   constructor(options: DataplaneOptions, entry: URL) {
     this.#options = options;
-    const table = FlowTable.allocate(options.maxFlows);
-    const counters = Counters.allocate();
-    this.#flows = new FlowReader(table, AddressBook.allocate(1));
-    this.#counters = new Counters(counters);
+    const { workers = 1, maxFlows = DEFAULT_MAX_FLOWS } = options;
+    if (!Number.isInteger(workers) || workers < 1 || workers > MAX_WORKERS) throw new RangeError(`${workers} workers are not possible: use 1 to ${MAX_WORKERS}`);
+    this.workers = workers;
+    const each = Array.from({ length: workers }, (_, index) => index);
+    const flows = flowsOfWorker(maxFlows, workers);
+    const tables = each.map(() => FlowTable.allocate(flows));
+    const books = each.map(() => AddressBook.allocate(Math.min(MAX_FLOWS, flows + ADDRESSES_OF_SNAPSHOT)));
+    const counters = each.map(() => Counters.allocate());
+    // From, then to. Nobody uses the ring to itself, and memory that is not used costs nothing.
+    const rings = each.map(() => each.map(() => FrameRing.allocate()));
+    this.#flows = tables.map((table, index) => new FlowReader(table, books[index]!));
+    this.#counters = counters.map((buffer) => new Counters(buffer));
+    this.#wakeUps = each.map(() => eventfd(EFD_NONBLOCK | EFD_CLOEXEC));
+    const stats = EndpointStats.allocate(ENDPOINT_ROWS);
+    const endpointStats = new EndpointStats(stats);
+    this.#rows = new EndpointRows(ENDPOINT_ROWS, (row) => endpointStats.reset(row));
     const random = randomBytes(8);
-    const input: WorkerInput = { wakeUp: this.#wakeUp, table, counters, hashKey: [random.readInt32LE(0), random.readInt32LE(4)] };
-    this.#worker = new Worker(entry, { name: 'dataplane', workerData: input });
-    let cause = 'it ended by itself';
-    this.#worker.on('message', (reply: Reply) => this.#onReply(reply));
-    this.#worker.on('error', (error) => (cause = error.stack ?? error.message));
-    this.#exited = new Promise((resolve) => {
-      this.#worker.on('exit', () => {
-        this.#onExit(cause);
-        resolve();
-      });
+    const shared = {
+      wakeUps: this.#wakeUps,
+      stats,
+      affinity: AffinityTable.allocate(),
+      hashKey: [random.readInt32LE(0), random.readInt32LE(4)] as const,
+      clockStart: Number(process.hrtime.bigint()) / 1e6,
+    };
+    this.#threads = each.map((index) => {
+      const own = { index, table: tables[index]!, book: books[index]!, counters: counters[index]!, ringsTo: rings[index]!, ringsFrom: rings.map((to) => to[index]!) };
+      return new WorkerThread(entry, { ...shared, ...own }, { onLost: (network, errno) => this.#onLost(network, errno), onEnd: (cause) => this.#onEnd(cause) });
+    });
+    void Promise.all(this.#threads.map((thread) => thread.exited)).then(() => {
+      // Only now: as long as one worker lives, it may wake the others.
+      for (const fd of this.#wakeUps) fs.closeSync(fd);
     });
     process.on('exit', this.#stop);
   }
 
   async attach(network: number, fds: readonly number[]): Promise<void> {
-    const [fd] = fds;
-    if (fd === undefined || fds.length !== this.workers) throw new DataplaneError(`network ${network} has ${fds.length} queues for ${this.workers} workers`);
-    await this.#request({ kind: 'attach', network, fd });
+    if (fds.length !== this.workers) throw new DataplaneError(`network ${network} has ${fds.length} queues for ${this.workers} workers`);
+    this.#attached.add(network);
+    await this.#all((thread, index) => thread.request({ kind: 'attach', network, fd: fds[index]! }));
   }
 
-  detach(network: number): Promise<void> {
-    return this.#request({ kind: 'detach', network });
+  async detach(network: number): Promise<void> {
+    await this.#tellAll({ kind: 'detach', network });
+    this.#attached.delete(network);
   }
 
   async apply(snapshot: Snapshot): Promise<void> {
-    await this.#request({ kind: 'apply', snapshot });
+    await this.#tellAll({ kind: 'apply', snapshot: this.#rows.assign(snapshot) });
+    this.#rows.applied(snapshot.epoch);
     if (snapshot.epoch > this.#snapshot.epoch) this.#snapshot = snapshot;
   }
 
   flows(): FlowRecord[] {
-    return this.#flows.list(this.#snapshot);
+    return this.#flows.flatMap((reader) => reader.list(this.#snapshot));
   }
 
-  flowsTo(network: number, address: number): number {
-    return this.#flows.countTo(network, address);
+  flowsTo(network: number, endpoint: EndpointAddress): number {
+    return this.#flows.reduce((sum, reader) => sum + reader.countTo(network, endpoint.address, endpoint.address6), 0);
   }
 
   counters(): Record<string, number> {
-    return this.#counters.toObject();
+    const sums: Record<string, number> = {};
+    for (const counters of this.#counters) {
+      for (const [name, count] of Object.entries(counters.toObject())) sums[name] = (sums[name] ?? 0) + count;
+    }
+    return sums;
   }
 
   close(): Promise<void> {
@@ -115,48 +151,41 @@ class WorkerDataplane implements Dataplane {
   }
 
   async #close(): Promise<void> {
-    if (!this.#ended) await this.#request({ kind: 'close' }).catch(() => undefined);
-    await this.#exited;
+    if (!this.#ended) await this.#tellAll({ kind: 'close' }).catch(() => undefined);
+    await Promise.all(this.#threads.map((thread) => thread.exited));
   }
 
   // A thread that sits in poll cannot be terminated: without this, process.exit() would wait for its next wake-up.
   readonly #stop = (): void => {
-    this.#post({ kind: 'close', id: 0 });
+    for (const thread of this.#threads) thread.stop();
   };
 
-  #request(body: RequestBody): Promise<void> {
-    if (this.#ended) return Promise.reject(this.#ended);
-    const id = this.#nextId++;
-    return new Promise((resolve, reject) => {
-      this.#post({ ...body, id });
-      this.#pending.set(id, { resolve, reject });
-    });
+  #tellAll(body: RequestBody): Promise<void> {
+    return this.#all((thread) => thread.request(body));
   }
 
-  #post(request: Request): void {
-    this.#worker.postMessage(request);
-    write(this.#wakeUp, ONE, ONE.length);
+  /** Waits for all of them, also when one refuses: afterwards nothing of the request is under way. */
+  async #all(ask: (thread: WorkerThread, index: number) => Promise<void>): Promise<void> {
+    if (this.#ended) throw this.#ended;
+    const results = await Promise.allSettled(this.#threads.map(ask));
+    const refused = results.find((result) => result.status === 'rejected');
+    if (refused) throw refused.reason;
   }
 
-  #onReply(reply: Reply): void {
-    if (reply.kind === 'lost') {
-      this.#options.onDeviceLost?.(reply.network, reply.errno === 0 ? 'POLLERR' : errnoName(reply.errno));
-      return;
-    }
-    const pending = this.#pending.get(reply.id);
-    this.#pending.delete(reply.id);
-    if (reply.kind === 'done') pending?.resolve();
-    else pending?.reject(new DataplaneError(`the data plane refused: ${reply.reason}`));
+  #onLost(network: number, errno: number): void {
+    if (!this.#attached.delete(network)) return;
+    this.#options.onDeviceLost?.(network, errno === 0 ? 'POLLERR' : errnoName(errno));
   }
 
-  #onExit(cause: string): void {
+  #onEnd(cause: string): void {
+    if (this.#ended) return;
     process.off('exit', this.#stop);
     const asked = this.#closing !== undefined;
     const error = new DataplaneError(asked ? 'the data plane is closed' : `the data plane's thread crashed: ${cause}`);
     this.#ended = error;
-    fs.closeSync(this.#wakeUp);
-    for (const pending of this.#pending.values()) pending.reject(error);
-    this.#pending.clear();
-    if (!asked) this.#options.onError?.(error);
+    for (const thread of this.#threads) thread.rejectAll(error);
+    if (asked) return;
+    this.#stop();
+    this.#options.onError?.(error);
   }
 }

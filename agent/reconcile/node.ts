@@ -270,7 +270,7 @@ export class Node {
     let count = 0;
     for (const { networkId, address } of task.addresses) {
       const index = this.#sandboxes.get(networkId)?.index;
-      if (index !== undefined) count += this.options.dataplane.flowsTo(index, parseIpv4(address));
+      if (index !== undefined) count += this.options.dataplane.flowsTo(index, { address: parseIpv4(address) });
       if (this.options.mirror.networks.get(networkId)?.ingress) count += await this.options.relay.flowsTo(parseIpv4(address));
     }
     return count;

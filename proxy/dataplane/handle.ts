@@ -2,6 +2,7 @@
  * The data plane as the rest of the agent sees it, whatever thread it runs on.
  */
 import type { Snapshot } from '../config/snapshot.js';
+import type { Ipv6 } from '../net/addr6.js';
 
 export type FlowState = 'opening' | 'established' | 'closing' | 'closed' | 'udp' | 'icmp';
 
@@ -27,6 +28,12 @@ export interface FlowRecord {
   readonly path: 'tun' | 'relay';
 }
 
+export interface EndpointAddress {
+  /** IPv4, see proxy/net/addr. */
+  readonly address: number;
+  readonly address6?: Ipv6;
+}
+
 export interface Dataplane {
   /** How many queues a TUN needs to have. */
   readonly workers: number;
@@ -36,10 +43,10 @@ export interface Dataplane {
   detach(network: number): Promise<void>;
   /** Resolves when every packet from now on is decided by `snapshot` (or a later one). */
   apply(snapshot: Snapshot): Promise<void>;
-  /** Reads shared memory; the worker does not stop for it. */
+  /** Reads shared memory; no worker stops for it. */
   flows(): FlowRecord[];
-  /** Live (not closed) flows whose endpoint is `address` on network `network`. */
-  flowsTo(network: number, address: number): number;
+  /** Live (not closed) flows to an endpoint of network `network`. */
+  flowsTo(network: number, endpoint: EndpointAddress): number;
   /** Packets, bytes and drops by cause, since the start. */
   counters(): Record<string, number>;
   close(): Promise<void>;

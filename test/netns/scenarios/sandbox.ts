@@ -134,7 +134,7 @@ export async function changes(): Promise<void> {
     const servers = await startServers(net);
     await net.dataplane.apply(snapshot(3, [ENDPOINTS.b]));
     for (let i = 0; i < 3; i++) assert.match(await curl(net.client, `http://${VIP}/`), /^b /);
-    assert.equal(net.dataplane.flowsTo(INDEX, parseIpv4(ENDPOINTS.a)), 0);
+    assert.equal(net.dataplane.flowsTo(INDEX, { address: parseIpv4(ENDPOINTS.a) }), 0);
 
     const routes = async (): Promise<string> => run('ip', ['-4', 'route', 'show', 'dev', 'vip0'], { netns: net.sandbox.namespace });
     await net.sandbox.setVips([VIP]);

@@ -8,7 +8,7 @@ test('an empty data plane serves requests, and after close refuses them', async 
   const dataplane = await startDataplane({ maxFlows: 16 });
   await dataplane.apply({ epoch: 1, networks: [] });
   t.deepEqual(dataplane.flows(), []);
-  t.is(dataplane.flowsTo(1, 0), 0);
+  t.is(dataplane.flowsTo(1, { address: 0 }), 0);
   t.true(Object.values(dataplane.counters()).every((count) => count === 0));
   await Promise.all([dataplane.close(), dataplane.close()]);
   await t.throwsAsync(dataplane.detach(1), { instanceOf: DataplaneError, message: 'the data plane is closed' });

@@ -1,14 +1,18 @@
 import test from 'ava';
 import { Counters } from '../../../../proxy/dataplane/counters.js';
 import type { Reply, Request } from '../../../../proxy/dataplane/messages.js';
-import { DataplaneWorker, FRAMES_PER_TURN, IDLE_MS, refusalCounter, TICK_MS, WAKE_UP, type Io } from '../../../../proxy/dataplane/worker.js';
+import { FrameRing } from '../../../../proxy/dataplane/ring.js';
+import { DataplaneWorker, type Emit, FRAMES_PER_TURN, IDLE_MS, type Peer, refusalCounter, TICK_MS, WAKE_UP, type Io } from '../../../../proxy/dataplane/worker.js';
 import { EBADFD, EINVAL, EIO, ENOBUFS, type PacketDevice } from '../../../../proxy/device/device.js';
 import { LoopbackDevice } from '../../../../proxy/device/loopback.js';
 import { FRAME_SIZE, IP, type Frame } from '../../../../proxy/wire/frame.js';
 import type { Snapshot } from '../../../../proxy/config/snapshot.js';
 
+/** A first byte that is another worker's to add one to: 200 for worker 0, 201 for worker 1. */
+const OWNED = 200;
+
 /** A worker on devices in memory, whose pipeline adds one to the first byte of every packet. */
-function bench() {
+function bench(index = 0, peers: readonly (Peer | undefined)[] = [undefined]) {
   const devices = new Map<number, PacketDevice>();
   const requests: Request[] = [];
   const replies: Reply[] = [];
@@ -16,6 +20,10 @@ function bench() {
   const processed: { network: number; length: number; now: number }[] = [];
   const expired: number[] = [];
   const watched: number[] = [];
+  const woken: number[] = [];
+  const sweeps = { left: 0, done: 0 };
+  let emit: Emit = () => undefined;
+  let wakeUps = 0;
   const dead = new Set<number>();
   const clock = { now: 0 };
   const flows = { size: 0 };
@@ -24,26 +32,42 @@ function bench() {
   const io: Io = {
     watch: (position, fd) => (watched[position] = fd),
     wait: (count, timeout) => waits.push({ count, timeout }),
-    readable: (position) => (position === WAKE_UP ? requests.length > 0 : !dead.has(watched[position]!) && readable(watched[position]!)),
+    readable: (position) => (position === WAKE_UP ? requests.length > 0 || wakeUps > 0 : !dead.has(watched[position]!) && readable(watched[position]!)),
     failed: (position) => dead.has(watched[position]!),
-    quiet: () => undefined,
+    quiet: () => (wakeUps = 0),
     receive: () => requests.shift(),
     send: (reply) => replies.push(reply),
     open: (fd) => devices.get(fd)!,
+    wake: (worker) => woken.push(worker),
     now: () => clock.now,
   };
   const pipeline = {
     configure(snapshot: Snapshot) {
       if (snapshot.epoch < 0) throw new Error('epoch is negative');
+      sweeps.left = snapshot.epoch;
     },
+    handOverLength: 0,
     process(network: number, frame: Frame, length: number, now: number) {
       processed.push({ network, length, now });
+      const owner = frame.bytes[IP]! - OWNED;
+      if (owner >= 0 && owner !== index) {
+        this.handOverLength = length;
+        return -(owner + 1);
+      }
       frame.bytes[IP]! += 1;
       return length;
     },
     expire: (now: number) => void expired.push(now),
+    sweep: () => {
+      sweeps.done++;
+      return --sweeps.left > 0;
+    },
   };
-  const worker = new DataplaneWorker({ pipeline, flows, counters, io });
+  const makePipeline = (send: Emit): typeof pipeline => {
+    emit = send;
+    return pipeline;
+  };
+  const worker = new DataplaneWorker({ makePipeline, flows, counters, io, peers });
   const far = (fd: number): LoopbackDevice => {
     const [near, other] = LoopbackDevice.pair();
     devices.set(fd, near);
@@ -55,7 +79,7 @@ function bench() {
     worker.round();
     return [...replies];
   };
-  return { worker, devices, requests, replies, waits, processed, expired, dead, clock, flows, counters, far, ask };
+  return { worker, devices, requests, replies, waits, processed, expired, dead, clock, flows, counters, far, ask, woken, sweeps, emit, wake: () => void wakeUps++ };
 }
 
 function frameOf(byte: number): Uint8Array {
@@ -171,15 +195,120 @@ test('it ticks while there are flows, and waits long when there are none', (t) =
   t.is(b.waits.at(-1)!.timeout, IDLE_MS);
   b.clock.now = 10_000;
   b.worker.round();
-  t.deepEqual(b.expired, []);
+  t.deepEqual(b.expired, [10_000], 'after a long wait too: fragments have no flow');
   b.flows.size = 1;
   b.clock.now = 10_050;
   b.worker.round();
   t.is(b.waits.at(-1)!.timeout, TICK_MS);
-  t.deepEqual(b.expired, [], 'not yet due');
+  t.deepEqual(b.expired, [10_000], 'not yet due');
   b.clock.now = 10_100;
   b.worker.round();
   b.clock.now = 10_150;
   b.worker.round();
-  t.deepEqual(b.expired, [10_100]);
+  t.deepEqual(b.expired, [10_000, 10_100]);
+});
+
+test('after a snapshot it sweeps a step in each round, without waiting, and serves packets in between', (t) => {
+  const b = bench();
+  const one = b.far(11);
+  b.ask({ kind: 'attach', id: 1, network: 1, fd: 11 });
+  b.ask({ kind: 'apply', id: 2, snapshot: { epoch: 3, networks: [] } });
+  t.is(b.sweeps.done, 0);
+  for (let step = 1; step <= 3; step++) {
+    for (let i = 0; i < FRAMES_PER_TURN; i++) one.write(frameOf(1), IP + 1);
+    b.worker.round();
+    t.is(b.waits.at(-1)!.timeout, 0);
+    t.is(b.sweeps.done, step);
+    t.is(readAll(one).length, FRAMES_PER_TURN);
+  }
+  b.worker.round();
+  t.is(b.waits.at(-1)!.timeout, IDLE_MS);
+  t.is(b.sweeps.done, 3);
+  b.ask({ kind: 'apply', id: 3, snapshot: { epoch: -1, networks: [] } });
+  b.worker.round();
+  t.is(b.sweeps.done, 3, 'none for a snapshot that was refused');
+});
+
+test('what the pipeline sends by itself leaves through the device of its network, and is counted where there is none', (t) => {
+  const b = bench();
+  const [one, two] = [b.far(11), b.far(12)];
+  b.ask({ kind: 'attach', id: 1, network: 1, fd: 11 });
+  b.ask({ kind: 'attach', id: 2, network: 65_535, fd: 12 });
+  const bytes = frameOf(9);
+  b.emit(65_535, { bytes, view: new DataView(bytes.buffer) }, IP + 1);
+  t.deepEqual([readAll(one), readAll(two)], [[], [9]]);
+  b.ask({ kind: 'detach', id: 3, network: 65_535 });
+  b.emit(65_535, { bytes, view: new DataView(bytes.buffer) }, IP + 1);
+  t.deepEqual(readAll(two), []);
+  t.is(b.counters.get('deviceWriteDown'), 1);
+});
+
+/** Two workers, each with a queue of network 1 (descriptor 11) and the rings between them. */
+function pair() {
+  const [up, down] = [FrameRing.allocate(1 << 17), FrameRing.allocate(1 << 17)];
+  const zero = bench(0, [undefined, { to: new FrameRing(up, 'push'), from: new FrameRing(down, 'take') }]);
+  const one = bench(1, [{ to: new FrameRing(down, 'push'), from: new FrameRing(up, 'take') }, undefined]);
+  const fars = [zero, one].map((b) => {
+    const far = b.far(11);
+    b.ask({ kind: 'attach', id: 1, network: 1, fd: 11 });
+    return far;
+  }) as [LoopbackDevice, LoopbackDevice];
+  return { zero, one, fars };
+}
+
+test('a packet of another worker’s flow is handed over, processed there and leaves through that worker’s queue', (t) => {
+  const { zero, one, fars } = pair();
+  for (const byte of [OWNED + 1, 5, OWNED + 1]) fars[0].write(frameOf(byte), IP + 1);
+  zero.worker.round();
+  t.deepEqual(readAll(fars[0]), [6]);
+  t.deepEqual(zero.woken, [1], 'woken once: the second frame found the first still there');
+  t.deepEqual(one.processed, []);
+  one.wake();
+  one.clock.now = 77;
+  one.worker.round();
+  t.deepEqual(one.processed, [
+    { network: 1, length: IP + 1, now: 77 },
+    { network: 1, length: IP + 1, now: 77 },
+  ]);
+  t.deepEqual(readAll(fars[1]), [OWNED + 2, OWNED + 2]);
+  fars[1].write(frameOf(OWNED), IP + 1);
+  one.worker.round();
+  t.deepEqual(one.woken, [0]);
+  zero.wake();
+  zero.worker.round();
+  t.deepEqual(readAll(fars[0]), [OWNED + 1]);
+});
+
+test('a ring gives a turn’s frames in each round, the next at once; devices have theirs in between', (t) => {
+  const { zero, one, fars } = pair();
+  for (let i = 0; i < FRAMES_PER_TURN + 5; i++) fars[0].write(frameOf(OWNED + 1), IP + 1);
+  zero.worker.round();
+  zero.worker.round();
+  fars[1].write(frameOf(1), IP + 1);
+  one.wake();
+  one.worker.round();
+  t.is(readAll(fars[1]).length, FRAMES_PER_TURN + 1);
+  one.worker.round();
+  t.is(one.waits.at(-1)!.timeout, 0);
+  t.is(readAll(fars[1]).length, 5);
+  one.worker.round();
+  t.is(one.waits.at(-1)!.timeout, IDLE_MS);
+});
+
+test('what a full ring does not take is dropped and counted; what it took arrives', (t) => {
+  const { zero, one, fars } = pair();
+  let refused = 0;
+  let sent = 0;
+  while (refused === 0) {
+    const frame = new Uint8Array(40_000);
+    frame[IP] = OWNED + 1;
+    fars[0].write(frame, frame.length);
+    sent++;
+    zero.worker.round();
+    refused = zero.counters.get('handOverDropped');
+  }
+  one.wake();
+  one.worker.round();
+  t.is(readAll(fars[1]).length, sent - 1);
+  t.is(refused, 1);
 });
