@@ -1,10 +1,9 @@
 /**
  * Counters of the data plane: one Float64Array over shared memory, written by a worker and read by any thread.
  *
-  deviceWriteErrors: next++,
-  /** Frames for another worker that its ring had no room for. */
-  handOverDropped: next++,
-};
+ * A count is exact up to 2^53. The books balance: `receivedPackets` is the sum of `forwardedPackets`, `handedOver`,
+ * `heldFragments`, every `replied…`, every `refused…` and every `dropped…` counter, because every packet ends in exactly one of them.
+ * What a device cannot deliver is the worker's to count, not the pipeline's (`device…`, `devicesLost`, `handOverDropped`).
  */
 
 let next = 0;
