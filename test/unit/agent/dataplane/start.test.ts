@@ -1,48 +1,69 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import test from 'ava';
-import { DataplaneError, startDataplane } from '../../../../agent/dataplane/start.js';
+import { DataplaneError, defaultWorkers, flowsOfWorker, MAX_FLOWS, MAX_WORKERS, startDataplane } from '../../../../agent/dataplane/start.js';
 import { IDLE_MS } from '../../../../proxy/dataplane/worker.js';
+import { pollUntil } from '../../../support/poll-until.js';
 
-test('an empty data plane serves requests, and after close refuses them', async (t) => {
-  const dataplane = await startDataplane({ maxFlows: 16 });
-  await dataplane.apply({ epoch: 1, networks: [] });
-  t.deepEqual(dataplane.flows(), []);
-  t.is(dataplane.flowsTo(1, { address: 0 }), 0);
-  t.true(Object.values(dataplane.counters()).every((count) => count === 0));
-  await Promise.all([dataplane.close(), dataplane.close()]);
-  await t.throwsAsync(dataplane.detach(1), { instanceOf: DataplaneError, message: 'the data plane is closed' });
-  await t.notThrowsAsync(dataplane.close());
-});
+for (const workers of [1, 3]) {
+  test(`an empty data plane of ${workers} serves requests, and after close refuses them`, async (t) => {
+    const dataplane = await startDataplane({ maxFlows: 16, workers });
+    t.is(dataplane.workers, workers);
+    await dataplane.apply({ epoch: 1, networks: [] });
+    t.deepEqual(dataplane.flows(), []);
+    t.is(dataplane.flowsTo(1, { address: 0 }), 0);
+    t.true(Object.values(dataplane.counters()).every((count) => count === 0));
+    await Promise.all([dataplane.close(), dataplane.close()]);
+    await t.throwsAsync(dataplane.detach(1), { instanceOf: DataplaneError, message: 'the data plane is closed' });
+    await t.notThrowsAsync(dataplane.close());
+  });
+}
 
-test('what the worker refuses is an error with its reason', async (t) => {
-  const dataplane = await startDataplane({ maxFlows: 16 });
+test('what a worker refuses is an error with its reason; a TUN has a queue for each worker', async (t) => {
+  const dataplane = await startDataplane({ maxFlows: 16, workers: 2 });
   // A descriptor below zero is one that poll(2) passes over.
-  await dataplane.attach(1, [-1]);
-  await t.throwsAsync(dataplane.attach(1, [-1]), { message: 'the data plane refused: network 1 is attached already' });
+  await dataplane.attach(1, [-1, -1]);
+  await t.throwsAsync(dataplane.attach(1, [-1, -1]), { message: 'the data plane refused: network 1 is attached already' });
+  await t.throwsAsync(dataplane.attach(2, [-1]), { instanceOf: DataplaneError, message: 'network 2 has 1 queues for 2 workers' });
   await dataplane.close();
 });
 
-test('a device that is none is reported as lost', async (t) => {
-  let lost: (text: string) => void = () => undefined;
-  const reported = new Promise<string>((resolve) => (lost = resolve));
-  const dataplane = await startDataplane({ maxFlows: 16, onDeviceLost: (network, cause) => lost(`${network} ${cause}`) });
-  await dataplane.attach(3, [1_000_000]);
-  t.is(await reported, '3 POLLERR');
+test('a device that is none is reported as lost, once for all its queues, and again after it was attached again', async (t) => {
+  const lost: string[] = [];
+  const dataplane = await startDataplane({ maxFlows: 16, workers: 2, onDeviceLost: (network, cause) => lost.push(`${network} ${cause}`) });
+  for (let times = 1; times <= 2; times++) {
+    await dataplane.attach(3, [1_000_000, 1_000_001]);
+    await pollUntil('both workers have let it go', () => dataplane.counters().devicesLost === 2 * times);
+    await dataplane.detach(3);
+    t.deepEqual(lost, Array<string>(times).fill('3 POLLERR'));
+  }
   await dataplane.close();
 });
 
-test('a crash rejects what is under way and what comes later, and is reported once', async (t) => {
+test('how many workers and flows there may be', async (t) => {
+  for (const workers of [0, -1, 1.5, MAX_WORKERS + 1]) await t.throwsAsync(startDataplane({ workers }), { instanceOf: RangeError });
+  await t.throwsAsync(startDataplane({ maxFlows: MAX_FLOWS + 1 }), { instanceOf: RangeError });
+  t.is(flowsOfWorker(1000, 1), 1000);
+  t.is(flowsOfWorker(1000, 2), 625);
+  t.is(flowsOfWorker(10, 8), 2);
+  t.is(flowsOfWorker(MAX_FLOWS, 2), (MAX_FLOWS / 2) * 1.25);
+  t.true(defaultWorkers() >= 1);
+  t.is(defaultWorkers(1), 1);
+  t.is(defaultWorkers(64), MAX_WORKERS);
+});
+
+test('a crash of one worker rejects what is under way and what comes later, and is reported once', async (t) => {
   const entry = new URL(
     'data:text/javascript,' +
-      encodeURIComponent(`import { parentPort } from 'node:worker_threads';
+      encodeURIComponent(`import { parentPort, workerData } from 'node:worker_threads';
         parentPort.on('message', ({ kind, id }) => {
-          if (kind === 'apply') throw new Error('broken within');
+          if (kind === 'close') parentPort.close();
+          if (kind === 'apply' && workerData.index === 1) throw new Error('broken within');
           parentPort.postMessage({ kind: 'done', id });
         });`),
   );
   const errors: DataplaneError[] = [];
-  const dataplane = await startDataplane({ maxFlows: 16, onError: (error) => errors.push(error) }, entry);
+  const dataplane = await startDataplane({ maxFlows: 16, workers: 3, onError: (error) => errors.push(error) }, entry);
   const pending = dataplane.apply({ epoch: 1, networks: [] });
   await t.throwsAsync(pending, { instanceOf: DataplaneError, message: /^the data plane's thread crashed: Error: broken within/ });
   await t.throwsAsync(dataplane.detach(1), { message: /broken within/ });
@@ -54,7 +75,7 @@ test('a process that exits does not wait for the worker', async (t) => {
   const module = new URL('../../../../agent/dataplane/start.js', import.meta.url).href;
   const source = `
     import(${JSON.stringify(module)}).then(async ({ startDataplane }) => {
-      await startDataplane({ maxFlows: 16 });
+      await startDataplane({ maxFlows: 16, workers: 2 });
       process.stdout.write('up');
       process.exit(5);
     });`;

@@ -89,6 +89,75 @@ test('sizes that are not possible are refused', (t) => {
   t.notThrows(() => FrameRing.allocate());
 });
 
+/**
+ * Runs `act` and, in the middle of it, `other`: before its `nth` look at or change of shared memory. Answers whether there was
+ * an nth. What a thread does between two of these is its own, so this is every way in which the two can meet.
+ */
+function interleave(nth: number, act: () => void, other: () => void): boolean {
+  const { load, store } = Atomics;
+  let seen = 0;
+  const before = (): void => {
+    if (seen++ === nth) {
+      Object.assign(Atomics, { load, store });
+      other();
+      Object.assign(Atomics, hooked);
+    }
+  };
+  const hooked = {
+    load: (array: Int32Array, index: number): number => (before(), load(array, index)),
+    store: (array: Int32Array, index: number, value: number): number => (before(), store(array, index, value)),
+  };
+  Object.assign(Atomics, hooked);
+  try {
+    act();
+  } finally {
+    Object.assign(Atomics, { load, store });
+  }
+  return seen > nth;
+}
+
+for (const waiting of [0, 1]) {
+  test(`whatever a taker does while a frame is pushed onto ${waiting}: it has the frame, or is woken`, (t) => {
+    let nth = 0;
+    for (let more = true; more; nth++) {
+      const { to, from } = ends();
+      const out = makeFrame();
+      for (let i = 0; i < waiting; i++) to.push(1, framed(i, 20), 20);
+      let taken = 0;
+      let pushed = -1;
+      more = interleave(
+        nth,
+        () => (pushed = to.push(1, framed(9, 20), 20)),
+        () => {
+          while (from.take(out) > 0) taken++;
+        },
+      );
+      if (more) t.true(taken === waiting + 1 || pushed === Pushed.wake, `met at ${nth}`);
+    }
+    t.true(nth > 3);
+  });
+
+  test(`whatever a pusher does while ${waiting} frames are taken: the taker finds its frame, or is woken`, (t) => {
+    let nth = 0;
+    for (let more = true; more; nth++) {
+      const { to, from } = ends();
+      const out = makeFrame();
+      for (let i = 0; i < waiting; i++) to.push(1, framed(i, 20), 20);
+      let taken = 0;
+      let pushed = -1;
+      more = interleave(
+        nth,
+        () => {
+          while (from.take(out) > 0) taken++;
+        },
+        () => (pushed = to.push(1, framed(9, 20), 20)),
+      );
+      if (more) t.true(taken === waiting + 1 || pushed === Pushed.wake, `met at ${nth}`);
+    }
+    t.true(nth > 1);
+  });
+}
+
 test('between two threads every frame arrives once and in order, and no wake-up is lost', async (t) => {
   const count = 60_000;
   const buffer = FrameRing.allocate(BYTES);
@@ -104,7 +173,12 @@ test('between two threads every frame arrives once and in order, and no wake-up 
     const length = 1 + (seq % 400);
     fillFrame(frame.bytes, seq, length);
     let pushed = ring.push(seq & 0xffff, frame, length);
-    for (; pushed === Pushed.full; pushed = ring.push(seq & 0xffff, frame, length)) Atomics.wait(pause, 0, 0, 1);
+    // No longer than until the other side gives up, should it sleep for ever.
+    for (let tries = 0; pushed === Pushed.full && tries < 10_000; tries++) {
+      Atomics.wait(pause, 0, 0, 1);
+      pushed = ring.push(seq & 0xffff, frame, length);
+    }
+    if (pushed === Pushed.full) break;
     if (pushed === Pushed.wake) {
       wakes++;
       Atomics.store(flag, 0, 1);
