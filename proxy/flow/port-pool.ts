@@ -48,7 +48,7 @@ export class PortPool {
   /** Of the ports that this worker owns. */
   readonly #first: number;
   readonly #last: number;
-  /** Three words per entry: hash of the tuple, client, time of release (deciseconds). */
+  /** Three words per entry: hash of the tuple, client, until when it rests (deciseconds; 0: an entry never used). */
   readonly #rest = new Int32Array(REST_ENTRIES * 3);
 
   constructor(table: FlowTable, { workers, worker }: PortPoolOptions = { workers: 1, worker: 0 }) {
@@ -61,8 +61,6 @@ export class PortPool {
     while (ownerOf(last, workers) !== worker) last -= 2;
     this.#first = first;
     this.#last = last;
-    // So that at no `now` an entry that was never written looks like one.
-    for (let at = 2; at < this.#rest.length; at += 3) this.#rest[at] = -REST - 1;
   }
 
   /**
@@ -117,7 +115,7 @@ export class PortPool {
     const at = (hash & (REST_ENTRIES - 1)) * 3;
     this.#rest[at] = hash;
     this.#rest[at + 1] = client;
-    this.#rest[at + 2] = now;
+    this.#rest[at + 2] = now + REST;
   }
 
   #isFree(kind: number, endpoint: number, endpointPort: number, port: number): boolean {
@@ -127,6 +125,6 @@ export class PortPool {
   #rests(kind: number, endpoint: number, endpointPort: number, port: number, client: number, now: number): boolean {
     const hash = this.#table.hash.of(kind, endpoint, 0, (endpointPort << 16) | port);
     const at = (hash & (REST_ENTRIES - 1)) * 3;
-    return this.#rest[at] === hash && this.#rest[at + 1] !== client && now - this.#rest[at + 2]! < REST;
+    return this.#rest[at] === hash && this.#rest[at + 1] !== client && now < this.#rest[at + 2]!;
   }
 }

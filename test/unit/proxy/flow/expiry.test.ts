@@ -1,56 +1,6 @@
 import test from 'ava';
-import fc from 'fast-check';
-import { SPAN, TimingWheel } from '../../../../proxy/flow/wheel.js';
 import { BALANCER, CLIENT, ENDPOINTS, Mesh, PLAIN, VIP } from '../../../support/mesh.js';
 import { tcpFrame, udpFrame } from '../../../support/packets.js';
-
-function drain(wheel: TimingWheel, second: number): number[] {
-  const slots: number[] = [];
-  for (let slot = wheel.due(second); slot !== 0; slot = wheel.due(second)) slots.push(slot);
-  return slots;
-}
-
-test('the wheel against a Map: arm, re-arm, disarm, and what is due at each second', (t) => {
-  const step = fc.record({ verb: fc.constantFrom('arm', 'arm', 'disarm', 'wait'), slot: fc.integer({ min: 1, max: 20 }), by: fc.oneof(fc.integer({ min: 0, max: 30 }), fc.integer({ min: 0, max: SPAN - 1 })) });
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
-      const wheel = new TimingWheel(20, 2);
-      const model = new Map<number, number>();
-      let now = 0;
-      drain(wheel, now);
-      for (const { verb, slot, by } of steps) {
-        if (verb === 'arm') {
-          const second = Math.max(now + by, wheel.cursor);
-          if (second - wheel.cursor >= SPAN) continue;
-          wheel.arm(slot, slot & 1, second);
-          model.set(slot, second);
-        } else if (verb === 'disarm') {
-          wheel.disarm(slot);
-          model.delete(slot);
-        } else {
-          now += by;
-          const expected = [...model].filter(([, second]) => second <= now).map(([n]) => n);
-          expected.forEach((n) => model.delete(n));
-          t.deepEqual(drain(wheel, now).sort(), expected.sort());
-        }
-      }
-      now += SPAN;
-      t.deepEqual(drain(wheel, now).sort(), [...model.keys()].sort());
-    }),
-    { numRuns: 300 },
-  );
-  t.pass();
-});
-
-test('a wheel that is first looked at late, and one that slept for days', (t) => {
-  const wheel = new TimingWheel(3, 1);
-  wheel.arm(1, 0, 5_000_000);
-  t.deepEqual(drain(wheel, 5_000_000), [1]);
-  wheel.arm(2, 0, 5_000_010);
-  wheel.arm(3, 0, 5_000_000 + SPAN - 2);
-  t.deepEqual(drain(wheel, 9_000_000).sort(), [2, 3]);
-  t.deepEqual(drain(wheel, 8_000_000), [], 'a clock that goes back');
-});
 
 /** How long a flow lasts without a packet, to the second, after `prepare`. */
 function lifetime(prepare: (mesh: Mesh) => void): number {

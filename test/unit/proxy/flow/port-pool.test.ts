@@ -1,5 +1,6 @@
 import test from 'ava';
-import { FIRST_PORT, LAST_PORT, PortCursor, PortPool } from '../../../../proxy/flow/port-pool.js';
+import { ownerOf } from '../../../../proxy/flow/owner.js';
+import { FIRST_PORT, LAST_PORT, PortCursor, PortPool, type PortPoolOptions } from '../../../../proxy/flow/port-pool.js';
 import { State } from '../../../../proxy/flow/slot.js';
 import { FlowTable } from '../../../../proxy/flow/table.js';
 
@@ -10,10 +11,14 @@ const OTHER = 0x0a00010a;
 
 class Bench {
   readonly table = new FlowTable(FlowTable.allocate(70_000), { hashKey: [5, 6] });
-  readonly pool = new PortPool(this.table);
+  readonly pool: PortPool;
   readonly cursor = new PortCursor();
   now = 1000;
   #client = 0;
+
+  constructor(options?: PortPoolOptions) {
+    this.pool = new PortPool(this.table, options);
+  }
 
   take(client: number, port: number, endpointPort = 80): number {
     return this.pool.take(KIND, ENDPOINT, endpointPort, client, port, this.cursor, this.now);
@@ -33,6 +38,10 @@ class Bench {
 test("the client's own port is kept when it is free, whatever it is", (t) => {
   const bench = new Bench();
   for (const port of [1, 80, 1024, 40_000, 65_535]) t.is(bench.take(CLIENT, port), port);
+});
+
+test('port 0 is never given, not even to who has it', (t) => {
+  t.is(new Bench().take(CLIENT, 0), FIRST_PORT);
 });
 
 test('taken: the pool goes round its ports in order, so the one free longest is next', (t) => {
@@ -79,4 +88,42 @@ test('exhausted: 0, at once while nothing can have changed, and a port again whe
   t.is(bench.take(OTHER, 40_000), 0, 'a second passes before the next search');
   bench.now += 10;
   t.is(bench.take(OTHER, 40_000), 50_000);
+});
+
+test('what is exhausted for TCP is not for UDP', (t) => {
+  const bench = new Bench();
+  for (let port = FIRST_PORT; port <= LAST_PORT; port++) bench.use(port);
+  t.is(bench.take(OTHER, 40_000), 0);
+  bench.table.insert(17 << 8, State.udp, 1, 1, 1, ENDPOINT, (80 << 16) | 40_000, 1, bench.now);
+  t.is(bench.pool.take(17 << 8, ENDPOINT, 80, OTHER, 40_000, bench.cursor, bench.now), FIRST_PORT);
+});
+
+test('with workers, each gives every port that it owns and no other, in order and round again', (t) => {
+  const workers = 3;
+  const given = Array.from({ length: workers }, (_, worker) => {
+    const bench = new Bench({ workers, worker });
+    const ports: number[] = [];
+    for (let port = bench.take(OTHER, 0); port !== 0; port = bench.take(OTHER, 0)) {
+      ports.push(port);
+      bench.use(port);
+    }
+    t.true(ports.every((port) => ownerOf(port, workers) === worker));
+    t.deepEqual(ports, [...ports].sort((a, b) => a - b));
+    bench.now += 10;
+    const freed = ports[1]!;
+    bench.table.remove(bench.table.findByEndpoint(KIND, ENDPOINT, (80 << 16) | freed));
+    t.is(bench.take(OTHER, 0), freed);
+    return ports;
+  });
+  const all = given.flat().sort((a, b) => a - b);
+  t.deepEqual(all, Array.from({ length: LAST_PORT - FIRST_PORT + 1 }, (_, i) => FIRST_PORT + i));
+});
+
+test("a client's port that another worker owns is not kept", (t) => {
+  const bench = new Bench({ workers: 2, worker: 1 });
+  t.is(bench.take(CLIENT, 40_002), 40_002);
+  t.is(bench.take(CLIENT, 40_003), 40_003);
+  const port = bench.take(CLIENT, 40_000);
+  t.is(port, 1026);
+  t.is(ownerOf(port, 2), 1);
 });

@@ -6,7 +6,7 @@ import { FlowReader } from '../../../../proxy/flow/reader.js';
 import { FLAG_V6, State } from '../../../../proxy/flow/slot.js';
 import { FlowTable } from '../../../../proxy/flow/table.js';
 import { formatIpv4, parseIpv4 } from '../../../../proxy/net/addr.js';
-import { formatIpv6, parseIpv6 } from '../../../../proxy/net/addr6.js';
+import { formatIpv6, type Ipv6, parseIpv6 } from '../../../../proxy/net/addr6.js';
 import { CLIENT, endpoint, ENDPOINTS, Mesh, NETWORK, PLAIN, service, VIP, BALANCER } from '../../../support/mesh.js';
 import { tcpFrame, udpFrame } from '../../../support/packets.js';
 
@@ -101,6 +101,63 @@ test('a handle that stands for nothing, or is none, shows no flow', (t) => {
   table.insert(kindOf(17, FLAG_V6), State.udp, 1000, -1, 2, 17, 2, 1, 1);
   t.deepEqual(reader.list(PLAIN), []);
   t.is(reader.countTo(NETWORK, 0, [0, 0, 0, 0]), 0);
+});
+
+/** Lists flows while, before the n-th word that is read, the writer does the n-th of `acts`; answers what was read and how many words. */
+function listInterrupted(reader: FlowReader, acts: ReadonlyMap<number, () => void>): { shown: string[]; loads: number } {
+  const load = Atomics.load;
+  let loads = 0;
+  const patched = (array: Int32Array, at: number): number => {
+    const act = acts.get(++loads);
+    // The writer may read atomically itself.
+    Atomics.load = load;
+    act?.();
+    Atomics.load = patched as typeof load;
+    return load(array, at);
+  };
+  Atomics.load = patched as typeof load;
+  try {
+    return { shown: reader.list(PLAIN).map(({ client, vip, endpoint: target }) => `${client} ${vip} ${target}`), loads };
+  } finally {
+    Atomics.load = load;
+  }
+}
+
+test.serial('whatever two moments the writer takes to replace a flow and its addresses, and to bring them back, no mixture is shown', (t) => {
+  const [own, other] = [parseIpv6('fd00::9'), parseIpv6('fd00::bad')];
+  const addresses: Ipv6[] = [own, parseIpv6('fd00::2'), parseIpv6('fd00::5')];
+  const expected = '[fd00::9]:7 [fd00::2]:80 [fd00::5]:80';
+  const foreign = '[fd00::bad]:8 [fd00::2]:80 [fd00::5]:80';
+  const seen = new Set<string>();
+  const run = (first: number, second: number): number => {
+    const { table, book, reader } = rig();
+    const [client, vip, target] = addresses.map((address) => book.intern(...address)) as [number, number, number];
+    const insert = (handle: number, port: number): number =>
+      table.insert(kindOf(17, FLAG_V6), State.udp, handle, vip, (port << 16) | 80, target, (80 << 16) | port, 1, 1);
+    let slot = insert(client, 7);
+    const away = (): void => {
+      table.remove(slot);
+      book.release(client);
+      // The same handle for another address, the same slot for its flow.
+      slot = insert(book.intern(...other), 8);
+    };
+    const back = (): void => {
+      table.remove(slot);
+      book.release(client);
+      slot = insert(book.intern(...own), 7);
+    };
+    const acts = new Map([[first, first === second ? (): void => (away(), back()) : away], [second, first === second ? (): void => (away(), back()) : back]]);
+    const { shown, loads } = listInterrupted(reader, acts);
+    for (const text of shown) {
+      seen.add(text);
+      if (text !== expected && text !== foreign) t.fail(`${text} at ${first} and ${second}`);
+    }
+    return loads;
+  };
+  const loads = run(0, 0);
+  t.true(loads > 30);
+  for (let first = 1; first <= loads; first++) for (let second = first; second <= 2 * loads; second++) run(first, second);
+  t.deepEqual([...seen].sort(), [expected, foreign].sort());
 });
 
 const ENOUGH = 40_000;

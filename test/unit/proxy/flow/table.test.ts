@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { CLIENT, CLIENT_PORTS, ENDPOINT, ENDPOINT_PORTS, KEY_MASK, KIND, State, VIP } from '../../../../proxy/flow/slot.js';
+import { CLIENT, CLIENT_ACK, CLIENT_PORTS, DELTAS, ENDPOINT, ENDPOINT_ACK, ENDPOINT_PORTS, FLAG_FAILED, FLAG_V6, KEY_MASK, KIND, State, VIP } from '../../../../proxy/flow/slot.js';
 import { FlowTable } from '../../../../proxy/flow/table.js';
 import { Hash } from '../../../../proxy/flow/hash.js';
 
@@ -15,13 +15,19 @@ interface Model {
   readonly tuple: readonly number[];
 }
 
-/** A flow's tuple from a small number, so that collisions and reuse are common. */
+/**
+ * A flow's tuple from a small number, so that collisions and reuse are common; every third with the same numbers as handles of IPv6
+ * addresses.
+ */
 function tupleOf(n: number): readonly [number, number, number, number, number, number] {
-  return [((n % 3) << 16) | (n % 2 === 0 ? 6 << 8 : 17 << 8), 0x0a000100 | (n % 7), 0x0a000002, (n << 16) | 80, 0x0a000200 | (n % 5), (80 << 16) | n];
+  const flow = n >> 1;
+  const protocol = [6, 17, 1][flow % 3]!;
+  const kind = ((flow % 2) << 16) | (protocol << 8) | (n % 2 === 0 ? 0 : FLAG_V6);
+  return [kind, 1 + (flow % 7), 2, (flow << 16) | 80, 1 + (flow % 5), (80 << 16) | flow];
 }
 
 test('against a Map: any sequence of insert, find and remove', (t) => {
-  const command = fc.tuple(fc.constantFrom('insert', 'insert', 'remove', 'find'), fc.integer({ min: 1, max: 60 }));
+  const command = fc.tuple(fc.constantFrom('insert', 'insert', 'remove', 'find', 'state'), fc.integer({ min: 1, max: 60 }));
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 40 }), fc.array(command, { maxLength: 400 }), (maxFlows, commands) => {
       const flows = table(maxFlows);
@@ -39,7 +45,12 @@ test('against a Map: any sequence of insert, find and remove', (t) => {
         } else if (verb === 'remove' && known) {
           flows.remove(known.slot);
           model.delete(n);
+        } else if (verb === 'state' && known) {
+          // States and flags are no part of what a flow is found by.
+          flows.words[(known.slot << 4) + KIND]! ^= FLAG_FAILED | State.udp;
+          flows.words[(known.slot << 4) + KIND]! |= State.established;
         }
+        t.true(flows.highWater <= maxFlows && flows.highWater >= model.size);
         t.is(flows.size, model.size);
       }
       t.is(new Set([...model.values()].map(({ slot }) => slot)).size, model.size, 'each flow has a slot of its own');
@@ -79,6 +90,34 @@ test('a tuple of one protocol or network is not found in another, nor in another
   t.is(flows.findByClient((2 << 16) | (6 << 8), 1, 2, 3), 0);
   t.is(flows.findByClient(TCP_KIND, 2, 1, 3), 0);
   t.is(flows.findByEndpoint(TCP_KIND, 1, 3), 0);
+});
+
+test('a handle is not an IPv4 address of the same number', (t) => {
+  const flows = table(8);
+  const v4 = flows.insert(TCP_KIND, State.synSent, 1, 2, 3, 4, 5, 1, 1);
+  t.is(flows.findByClient(TCP_KIND | FLAG_V6, 1, 2, 3), 0);
+  t.is(flows.findByEndpoint(TCP_KIND | FLAG_V6, 4, 5), 0);
+  const v6 = flows.insert(TCP_KIND | FLAG_V6, State.synSent, 1, 2, 3, 4, 5, 1, 1);
+  t.deepEqual([flows.findByClient(TCP_KIND, 1, 2, 3), flows.findByClient(TCP_KIND | FLAG_V6, 1, 2, 3)], [v4, v6]);
+  t.deepEqual([flows.findByEndpoint(TCP_KIND, 4, 5), flows.findByEndpoint(TCP_KIND | FLAG_V6, 4, 5)], [v4, v6]);
+});
+
+test('a slot that is used again starts at 0, and freed slots are used before new ones', (t) => {
+  const flows = table(8);
+  const slots = [1, 2, 3].map((n) => flows.insert(TCP_KIND, State.synSent, n, n, n, n, n, 1, 1));
+  for (const slot of slots) {
+    for (const field of [DELTAS, CLIENT_ACK, ENDPOINT_ACK]) flows.words[(slot << 4) + field] = -1;
+    flows.doubles.fill(1, slot * 8 + 6, slot * 8 + 8);
+  }
+  flows.remove(slots[0]!);
+  flows.remove(slots[2]!);
+  const again = [4, 5].map((n) => flows.insert(TCP_KIND, State.synSent, n, n, n, n, n, 1, 1));
+  t.deepEqual(again, [slots[2], slots[0]]);
+  t.is(flows.highWater, 3);
+  for (const slot of again) {
+    t.deepEqual([DELTAS, CLIENT_ACK, ENDPOINT_ACK].map((field) => flows.words[(slot << 4) + field]), [0, 0, 0]);
+    t.deepEqual([...flows.doubles.subarray(slot * 8 + 6, slot * 8 + 8)], [0, 0]);
+  }
 });
 
 test('sizes that cannot be are refused by name', (t) => {
