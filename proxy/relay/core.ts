@@ -2,9 +2,11 @@
  * All published ports of one relay, on whichever thread it runs: carries out the owner's requests. How requests arrive,
  * and in which network namespace the thread is, is for others.
  */
+import { randomBytes } from 'node:crypto';
 import { closeSync, fstatSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { makeScheduler } from '../sched/schedulers.js';
+import { AffinityTable } from '../sched/affinity.js';
+import type { Shared } from '../sched/balancer.js';
 import { EndpointStats } from '../sched/stats.js';
 import type { Clock } from '../time/clock.js';
 import { RelayCounters } from './counters.js';
@@ -14,8 +16,6 @@ import { Targets } from './targets.js';
 import { TcpPort, type ConnectionBudget } from './tcp-port.js';
 import { UdpPort } from './udp-port.js';
 import { UdpTable } from './udp-table.js';
-
-const STATS = new EndpointStats(EndpointStats.allocate(1));
 
 export interface RelayEnvironment {
   readonly limits: RelayLimits;
@@ -31,6 +31,12 @@ export class RelayCore {
   readonly #counters = new RelayCounters();
   readonly #budget: ConnectionBudget;
   readonly #table: UdpTable;
+  /** The relay has one thread, so all its endpoints are counted in private rows. */
+  readonly #balancing: Shared = {
+    stats: new EndpointStats(EndpointStats.allocate(0)),
+    affinity: new AffinityTable(AffinityTable.allocate()),
+  };
+  readonly #secret = randomBytes(16).toString('hex');
 
   constructor(private readonly environment: RelayEnvironment) {
     const { limits, clock } = environment;
@@ -87,7 +93,8 @@ export class RelayCore {
 
   #open(port: RelayPort, fd: number): Promise<TcpPort> | UdpPort {
     const { clock, limits, wasReset } = this.environment;
-    const targets = new Targets(makeScheduler(port.scheduler, STATS), port.endpoints);
+    const service = { id: port.service, scheduler: port.scheduler, ...(port.policy && { policy: port.policy }) };
+    const targets = new Targets(this.#balancing, service, clock, this.#secret, port.endpoints);
     const counters = this.#counters;
     if (port.protocol === 'udp') {
       return UdpPort.open(port, fd, this.environment.familyOf(fd), { targets, clock, counters, table: this.#table });

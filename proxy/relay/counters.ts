@@ -17,6 +17,8 @@ const NAMES = [
   'relay_tcp_connect_failures',
   /** An endpoint did not answer in time. */
   'relay_tcp_connect_timeouts',
+  /** An endpoint was ejected after failures in a row. */
+  'relay_tcp_ejections',
   /** No descriptor was left for the endpoint's side (EMFILE, ENFILE). */
   'relay_tcp_no_descriptor',
   /** Connections that ended with a reset by either side. */

@@ -2,7 +2,7 @@
  * The relay: published ports without any kernel table. A listening socket on the host side; every connection (TCP) or
  * client (UDP) is forwarded to an endpoint that the service's scheduler picks.
  */
-import type { EndpointConfig, SchedulerName } from '../config/snapshot.js';
+import type { BalancingPolicy, EndpointConfig, SchedulerName } from '../config/snapshot.js';
 import type { FlowRecord } from '../dataplane/handle.js';
 
 export interface RelayPort {
@@ -11,6 +11,8 @@ export interface RelayPort {
   readonly protocol: 'tcp' | 'udp';
   readonly service: string;
   readonly scheduler: SchedulerName;
+  /** Absent: DEFAULT_POLICY. Connects count as they do in the data path; a UDP session counts as a flow. */
+  readonly policy?: BalancingPolicy;
   readonly targetPort: number;
   /** Weight 0 (draining) takes no new connection; one that is missing is dead and its connections are ended. */
   readonly endpoints: readonly EndpointConfig[];

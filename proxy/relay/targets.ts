@@ -1,46 +1,96 @@
 /**
  * The endpoints of one published port: which one a new flow goes to, which one it goes to when that one fails, and which
- * are gone. Pure; the sockets are others' business.
+ * are gone. The choice is the balancer's, by the same rules as in the data path; the sockets are others' business.
  */
 import type { EndpointConfig } from '../config/snapshot.js';
-import { OPEN_GATE, type Scheduler } from '../sched/scheduler.js';
+import { nameOf } from '../sched/affinity.js';
+import { Balancer, type Balanced, type Shared } from '../sched/balancer.js';
+import type { Clock } from '../time/clock.js';
+import { plainAddress, schedulingAddress } from './peer.js';
 
 export class Targets {
   #endpoints: readonly EndpointConfig[] = [];
-  readonly #scheduler: Scheduler;
+  readonly #balancer: Balancer;
 
-  constructor(scheduler: Scheduler, endpoints: readonly EndpointConfig[]) {
-    this.#scheduler = scheduler;
+  /** @param secret goes into the hash by which clients are known, so that nobody can choose an address for it */
+  constructor(
+    private readonly shared: Shared,
+    private readonly service: Omit<Balanced, 'endpoints'>,
+    private readonly clock: Clock,
+    private readonly secret: string,
+    endpoints: readonly EndpointConfig[],
+  ) {
+    this.#balancer = new Balancer(shared);
     this.update(endpoints);
   }
 
   update(endpoints: readonly EndpointConfig[]): void {
     this.#endpoints = endpoints;
-    this.#scheduler.update(endpoints);
+    // A row is one of the data path's table; what goes through the relay is counted here.
+    const ours = endpoints.map(({ row: _, ...endpoint }) => endpoint);
+    this.#balancer.configure({ ...this.service, endpoints: ours }, this.#now());
   }
 
   /** Whether a flow to this endpoint may go on. A task's id with another address is another endpoint. */
   lives(endpoint: EndpointConfig): boolean {
-    return this.#endpoints.some((other) => other.id === endpoint.id && other.address === endpoint.address);
+    return this.#indexOf(endpoint) >= 0;
   }
 
-  /** The scheduler's choice for a new flow; undefined when no endpoint takes one. */
-  pick(clientAddress: number, clientPort: number): EndpointConfig | undefined {
-    const index = this.#scheduler.pick(clientAddress, clientPort, OPEN_GATE);
+  /** The balancer's choice for a new flow of the client with this address; undefined when no endpoint takes one. */
+  pick(clientAddress: string, clientPort: number): EndpointConfig | undefined {
+    const key = nameOf(this.secret + plainAddress(clientAddress));
+    const index = this.#balancer.choose(schedulingAddress(clientAddress), key, clientPort, this.#now());
     return index < 0 ? undefined : this.#endpoints[index];
   }
 
   /**
-   * Where a flow goes when `failed` did not take it: the next in the list that is not in `tried` (ids) and not draining.
-   * The scheduler is not asked, so its rotation goes on as if nothing had happened: asked again it might give, with two
-   * endpoints, the dead one to every new flow first.
+   * Where a flow goes when `failed` did not take it: the next in the list that is not in `tried` (ids) and takes flows; an
+   * ejected one only when there is no other. The scheduler is not asked, so its rotation goes on as if nothing had happened:
+   * asked again it might give, with two endpoints, the dead one to every new flow first.
    */
   next(failed: EndpointConfig, tried: ReadonlySet<string>): EndpointConfig | undefined {
+    const count = this.#endpoints.length;
     const start = this.#endpoints.findIndex((endpoint) => endpoint.id === failed.id) + 1;
-    for (let i = 0; i < this.#endpoints.length; i++) {
-      const endpoint = this.#endpoints[(start + i) % this.#endpoints.length];
-      if (endpoint && endpoint.weight > 0 && !tried.has(endpoint.id)) return endpoint;
+    const now = this.#now();
+    for (const strict of [true, false]) {
+      for (let i = 0; i < count; i++) {
+        const index = (start + i) % count;
+        const endpoint = this.#endpoints[index]!;
+        if (!tried.has(endpoint.id) && this.#balancer.admits(index, now, strict)) return endpoint;
+      }
     }
     return undefined;
+  }
+
+  /** A flow to a living endpoint begins. Answers what `closed` is to be told when it ends. */
+  opened(endpoint: EndpointConfig): number {
+    const row = this.#balancer.row(this.#indexOf(endpoint));
+    this.shared.stats.opened(row, true);
+    return row;
+  }
+
+  closed(row: number): void {
+    this.shared.stats.closed(row, true);
+  }
+
+  /** The endpoint accepted a connection. */
+  succeeded(endpoint: EndpointConfig): void {
+    const index = this.#indexOf(endpoint);
+    if (index >= 0) this.#balancer.succeeded(index);
+  }
+
+  /** The endpoint did not accept a connection. True when that ejected it. */
+  failed(endpoint: EndpointConfig): boolean {
+    const index = this.#indexOf(endpoint);
+    return index >= 0 && this.#balancer.failed(index, this.#now());
+  }
+
+  #indexOf({ id, address }: EndpointConfig): number {
+    return this.#endpoints.findIndex((other) => other.id === id && other.address === address);
+  }
+
+  /** Deciseconds. */
+  #now(): number {
+    return Math.floor(this.clock.now() / 100);
   }
 }

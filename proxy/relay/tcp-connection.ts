@@ -15,7 +15,6 @@ import type { FlowState } from '../dataplane/handle.js';
 import { formatIpv4 } from '../net/addr.js';
 import type { Clock } from '../time/clock.js';
 import type { RelayCounter, RelayCounters } from './counters.js';
-import { schedulingAddress } from './peer.js';
 import type { Targets } from './targets.js';
 
 /**
@@ -23,6 +22,9 @@ import type { Targets } from './targets.js';
  * connection is never ended (RFC 5382 REQ-5 asks for two hours at least).
  */
 export const KEEPALIVE_DELAY = 300_000;
+
+/** Errors of connect(2) that the endpoint, or the way to it, is to blame for; others are this host's own. */
+const ENDPOINT_ERRORS = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH']);
 
 export interface ConnectionContext {
   readonly targets: Targets;
@@ -45,6 +47,8 @@ export class TcpConnection {
   #isOver = false;
   #lastByte: number;
   #endpoint: EndpointConfig | undefined;
+  /** Where the flow is counted, while it is. */
+  #row: number | undefined;
   #endpointSocket: Socket | undefined;
   #abandonAttempt: (() => void) | undefined;
   readonly #tried = new Set<string>();
@@ -119,7 +123,7 @@ export class TcpConnection {
     const { targets, counters } = this.context;
     this.#endpoint = this.#endpoint
       ? targets.next(this.#endpoint, this.#tried)
-      : targets.pick(schedulingAddress(this.clientAddress), this.clientPort);
+      : targets.pick(this.clientAddress, this.clientPort);
     if (!this.#endpoint) {
       counters.count(this.#tried.size === 0 ? 'relay_tcp_refused_no_endpoint' : 'relay_tcp_refused_unreachable');
       this.reset();
@@ -130,6 +134,8 @@ export class TcpConnection {
   }
 
   #attempt(endpoint: EndpointConfig): void {
+    const { targets, counters } = this.context;
+    this.#row = targets.opened(endpoint);
     const socket = connect({
       host: formatIpv4(endpoint.address),
       port: this.context.targetPort,
@@ -147,20 +153,24 @@ export class TcpConnection {
       settle();
       socket.on('error', () => undefined);
       socket.destroy();
+      this.#uncount();
     };
-    const fail = (cause: RelayCounter): void => {
+    const fail = (cause: RelayCounter, isEndpoints: boolean): void => {
       abandon();
-      this.context.counters.count(cause);
+      counters.count(cause);
+      if (isEndpoints && targets.failed(endpoint)) counters.count('relay_tcp_ejections');
       this.#tryNext();
     };
     const onError = (error: NodeJS.ErrnoException): void => {
-      fail(error.code === 'EMFILE' || error.code === 'ENFILE' ? 'relay_tcp_no_descriptor' : 'relay_tcp_connect_failures');
+      const isFull = error.code === 'EMFILE' || error.code === 'ENFILE';
+      fail(isFull ? 'relay_tcp_no_descriptor' : 'relay_tcp_connect_failures', ENDPOINT_ERRORS.has(error.code ?? ''));
     };
     const onConnect = (): void => {
       settle();
+      targets.succeeded(endpoint);
       this.#join(socket);
     };
-    const cancelTimer = this.context.clock.after(this.context.connectTimeout, () => fail('relay_tcp_connect_timeouts'));
+    const cancelTimer = this.context.clock.after(this.context.connectTimeout, () => fail('relay_tcp_connect_timeouts', true));
     this.#abandonAttempt = abandon;
     socket.on('error', onError).on('connect', onConnect);
   }
@@ -202,7 +212,13 @@ export class TcpConnection {
     if (this.#isOver || !this.client.destroyed || this.#endpointSocket?.destroyed === false) return;
     this.#isOver = true;
     this.#state = 'closed';
+    this.#uncount();
     this.onClosed(this);
+  }
+
+  #uncount(): void {
+    if (this.#row !== undefined) this.context.targets.closed(this.#row);
+    this.#row = undefined;
   }
 }
 

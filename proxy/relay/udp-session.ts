@@ -6,7 +6,6 @@ import { createSocket, type Socket } from 'node:dgram';
 import type { EndpointConfig } from '../config/snapshot.js';
 import { formatIpv4 } from '../net/addr.js';
 import type { RelayCounters } from './counters.js';
-import { schedulingAddress } from './peer.js';
 import type { Targets } from './targets.js';
 
 /** Datagrams kept while the socket is made, which takes one turn of the loop. */
@@ -33,6 +32,8 @@ export interface SessionContext {
 
 export class UdpSession {
   #endpoint: EndpointConfig | undefined;
+  /** Where the session is counted, while it has an endpoint. */
+  #row: number | undefined;
   #socket: Socket | undefined;
   /** Filled until the socket is connected, undefined afterwards. */
   #waiting: Buffer[] | undefined;
@@ -57,7 +58,7 @@ export class UdpSession {
   fromClient(data: Buffer): boolean {
     this.context.touch(this);
     if (!this.#socket) {
-      this.#endpoint = this.context.targets.pick(schedulingAddress(this.clientAddress), this.clientPort);
+      this.#endpoint = this.context.targets.pick(this.clientAddress, this.clientPort);
       if (!this.#endpoint) {
         this.context.counters.count('relay_udp_dropped_no_endpoint');
         return false;
@@ -79,6 +80,8 @@ export class UdpSession {
   /** Lets go of the endpoint. The next datagram chooses one anew. */
   close(): void {
     const socket = this.#socket;
+    if (this.#row !== undefined) this.context.targets.closed(this.#row);
+    this.#row = undefined;
     this.#endpoint = this.#socket = this.#waiting = undefined;
     socket?.removeAllListeners().on('error', () => undefined).close();
   }
@@ -86,6 +89,7 @@ export class UdpSession {
   #open(endpoint: EndpointConfig): void {
     const socket = createSocket({ type: 'udp4', lookup: literalLookup });
     this.#socket = socket;
+    this.#row = this.context.targets.opened(endpoint);
     this.#waiting = [];
     socket.on('message', (data) => {
       this.context.touch(this);

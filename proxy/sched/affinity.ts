@@ -39,6 +39,7 @@ export class AffinityTable {
 
   /**
    * The name of the endpoint that the client went to last, 0 when that is not known.
+   * @param client int32
    * @param timeout of the service; what was not used for longer is forgotten
    */
   find(service: number, client: number, now: number, timeout: number): number {

@@ -118,6 +118,16 @@ export class Balancer {
     return this.#policy.ejectAfter > 0 && isEjected(this.#stats, this.#rows[index]!, now);
   }
 
+  /**
+   * Whether the endpoint may take a flow now, without anybody's turn being changed: not draining, below `maxConnections` and,
+   * if `strict`, not ejected. For a second try, when the endpoint that was chosen did not answer.
+   */
+  admits(index: number, now: number, strict: boolean): boolean {
+    this.#gate.begin(now);
+    this.#gate.rules = strict ? this.#rules & Rule.ejection : 0;
+    return this.#weights[index]! > 0 && this.#gate.admits(index);
+  }
+
   #schedule(client: number, clientPort: number, v6: boolean): number {
     const gate = this.#gate;
     const rules = this.#rules;

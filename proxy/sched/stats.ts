@@ -41,9 +41,9 @@ export class EndpointStats {
   #ownRows = 0;
   readonly #released: number[] = [];
 
-  /** @param rows 1 to 2^24 endpoints that can be counted at a time */
+  /** @param rows 0 to 2^24 endpoints that can be counted by all workers together at a time */
   static allocate(rows = 65_536): SharedArrayBuffer {
-    if (!Number.isInteger(rows) || rows < 1 || rows > 1 << 24) throw new RangeError(`EndpointStats: ${rows} rows`);
+    if (!Number.isInteger(rows) || rows < 0 || rows > 1 << 24) throw new RangeError(`EndpointStats: ${rows} rows`);
     return new SharedArrayBuffer((HEADER_WORDS + rows * ROW_WORDS) * 4);
   }
 

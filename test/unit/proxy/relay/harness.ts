@@ -8,7 +8,7 @@ import type { ExecutionContext } from 'ava';
 import { bindUdp, listenTcp } from '../../../../kernel/netns/sockets.js';
 import { socketFamily } from '../../../../kernel/netns/socket-info.js';
 import { wasReset } from '../../../../agent/relay/socket-reset.js';
-import type { EndpointConfig } from '../../../../proxy/config/snapshot.js';
+import type { BalancingPolicy, EndpointConfig } from '../../../../proxy/config/snapshot.js';
 import { parseIpv4 } from '../../../../proxy/net/addr.js';
 import { RelayCore } from '../../../../proxy/relay/core.js';
 import { DEFAULT_LIMITS, type RelayLimits } from '../../../../proxy/relay/messages.js';
@@ -40,10 +40,10 @@ export class Rig {
   }
 
   /** Publishes on 127.0.0.1 and answers the port. */
-  async publish(protocol: 'tcp' | 'udp', targetPort: number, endpoints: EndpointConfig[], address = '127.0.0.1'): Promise<number> {
+  async publish(protocol: 'tcp' | 'udp', targetPort: number, endpoints: EndpointConfig[], address = '127.0.0.1', policy?: BalancingPolicy): Promise<number> {
     const fd = protocol === 'tcp' ? listenTcp(undefined, address, 0) : bindUdp(undefined, address, 0);
     const port = portOf(fd, address.includes(':') ? `${protocol}6` : protocol);
-    await this.core.handle({ kind: 'publish', port: { id: protocol, protocol, service: 'vote', scheduler: 'rr', targetPort, endpoints }, fd });
+    await this.core.handle({ kind: 'publish', port: { id: protocol, protocol, service: 'vote', scheduler: 'rr', ...(policy && { policy }), targetPort, endpoints }, fd });
     return port;
   }
 

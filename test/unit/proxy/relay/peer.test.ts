@@ -11,7 +11,7 @@ test('an IPv4 client of a dual-stack socket is shown and scheduled as one', (t) 
 test('IPv6 clients', (t) => {
   t.is(formatPeer('2001:db8::1', 80), '[2001:db8::1]:80');
   t.is(plainAddress('::ffff:1:2'), '::ffff:1:2');
-  const hash = schedulingAddress('2001:db8::1');
-  t.is(hash, hash | 0);
-  t.not(hash, schedulingAddress('2001:db8::2'));
+  t.is(schedulingAddress('2001:db8:0:7::1'), 0x20010db8 ^ 7 ^ 1, 'its four words folded');
+  t.is(schedulingAddress('fe80::8000:0:1%eth0'), 0xfe800000 ^ 0x8000 ^ 1);
+  t.is(schedulingAddress(''), 0, 'a client that is gone');
 });

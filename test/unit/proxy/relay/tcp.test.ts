@@ -4,6 +4,7 @@ import test from 'ava';
 import { wasReset } from '../../../../agent/relay/socket-reset.js';
 import { listenTcp } from '../../../../kernel/netns/sockets.js';
 import type { FlowRecord } from '../../../../proxy/dataplane/handle.js';
+import { DEFAULT_POLICY } from '../../../../proxy/config/snapshot.js';
 import { parseIpv4 } from '../../../../proxy/net/addr.js';
 import { closeSync, fstatSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -111,6 +112,30 @@ test('an endpoint that refuses is passed over', async (t) => {
   }
   t.true((await rig.counter('relay_tcp_connect_failures')) >= 2);
   t.is(await rig.counter('relay_tcp_refused_unreachable'), 0);
+});
+
+test('an endpoint that refuses again and again is ejected and no longer tried', async (t) => {
+  const rig = new Rig(t);
+  const target = await rig.serve(B, 0, greeter('b'));
+  const port = await rig.publish('tcp', target, [endpoint(A), endpoint(B)]);
+  for (let i = 0; i < 20; i++) await rig.client(port).until('hello from b');
+  t.is(await rig.counter('relay_tcp_connect_failures'), 5);
+  t.is(await rig.counter('relay_tcp_ejections'), 1);
+});
+
+test('open connections count for maxConnections, and ended ones no longer', async (t) => {
+  const rig = new Rig(t);
+  const target = await rig.serve(A, 0, greeter('a'));
+  const policy = { ...DEFAULT_POLICY, maxConnections: 2 };
+  const port = await rig.publish('tcp', target, [endpoint(A)], '127.0.0.1', policy);
+  const first = rig.client(port);
+  await first.until('hello from a');
+  await rig.client(port).until('hello from a');
+  t.is(await rig.client(port).ended, 'ECONNRESET');
+  t.is(await rig.counter('relay_tcp_refused_no_endpoint'), 1);
+  first.socket.destroy();
+  await pollUntil('the place is free', async () => (await rig.counter('relay_tcp_open')) === 1);
+  await rig.client(port).until('hello from a');
 });
 
 test('an endpoint that does not answer is passed over after the time-out', async (t) => {
