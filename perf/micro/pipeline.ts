@@ -1,79 +1,103 @@
 /**
- * What the packet path costs by itself: nanoseconds per packet through the pure pipeline, no system call in it.
- *
- *   npm run bench:micro
- *
- * Each row is the median of several rounds, with the fastest and the slowest beside it. The machine's speed drifts, so
- * compare rows of one run with each other, not with another run.
+ * The whole packet path, from a frame to the frame that is written back: parse, look up, state, rewrite. No system call.
+ * Only the headers are put back between two packets: that is all that changes, and all that a real read brings into the cache
+ * of this code.
  */
-import { Counters } from '../../proxy/dataplane/counters.js';
-import { Pipeline } from '../../proxy/dataplane/pipeline.js';
-import { FlowTable } from '../../proxy/flow/table.js';
-import { parseIpv4 } from '../../proxy/net/addr.js';
-import { makeFrame } from '../../proxy/wire/frame.js';
-import { tcpFrame, udpFrame } from '../../test/support/packets.js';
+import { BALANCER, CLIENT, endpoint, ENDPOINTS, Mesh, NETWORK, service, VIP } from '../../test/support/mesh.js';
+import { tcpFrame, udpFrame, type TcpFields } from '../../test/support/packets.js';
+import { measure, type Case, type Effort } from './harness.js';
+import { DESTINATION_PORT_AT, SOURCE_PORT_AT } from './offsets.js';
+import { nanoseconds, type Result } from './result.js';
 
-const ROUNDS = 9;
-const PACKETS = 200_000;
-const CLIENTS = 1024;
+const FLOWS = 1024;
+const SMALL = Buffer.alloc(64);
+const BULK: Partial<TcpFields> = { payload: Buffer.alloc(64_000), partial: true, gso: [1, 1448] };
+/** Of a frame: virtio-net header, and the longest headers that these packets have. */
+const HEADERS = 10 + 40 + 60;
 
-interface Case {
-  readonly name: string;
-  /** Begin the flows. */
-  readonly opening: readonly Uint8Array[];
-  /** Go round and round in the measurement. */
-  readonly frames: readonly Uint8Array[];
+interface Addresses {
+  readonly client: string;
+  readonly vip: string;
+  readonly balancer: string;
+  readonly endpoint: string;
 }
 
-function pipeline(): Pipeline {
-  const made = new Pipeline({
-    table: new FlowTable(FlowTable.allocate(262_144), { hashKey: [0x1234567, 0x7654321] }),
-    counters: new Counters(Counters.allocate()),
-  });
-  const endpoints = ['10.0.1.5', '10.0.1.6'].map((address) => ({ id: address, address: parseIpv4(address), weight: 1 }));
-  const services = [{ id: 's', name: 'vote', vip: parseIpv4('10.0.1.2'), scheduler: 'rr' as const, endpoints }];
-  made.configure({ epoch: 1, networks: [{ index: 0, id: 'n', name: 'overlay1', balancer: parseIpv4('10.0.1.250'), services }] });
-  return made;
+const V4: Addresses = { client: CLIENT, vip: VIP, balancer: BALANCER, endpoint: ENDPOINTS[0] };
+
+function meshOf(): Mesh {
+  const mesh = new Mesh({ maxFlows: 262_144 });
+  mesh.apply([service(VIP, [endpoint(ENDPOINTS[0])])]);
+  return mesh;
 }
 
-function cases(): Case[] {
-  const client = { from: '10.0.1.9', to: '10.0.1.2' };
-  const payload = Buffer.alloc(64);
-  const tcp = (flows: number): Case => {
-    const tuples = Array.from({ length: flows }, (_, index) => ({ ...client, sourcePort: 20_000 + index, destinationPort: 80 }));
-    return {
-      name: `TCP, established, ${flows} flow${flows === 1 ? '' : 's'}`,
-      opening: tuples.map((tuple) => tcpFrame({ ...tuple, flags: 'S' })),
-      frames: tuples.map((tuple) => tcpFrame({ ...tuple, flags: 'A', payload })),
-    };
+/** Packets of established flows, in turn. */
+function established(name: string, opening: readonly Uint8Array[][], frames: readonly Uint8Array[]): Case {
+  const mesh = meshOf();
+  for (const bytes of opening.flat()) mesh.pass(bytes);
+  const headers = frames.map((bytes) => bytes.subarray(0, HEADERS));
+  const { pipeline, frame } = mesh;
+  frame.bytes.set(frames[0]!);
+  const run = (operations: number): number => {
+    let written = 0;
+    for (let i = 0, at = 0; i < operations; i++, at = at + 1 === frames.length ? 0 : at + 1) {
+      frame.bytes.set(headers[at]!);
+      const out = pipeline.process(NETWORK, frame, frames[at]!.length, mesh.now);
+      if (out <= 0) throw new Error(`${name}: a packet was not forwarded`);
+      written ^= out;
+    }
+    return written;
   };
-  const udp = Array.from({ length: CLIENTS }, (_, index) => udpFrame({ ...client, sourcePort: 20_000 + index, destinationPort: 53, payload }));
-  return [tcp(1), tcp(CLIENTS), { name: `UDP, ${CLIENTS} flows`, opening: udp, frames: udp }];
+  return { name, run };
 }
 
-/** Nanoseconds per packet of one round. */
-function round(target: Pipeline, frames: readonly Uint8Array[]): number {
-  const frame = makeFrame();
-  let now = 1000;
-  const start = process.hrtime.bigint();
-  for (let index = 0; index < PACKETS; index++) {
-    const bytes = frames[index % frames.length] as Uint8Array;
-    frame.bytes.set(bytes);
-    if (target.process(0, frame, bytes.length, now) === 0) throw new Error('a packet of the benchmark was dropped');
-    if (index % 1000 === 0) now++;
-  }
-  return Number(process.hrtime.bigint() - start) / PACKETS;
+function cases(family: string, { client, vip, balancer, endpoint: target }: Addresses): Case[] {
+  const ports = Array.from({ length: FLOWS }, (_, index) => 20_000 + index);
+  const toVip = (sourcePort: number): { from: string; to: string; sourcePort: number } => ({ from: client, to: vip, sourcePort });
+  const back = (destinationPort: number): TcpFields => ({ from: target, to: balancer, sourcePort: 80, destinationPort });
+  const shake = (port: number): Uint8Array[] => [tcpFrame({ ...toVip(port), flags: 'S' }), tcpFrame({ ...back(port), flags: 'SA' }), tcpFrame(toVip(port))];
+  const datagram = (port: number): Uint8Array => udpFrame({ ...toVip(port), payload: SMALL });
+  const opening = ports.map(shake);
+  const [first = 0] = ports;
+  return [
+    established(`TCP${family}, small, one flow`, [shake(first)], [tcpFrame({ ...toVip(first), payload: SMALL })]),
+    established(`TCP${family}, small, ${FLOWS} flows`, opening, ports.map((port) => tcpFrame({ ...toVip(port), payload: SMALL }))),
+    established(`TCP${family}, small, ${FLOWS} flows, toward the clients`, opening, ports.map((port) => tcpFrame({ ...back(port), payload: SMALL }))),
+    established(`TCP${family}, bulk (64 KB of GSO)`, [shake(first)], [tcpFrame({ ...toVip(first), ...BULK })]),
+    established(`UDP${family}, small, ${FLOWS} flows`, ports.map((port) => [datagram(port)]), ports.map(datagram)),
+  ];
 }
 
-for (const { name, opening, frames } of cases()) {
-  const target = pipeline();
-  const frame = makeFrame();
-  for (const bytes of opening) {
-    frame.bytes.set(bytes);
-    target.process(0, frame, bytes.length, 1000);
-  }
-  round(target, frames);
-  const results = Array.from({ length: ROUNDS }, () => round(target, frames)).sort((a, b) => a - b);
-  const [fastest, median, slowest] = [results[0], results[ROUNDS >> 1], results[ROUNDS - 1]].map((value) => (value ?? 0).toFixed(0));
-  console.log(`${name.padEnd(32)} ${String(median).padStart(6)} ns/packet   (${fastest} to ${slowest})`);
+/** Whole connections: SYN, SYN,ACK, ACK, both FINs and the last ACK; six packets, a flow made and its end waited for. */
+function connections(): Case {
+  const mesh = meshOf();
+  const { pipeline, frame } = mesh;
+  const toVip = { from: CLIENT, to: VIP };
+  const back = { from: ENDPOINTS[0], to: BALANCER, sourcePort: 80 };
+  const packets = ['S', 'SA', 'A', 'FA', 'FA', 'A'].map((flags, index) => {
+    const fromClient = index !== 1 && index !== 4;
+    return { bytes: tcpFrame({ ...(fromClient ? toVip : back), flags }), portAt: fromClient ? SOURCE_PORT_AT : DESTINATION_PORT_AT };
+  });
+  let port = 1024;
+  let now = mesh.now;
+  const run = (operations: number): number => {
+    for (let i = 0; i < operations; i++) {
+      port = port === 65_535 ? 1024 : port + 1;
+      // 20,000 connections in a second, so that a port has rested when its turn comes again.
+      if (i % 20 === 0) now += 1;
+      if (i % 2000 === 0) pipeline.expire(now);
+      for (const { bytes, portAt } of packets) {
+        frame.bytes.set(bytes);
+        frame.bytes[portAt] = port >>> 8;
+        frame.bytes[portAt + 1] = port & 255;
+        if (pipeline.process(NETWORK, frame, bytes.length, now) <= 0) throw new Error('a connection was not forwarded');
+      }
+    }
+    return port;
+  };
+  return { name: 'a TCP connection from beginning to end', run };
+}
+
+export function wholePath(effort: Effort): Result[] {
+  const all = [...cases('', V4), connections()];
+  return nanoseconds('the whole path, per packet', all, measure(all, effort));
 }
