@@ -159,6 +159,7 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
       socket: paths.socket,
     },
     address: '127.0.0.1',
+    mtu,
     counters: async () => ({ ...dataplane.counters(), ...prefixed('relay', await relay.counters()), ...prefixed('dns', dns.counters()) }),
     shutdown,
   });

@@ -70,6 +70,8 @@ interface ComposeNetwork {
   readonly spec?: NetworkInput;
 }
 
+type Ipam = Pick<NetworkInput, 'subnet' | 'gateway' | 'subnet6' | 'gateway6'>;
+
 class StackBuilder {
   #prefix = true;
   readonly #networks = new Map<string, ComposeNetwork>();
@@ -111,8 +113,9 @@ class StackBuilder {
     if (driver !== undefined && driver !== 'overlay') reader.warn(keys.get('driver')?.line ?? entry.line, `${path}.driver '${driver}' is not supported: the network is an overlay network`);
     const name = ownName ?? this.#name(entry.key);
     const internal = reader.boolean(keys.get('internal'), `${path}.internal`) ?? false;
+    const ipv6 = reader.boolean(keys.get('enable_ipv6'), `${path}.enable_ipv6`) ?? false;
     const labels = { ...reader.pairs(keys.get('labels'), `${path}.labels`, () => ''), [STACK_LABEL]: this.stack };
-    return { line: entry.line, name, spec: { name, driver: 'overlay', internal, labels, ...this.#readIpam(keys.get('ipam'), `${path}.ipam`) } };
+    return { line: entry.line, name, spec: { name, driver: 'overlay', ipv6, internal, labels, ...this.#readIpam(keys.get('ipam'), `${path}.ipam`) } };
   }
 
   /** `external: true`, and the older `external: { name: x }`. */
@@ -122,16 +125,25 @@ class StackBuilder {
     return name === undefined ? { is: true } : { is: true, name };
   }
 
-  #readIpam(entry: YamlEntry | undefined, path: string): { subnet?: string; gateway?: string } {
+  /** One subnet of each family, with its gateway. */
+  #readIpam(entry: YamlEntry | undefined, path: string): Ipam {
     const config = this.reader.map(entry?.value, path, IPAM_KEYS).get('config');
     if (!config) return {};
     if (config.value.kind !== 'list') return this.reader.error(config.line, `${path}.config must be a list`) ?? {};
-    const [first, second] = config.value.items;
-    if (second) this.reader.warn(second.line, `${path}.config has several subnets: only the first is used`);
-    const keys = this.reader.map(first, `${path}.config`, IPAM_CONFIG_KEYS);
-    const subnet = this.reader.text(keys.get('subnet'), `${path}.config.subnet`);
-    const gateway = this.reader.text(keys.get('gateway'), `${path}.config.gateway`);
-    return { ...(subnet === undefined ? {} : { subnet }), ...(gateway === undefined ? {} : { gateway }) };
+    const found: Record<string, string> = {};
+    for (const item of config.value.items) {
+      const keys = this.reader.map(item, `${path}.config`, IPAM_CONFIG_KEYS);
+      const subnet = this.reader.text(keys.get('subnet'), `${path}.config.subnet`);
+      const gateway = this.reader.text(keys.get('gateway'), `${path}.config.gateway`);
+      const family = (subnet ?? gateway ?? '').includes(':') ? '6' : '';
+      if (`subnet${family}` in found || `gateway${family}` in found) {
+        this.reader.warn(item.line, `${path}.config has several subnets for IPv${family === '' ? 4 : 6}: only the first is used`);
+        continue;
+      }
+      if (subnet !== undefined) found[`subnet${family}`] = subnet;
+      if (gateway !== undefined) found[`gateway${family}`] = gateway;
+    }
+    return found;
   }
 
   #service(entry: YamlEntry): ServiceSpec | undefined {

@@ -48,8 +48,8 @@ export const SERVICE_KEYS: KeyTable = {
 };
 
 export const NETWORK_KEYS: KeyTable = {
-  ...used('driver', 'internal', 'ipam', 'external', 'name', 'labels'),
-  ...ignored('driver_opts', 'enable_ipv4', 'enable_ipv6'),
+  ...used('driver', 'internal', 'ipam', 'external', 'name', 'labels', 'enable_ipv6'),
+  ...ignored('driver_opts', 'enable_ipv4'),
   attachable: 'every network is',
 };
 

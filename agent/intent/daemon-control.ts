@@ -35,6 +35,7 @@ import { hostRoutes } from '../host-routes.js';
 import type { Mirror } from '../reconcile/mirror.js';
 import type { Node } from '../reconcile/node.js';
 import type { Orchestrator } from '../reconcile/orchestrator.js';
+import { ipv6Problem } from '../sandbox/ipv6.js';
 import type { TaskLogs } from './logs.js';
 import type { ServiceChanges } from './service-changes.js';
 import { execInTask, runTask } from './sessions.js';
@@ -56,6 +57,8 @@ export interface DaemonParts {
   readonly context: Context;
   readonly info: StaticInfo;
   readonly address: string;
+  /** Of the networks' links, bytes. */
+  readonly mtu: number;
   counters(): Promise<Record<string, number>>;
   shutdown(): Promise<void>;
 }
@@ -94,6 +97,8 @@ export class DaemonControl implements Control {
   }
 
   async createNetwork(spec: NetworkSpec): Promise<NetworkObject> {
+    const problem = spec.ipv6 ? ipv6Problem(this.parts.mtu) : undefined;
+    if (problem) throw new ControlError('unavailable', `network ${spec.name} cannot have IPv6: ${problem.message}`, problem.remedy);
     const network = await createNetwork(this.#store, spec, this.parts.context, await hostRoutes());
     await this.#seen();
     return network;

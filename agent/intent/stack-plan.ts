@@ -6,6 +6,7 @@
 import type { NetworkObject, ServiceObject } from '../../overlay/model/object.js';
 import type { NetworkSpec, ServiceSpec } from '../../overlay/model/spec.js';
 import { STACK_LABEL } from '../../overlay/model/spec.js';
+import { formatCidr6, parseCidr6 } from '../../proxy/net/addr6.js';
 import type { StackRequest } from '../control.js';
 import { ControlError } from '../control.js';
 
@@ -29,10 +30,7 @@ export function planStack(stack: string, request: StackRequest, existing: Existi
     if (!there) steps.push({ kind: 'create-network', spec });
     else {
       requireOwn(stack, 'network', spec.name, there.spec.labels);
-      if (spec.subnet !== undefined && spec.subnet !== there.subnet) {
-        const remedy = `remove the network first, or leave its subnet at ${there.subnet}`;
-        throw new ControlError('conflict', `network ${spec.name} exists with subnet ${there.subnet}, and a network's subnet cannot change`, remedy);
-      }
+      requireSame(spec, there);
       steps.push({ kind: 'unchanged', what: `network ${spec.name}` });
     }
   }
@@ -47,6 +45,23 @@ export function planStack(stack: string, request: StackRequest, existing: Existi
     }
   }
   return steps;
+}
+
+function requireSame(spec: NetworkSpec, there: NetworkObject): void {
+  const has6 = there.subnet6 !== undefined;
+  if (spec.ipv6 !== has6) {
+    const remedy = `remove the network first, or ${has6 ? 'leave IPv6 on (enable_ipv6: true)' : 'leave enable_ipv6 out'}`;
+    throw new ControlError('conflict', `network ${spec.name} exists ${has6 ? 'with' : 'without'} IPv6, and that cannot change`, remedy);
+  }
+  for (const [wanted, is] of [[spec.subnet, there.subnet], [spec.subnet6 && canonicalSubnet6(spec.subnet6), there.subnet6]]) {
+    if (wanted === undefined || wanted === is) continue;
+    throw new ControlError('conflict', `network ${spec.name} exists with subnet ${is}, and a network's subnet cannot change`, `remove the network first, or leave its subnet at ${is}`);
+  }
+}
+
+/** As objects have it. */
+function canonicalSubnet6(text: string): string {
+  return formatCidr6(parseCidr6(text));
 }
 
 function labelled<T extends NetworkSpec | ServiceSpec>(stack: string, spec: T): T {

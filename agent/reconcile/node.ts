@@ -51,8 +51,9 @@ interface PlacedSandbox {
 
 /** The sandbox of a network on this node, under the name that the node gives it. */
 export function createSandbox(network: NetworkObject, node: Pick<NodeOptions, 'namespaces' | 'prefix' | 'mtu' | 'dataplane'>): Promise<NetworkSandbox> {
-  const { subnet, gateway, balancer, spec } = network;
-  return NetworkSandbox.create({ directory: node.namespaces, name: `${node.prefix}${spec.name}`, subnet, gateway, balancer, mtu: node.mtu, queues: node.dataplane.workers });
+  const { subnet, gateway, balancer, subnet6, gateway6, balancer6, spec } = network;
+  const ipv6 = subnet6 === undefined || gateway6 === undefined || balancer6 === undefined ? {} : { ipv6: { subnet: subnet6, gateway: gateway6, balancer: balancer6 } };
+  return NetworkSandbox.create({ directory: node.namespaces, name: `${node.prefix}${spec.name}`, subnet, gateway, balancer, ...ipv6, mtu: node.mtu, queues: node.dataplane.workers });
 }
 
 export class Node {
@@ -141,22 +142,30 @@ export class Node {
   }
 
   async #pass(): Promise<void> {
+    const failures: unknown[] = [];
     if (!this.#closing) {
-      await this.#ensureSandboxes();
+      failures.push(...(await this.#ensureSandboxes()));
       this.#startTasks();
       this.#stopTasks();
     }
     await this.#project();
     if (!this.#closing) await this.#removeSandboxes();
+    if (failures.length > 0) throw failures[0];
   }
 
-  async #ensureSandboxes(): Promise<void> {
+  /** Answers what failed: a network that cannot be had here (IPv6 was turned off since) must not keep the others from being made. */
+  async #ensureSandboxes(): Promise<unknown[]> {
+    const failures: unknown[] = [];
     for (const network of this.options.mirror.networks.values()) {
       const placed = this.#sandboxes.get(network.id);
-      if (placed?.lost) await this.#renew(placed);
-      if (placed) continue;
-      await this.adopt(network.id, await createSandbox(network, this.options));
+      try {
+        if (placed?.lost) await this.#renew(placed);
+        if (!placed) await this.adopt(network.id, await createSandbox(network, this.options));
+      } catch (error) {
+        failures.push(error);
+      }
     }
+    return failures;
   }
 
   async #renew(placed: PlacedSandbox): Promise<void> {
@@ -231,7 +240,7 @@ export class Node {
     const { dataplane, publisher, dns, mirror, clock } = this.options;
     const world = this.#world();
     const failures = await this.#routeVips(world);
-    const snapshot = projectSnapshot(world, this.#epoch + 1, (id) => this.#sandboxes.get(id)?.index);
+    const snapshot = projectSnapshot(world, this.#epoch + 1, (id) => this.#sandboxes.get(id)?.index, this.options.mtu);
     const content = JSON.stringify(snapshot.networks);
     if (content !== this.#lastSnapshot) {
       this.#epoch++;
@@ -253,7 +262,7 @@ export class Node {
     for (const network of world.networks) {
       const vips = world.services.flatMap((service) => service.vips.filter((vip) => vip.networkId === network.id));
       try {
-        await this.#sandboxes.get(network.id)?.sandbox.setVips(vips.map((vip) => vip.address));
+        await this.#sandboxes.get(network.id)?.sandbox.setVips(vips.flatMap(({ address, address6 }) => (address6 === undefined ? [address] : [address, address6])));
       } catch (error) {
         failures.push(error);
       }

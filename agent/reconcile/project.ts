@@ -8,6 +8,8 @@
  */
 import type { EndpointConfig, NetworkConfig, ServiceConfig, Snapshot } from '../../proxy/config/snapshot.js';
 import { parseIpv4 } from '../../proxy/net/addr.js';
+import type { Ipv6 } from '../../proxy/net/addr6.js';
+import { parseIpv6 } from '../../proxy/net/addr6.js';
 import type { RelayPort } from '../../proxy/relay/relay.js';
 import type { DnsNetwork, DnsService, DnsTask, DnsView } from '../../overlay/dns/view.js';
 import { weightOf } from '../../overlay/model/balancing.js';
@@ -57,12 +59,18 @@ function endpointsOf({ spec }: ServiceObject, tasks: readonly LiveTask[], networ
   const endpoints: EndpointConfig[] = [];
   for (const live of tasks) {
     const address = addressOn(live.task, networkId);
-    if (address) endpoints.push({ id: live.task.id, address: parseIpv4(address.address), weight: taking.has(live) ? weightOf(spec.balancing, live.task.slot) : 0 });
+    if (address) endpoints.push({ id: live.task.id, address: parseIpv4(address.address), ...word6('address6', address.address6), weight: taking.has(live) ? weightOf(spec.balancing, live.task.slot) : 0 });
   }
   return endpoints;
 }
 
-export function projectSnapshot(world: World, epoch: number, indexOf: (networkId: string) => number | undefined): Snapshot {
+/** An IPv6 address of the model under its name in the snapshot, where there is one. */
+function word6<K extends string>(name: K, text: string | undefined): { readonly [key in K]?: Ipv6 } {
+  return text === undefined ? {} : ({ [name]: parseIpv6(text) } as { readonly [key in K]?: Ipv6 });
+}
+
+/** `mtu`: of the networks' links, bytes. */
+export function projectSnapshot(world: World, epoch: number, indexOf: (networkId: string) => number | undefined, mtu: number): Snapshot {
   const tasks = byService(world);
   const networks: NetworkConfig[] = [];
   for (const network of world.networks) {
@@ -78,13 +86,14 @@ export function projectSnapshot(world: World, epoch: number, indexOf: (networkId
         id: service.id,
         name,
         vip: parseIpv4(vip.address),
+        ...word6('vip6', vip.address6),
         scheduler: balancing.scheduler,
         policy: policyOf(balancing),
         timeouts: timeoutsOf(balancing),
         endpoints,
       });
     }
-    networks.push({ index, id: network.id, name: network.spec.name, balancer: parseIpv4(network.balancer), services });
+    networks.push({ index, id: network.id, name: network.spec.name, balancer: parseIpv4(network.balancer), ...word6('balancer6', network.balancer6), mtu, services });
   }
   return { epoch, networks };
 }
@@ -132,6 +141,7 @@ export function projectDns(world: World): Map<string, DnsNetwork> {
         name: service.spec.name,
         aliases,
         ...(vip && { vip: vip.address }),
+        ...(vip?.address6 !== undefined && { vip6: vip.address6 }),
         tasks: takingPart(tasks.get(service.id) ?? []).flatMap((live) => dnsTask(live.task, network.id)),
       });
     }
@@ -139,6 +149,7 @@ export function projectDns(world: World): Map<string, DnsNetwork> {
     result.set(network.id, {
       name: network.spec.name,
       subnet: network.subnet,
+      ...(network.subnet6 !== undefined && { subnet6: network.subnet6 }),
       internal: network.spec.internal,
       services,
       tasks: oneOff.flatMap((live) => dnsTask(live.task, network.id)),
@@ -149,7 +160,9 @@ export function projectDns(world: World): Map<string, DnsNetwork> {
 
 function dnsTask(task: TaskObject, networkId: string): DnsTask[] {
   const entry = addressOn(task, networkId);
-  return entry === undefined ? [] : [{ id: task.id, name: task.name, address: entry.address, aliases: entry.aliases ?? [] }];
+  if (entry === undefined) return [];
+  const { address, address6, aliases = [] } = entry;
+  return [{ id: task.id, name: task.name, address, ...(address6 !== undefined && { address6 }), aliases }];
 }
 
 /** The networks that one task is on, in the order of its interfaces; never ingress, which carries no names. */

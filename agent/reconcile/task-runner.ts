@@ -190,10 +190,10 @@ export class TaskRunner {
     try {
       const namespace = createNamespace(context.namespaces, `${context.prefix}${task.name}`);
       this.#namespace = namespace;
-      for (const { networkId, interface: device, address } of task.addresses) {
+      for (const { networkId, interface: device, address, address6 } of task.addresses) {
         const sandbox = context.sandbox(networkId);
         if (!sandbox) throw new Error(`network ${networkId} has no sandbox on this node`);
-        await sandbox.attachTask(namespace, { id: task.id, interface: device, address });
+        await sandbox.attachTask(namespace, { id: task.id, interface: device, address, ...(address6 !== undefined && { address6 }) });
         this.#attached.push(networkId);
       }
       const { udp, tcp } = nameServerSockets(namespace);
@@ -204,7 +204,7 @@ export class TaskRunner {
         command: task.spec.command,
         env: task.spec.env,
         ...(task.spec.workdir !== undefined && { workdir: task.spec.workdir }),
-        addresses: task.addresses.map((entry) => entry.address),
+        addresses: task.addresses.flatMap(({ address, address6 }) => (address6 === undefined ? [address] : [address, address6])),
         directory: join(context.runtime, task.id),
         output: this.options.output,
       });

@@ -1,5 +1,6 @@
 /**
- * What a network sandbox consists of, as text: sysctls and the lines of `ip -batch`. Pure; network-sandbox.ts applies it.
+ * What a network sandbox consists of, as text: sysctls and the lines of `ip -batch`. Pure; network-sandbox.ts applies it. What
+ * a network with IPv6 has beyond that is in network-plan6.ts.
  *
  * The sandbox is a router without a subnet of its own. Every address is a /32 route: tasks by their veths, VIPs and this
  * node's balancer address by vip0. The gateway address is on lo. A task believes itself in an ordinary subnet, so it asks by
@@ -33,8 +34,8 @@ export const SANDBOX_SYSCTLS: readonly Sysctl[] = [
   { key: 'net/ipv4/conf/default/send_redirects', value: '0' },
 ];
 
-/** Keys that a kernel without IPv6 does not have. They keep router and neighbour solicitations off our links. */
-export const SANDBOX_SYSCTLS_IPV6: readonly Sysctl[] = [
+/** For a network without IPv6. Keys that a kernel without it does not have. They keep router and neighbour solicitations off our links. */
+export const SANDBOX_SYSCTLS_NO_IPV6: readonly Sysctl[] = [
   { key: 'net/ipv6/conf/all/disable_ipv6', value: '1' },
   { key: 'net/ipv6/conf/default/disable_ipv6', value: '1' },
 ];
@@ -52,11 +53,16 @@ export function balancerLines(balancer: string): string[] {
   return [`link set ${VIP_LINK} txqueuelen ${TX_QUEUE}`, `route add ${balancer}/32 dev ${VIP_LINK}`];
 }
 
-/** From the VIPs that are routed to those that should be. Sorted, so that the same change is the same text. */
+/** From the VIPs that are routed, of either family, to those that should be. Sorted, so that the same change is the same text. */
 export function vipLines(current: ReadonlySet<string>, desired: ReadonlySet<string>): string[] {
   const gone = [...current].filter((vip) => !desired.has(vip)).sort();
   const fresh = [...desired].filter((vip) => !current.has(vip)).sort();
-  return [...gone.map((vip) => `route del ${vip}/32 dev ${VIP_LINK}`), ...fresh.map((vip) => `route replace ${vip}/32 dev ${VIP_LINK}`)];
+  return [...gone.map((vip) => `route del ${hostRoute(vip)}`), ...fresh.map((vip) => `route replace ${hostRoute(vip)}`)];
+}
+
+/** By its address's family, which ip sees from the text. */
+function hostRoute(vip: string): string {
+  return `${vip}/${vip.includes(':') ? 128 : 32} dev ${VIP_LINK}`;
 }
 
 export interface TaskLink {
@@ -115,7 +121,7 @@ export function taskLines(link: TaskLink): string[] {
   return [`addr add ${link.address}/${parseCidr(link.subnet).length} dev ${link.interface}`, `link set ${link.interface} up`];
 }
 
-/** Reads what `ip -json -4 route show dev vip0` prints and leaves out the balancer: the VIPs. */
+/** Reads what `ip -json route show dev vip0` prints for one family and leaves out the balancer: the VIPs. */
 export function routedVips(json: string, balancer: string): Set<string> {
   const routes = JSON.parse(json === '' ? '[]' : json) as { dst: string }[];
   return new Set(routes.map((route) => route.dst).filter((address) => address !== balancer));

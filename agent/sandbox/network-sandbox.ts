@@ -2,11 +2,11 @@
  * A network sandbox: the namespace that routes one overlay network on this node. It makes, changes and removes what
  * network-plan.ts describes; which tasks and VIPs there are, and who serves the TUN, is decided elsewhere.
  */
-import fs from 'node:fs';
 import { IpBatchError, ipBatch, setSysctl } from '../../kernel/netns/links.js';
 import { createNamespace, type Namespace } from '../../kernel/netns/netns.js';
 import { run } from '../../kernel/run/runner.js';
 import { openTun, type TunDevice } from '../../kernel/tun/tun.js';
+import { HAS_IPV6 } from './ipv6.js';
 import {
   attachLines,
   balancerLines,
@@ -14,7 +14,7 @@ import {
   checkAddresses,
   routedVips,
   SANDBOX_SYSCTLS,
-  SANDBOX_SYSCTLS_IPV6,
+  SANDBOX_SYSCTLS_NO_IPV6,
   sandboxLines,
   taskLines,
   vethName,
@@ -22,6 +22,18 @@ import {
   vipLines,
   type TaskLink,
 } from './network-plan.js';
+import {
+  attachLines6,
+  balancerLines6,
+  checkAddresses6,
+  detachLines6,
+  SANDBOX_SYSCTLS_6,
+  sandboxLines6,
+  taskLines6,
+  taskSysctls6,
+  type Ipv6Side,
+  type TaskLink6,
+} from './network-plan6.js';
 
 export interface NetworkSandboxOptions {
   /** Where namespaces are pinned, such as /run/netns. */
@@ -34,19 +46,20 @@ export interface NetworkSandboxOptions {
   gateway: string;
   /** This node's source address toward endpoints. */
   balancer: string;
-  /** Of every link, in bytes. */
+  /** Absent: the network has no IPv6. */
+  ipv6?: Ipv6Side;
+  /** Of every link, in bytes; 1280 or more with IPv6. */
   mtu: number;
   /** Of vip0: one for each worker of the data plane. */
   queues: number;
 }
 
-const HAS_IPV6 = fs.existsSync('/proc/sys/net/ipv6');
-
 export class NetworkSandbox {
   readonly namespace: Namespace;
   readonly #options: NetworkSandboxOptions;
   #queues: readonly TunDevice[];
-  readonly #tasks = new Set<string>();
+  /** Tasks that have a link, and whether it has an IPv6 address. */
+  readonly #tasks = new Map<string, boolean>();
   /** What is routed; undefined when a batch failed half-way, and the kernel has to be asked. */
   #vips: ReadonlySet<string> | undefined = new Set();
   /** Changes of the VIPs, one after another. */
@@ -57,13 +70,16 @@ export class NetworkSandbox {
    * Throws NamespaceExistsError, TunUnavailableError, AddressError, IpBatchError.
    */
   static async create(options: NetworkSandboxOptions): Promise<NetworkSandbox> {
+    const { ipv6 } = options;
     checkAddresses(options.subnet, options.gateway, options.balancer);
+    if (ipv6) checkAddresses6(ipv6.subnet, ipv6.gateway, ipv6.balancer);
     const namespace = createNamespace(options.directory, options.name);
     let queues: TunDevice[] = [];
     try {
-      for (const { key, value } of [...SANDBOX_SYSCTLS, ...(HAS_IPV6 ? SANDBOX_SYSCTLS_IPV6 : [])]) setSysctl(namespace, key, value);
+      for (const { key, value } of [...SANDBOX_SYSCTLS, ...(ipv6 ? SANDBOX_SYSCTLS_6 : HAS_IPV6 ? SANDBOX_SYSCTLS_NO_IPV6 : [])]) setSysctl(namespace, key, value);
       queues = openTun(namespace, { name: VIP_LINK, mtu: options.mtu, queues: options.queues });
       await ipBatch(namespace, sandboxLines(options));
+      if (ipv6) await ipBatch(namespace, sandboxLines6(ipv6), 6);
       return new NetworkSandbox(options, namespace, queues);
     } catch (error) {
       for (const queue of queues) queue.close();
@@ -84,17 +100,18 @@ export class NetworkSandbox {
   }
 
   /**
-   * Makes vip0 anew after somebody removed it, with nothing but the balancer's route: tunFds are others, and setVips is to be
+   * Makes vip0 anew after somebody removed it, with nothing but the balancer's routes: tunFds are others, and setVips is to be
    * called. The tasks' links are not touched. Throws TunUnavailableError, IpBatchError.
    */
   async renewTun(): Promise<void> {
     this.#closeTun();
     this.#queues = openTun(this.namespace, { name: VIP_LINK, mtu: this.#options.mtu, queues: this.#options.queues });
-    await ipBatch(this.namespace, balancerLines(this.#options.balancer));
+    const { balancer, ipv6 } = this.#options;
+    await ipBatch(this.namespace, [...balancerLines(balancer), ...(ipv6 ? balancerLines6(ipv6.balancer) : [])]);
     this.#vips = new Set();
   }
 
-  /** Makes `addresses`, and no others, the VIPs that vip0 captures. */
+  /** Makes `addresses`, of either family, and no others, the VIPs that vip0 captures. */
   setVips(addresses: readonly string[]): Promise<void> {
     const turn = this.#vipsTurn.then(() => this.#setVips(addresses));
     this.#vipsTurn = turn.catch(() => undefined);
@@ -102,7 +119,8 @@ export class NetworkSandbox {
   }
 
   async #setVips(addresses: readonly string[]): Promise<void> {
-    checkAddresses(this.#options.subnet, ...addresses);
+    checkAddresses(this.#options.subnet, ...addresses.filter((address) => !isIpv6Text(address)));
+    if (this.#options.ipv6) checkAddresses6(this.#options.ipv6.subnet, ...addresses.filter(isIpv6Text));
     const desired = new Set(addresses);
     const current = this.#vips ?? (await this.#routedVips());
     this.#vips = undefined;
@@ -111,22 +129,30 @@ export class NetworkSandbox {
   }
 
   async #routedVips(): Promise<Set<string>> {
-    const json = await run('ip', ['-json', '-4', 'route', 'show', 'dev', VIP_LINK], { netns: this.namespace });
-    return routedVips(json, this.#options.balancer);
+    const { balancer, ipv6 } = this.#options;
+    const show = (family: string): Promise<string> => run('ip', ['-json', family, 'route', 'show', 'dev', VIP_LINK], { netns: this.namespace });
+    const vips = routedVips(await show('-4'), balancer);
+    return ipv6 ? new Set([...vips, ...routedVips(await show('-6'), ipv6.balancer)]) : vips;
   }
 
   /**
-   * Gives the task a link to this network, up, with its address. No default route: that is not this network's to give.
-   * Leaves nothing behind when it fails. Throws AddressError, IpBatchError.
+   * Gives the task a link to this network, up, with its addresses; IPv6 where both the network and the task have it. No
+   * default route: that is not this network's to give. Leaves nothing behind when it fails. Throws AddressError, IpBatchError.
    */
-  async attachTask(task: Namespace, options: { id: string; interface: string; address: string }): Promise<void> {
-    checkAddresses(this.#options.subnet, options.address);
-    const link: TaskLink = { ...options, subnet: this.#options.subnet, mtu: this.#options.mtu, path: task.path };
-    await this.#makeVeth(link);
+  async attachTask(task: Namespace, options: { id: string; interface: string; address: string; address6?: string }): Promise<void> {
+    const { id, interface: device, address, address6 } = options;
+    const { subnet, mtu, ipv6 } = this.#options;
+    checkAddresses(subnet, address);
+    const link: TaskLink = { id, interface: device, address, subnet, mtu, path: task.path };
+    const link6: TaskLink6 | undefined = ipv6 && address6 !== undefined ? { id, interface: device, address, address6, subnet6: ipv6.subnet } : undefined;
+    if (link6) checkAddresses6(link6.subnet6, link6.address6);
+    await this.#makeVeth(link, link6);
     try {
       for (const { key, value } of attachSysctls(link)) setSysctl(this.namespace, key, value);
-      if (HAS_IPV6) setSysctl(task, `net/ipv6/conf/${link.interface}/disable_ipv6`, '1');
+      if (link6) for (const { key, value } of taskSysctls6(device)) setSysctl(task, key, value);
+      else if (HAS_IPV6) setSysctl(task, `net/ipv6/conf/${device}/disable_ipv6`, '1');
       await ipBatch(task, taskLines(link));
+      if (link6) await ipBatch(task, taskLines6(link6));
     } catch (error) {
       await this.detachTask(options.id);
       throw error;
@@ -134,11 +160,12 @@ export class NetworkSandbox {
   }
 
   /** Every line but the first needs the link that the first made: when one of them fails, the link goes again. */
-  async #makeVeth(link: TaskLink): Promise<void> {
+  async #makeVeth(link: TaskLink, link6: TaskLink6 | undefined): Promise<void> {
     const lines = attachLines(link);
     try {
       await ipBatch(this.namespace, lines);
-      this.#tasks.add(link.id);
+      this.#tasks.set(link.id, link6 !== undefined);
+      if (link6) await ipBatch(this.namespace, attachLines6(link6), 6);
     } catch (error) {
       if (error instanceof IpBatchError && error.line !== lines[0]) await this.detachTask(link.id);
       throw error;
@@ -147,15 +174,17 @@ export class NetworkSandbox {
 
   /** Removes a task's link, if it is there. */
   async detachTask(id: string): Promise<void> {
-    await this.#deleteLink(vethName(id));
+    await this.#unless(/Cannot find device/, ipBatch(this.namespace, [`link del ${vethName(id)}`]));
+    if (this.#tasks.get(id)) await this.#unless(/No such file/, ipBatch(this.namespace, detachLines6(id), 6));
     this.#tasks.delete(id);
   }
 
-  async #deleteLink(name: string): Promise<void> {
+  /** What is not there need not be removed. */
+  async #unless(absent: RegExp, removal: Promise<void>): Promise<void> {
     try {
-      await ipBatch(this.namespace, [`link del ${name}`]);
+      await removal;
     } catch (error) {
-      if (!(error instanceof IpBatchError) || !/Cannot find device/.test(error.reason)) throw error;
+      if (!(error instanceof IpBatchError) || !absent.test(error.reason)) throw error;
     }
   }
 
@@ -164,7 +193,7 @@ export class NetworkSandbox {
     if (this.namespace.fd < 0) return;
     await this.#vipsTurn;
     // The namespace takes its links with it, but later, in a kernel worker: whoever looks into a task now should see none.
-    for (const id of [...this.#tasks]) await this.detachTask(id);
+    for (const id of [...this.#tasks.keys()]) await this.detachTask(id);
     this.#closeTun();
     this.namespace.remove();
   }
@@ -172,4 +201,8 @@ export class NetworkSandbox {
   #closeTun(): void {
     for (const queue of this.#queues) queue.close();
   }
+}
+
+function isIpv6Text(address: string): boolean {
+  return address.includes(':');
 }

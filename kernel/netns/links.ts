@@ -21,11 +21,15 @@ export class IpBatchError extends Error {
   }
 }
 
-/** Runs the lines in order and stops at the first that fails. Throws IpBatchError; CommandError when ip cannot run. */
-export async function ipBatch(namespace: Namespace | undefined, lines: readonly string[]): Promise<void> {
+/**
+ * Runs the lines in order and stops at the first that fails. `family` is for lines that do not tell theirs, such as rules; ip's
+ * own default is 4. Throws IpBatchError; CommandError when ip cannot run.
+ */
+export async function ipBatch(namespace: Namespace | undefined, lines: readonly string[], family?: 4 | 6): Promise<void> {
   if (lines.length === 0) return;
+  const args = [...(family === undefined ? [] : [`-${family}`]), '-batch', '-'];
   try {
-    await run('ip', ['-batch', '-'], { input: lines.join('\n') + '\n', ...(namespace && { netns: namespace }) });
+    await run('ip', args, { input: lines.join('\n') + '\n', ...(namespace && { netns: namespace }) });
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     const failed = /^Command failed -:(\d+)$/m.exec(error.stderr);

@@ -11,9 +11,10 @@ export const NOBODY = 65534;
 
 /**
  * `root`: may make network and mount namespaces as uid 0. `userns`: an unprivileged user may make a user namespace.
- * `tun`: /dev/net/tun works (as root the tests open a node of their own to others). `command:NAME`: NAME is in PATH.
+ * `tun`: /dev/net/tun works (as root the tests open a node of their own to others). `ipv6`: the kernel has
+ * it. `command:NAME`: NAME is in PATH.
  */
-export type Need = 'root' | 'userns' | 'tun' | `command:${string}`;
+export type Need = 'root' | 'userns' | 'tun' | 'ipv6' | `command:${string}`;
 
 export function isRoot(): boolean {
   return process.getuid?.() === 0;
@@ -60,6 +61,7 @@ function probe(need: Need): string | undefined {
       return `/dev/net/tun: ${(error as Error).message}`;
     }
   }
+  if (need === 'ipv6') return fs.existsSync('/proc/sys/net/ipv6') ? undefined : 'this kernel has no IPv6';
   const command = need.slice('command:'.length);
   return failure('sh', ['-c', `PATH="$PATH:/usr/sbin:/sbin"; command -v "${command}"`]) && `${command} is not installed`;
 }

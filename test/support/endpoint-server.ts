@@ -1,5 +1,6 @@
 /**
- * An endpoint for tests, run as a program inside a task's namespace: `node endpoint-server.js ID [UDP-PORT]`.
+ * An endpoint for tests, run as a program inside a task's namespace: `node endpoint-server.js ID [UDP-PORT [ADDRESS]]`.
+ * ADDRESS is what it listens on: 0.0.0.0, or `::` for both families.
  *
  * TCP 80: `/` answers `ID PEER-ADDRESS`, `/blob/N` answers N bytes whose SHA-256 is blobHash(N).
  * TCP 7: reads to the client's end, then answers `ID BYTES SHA-256` of what it has read.
@@ -30,11 +31,11 @@ export function blobHash(bytes: number): string {
   return hash.digest('hex');
 }
 
-async function serve(id: string, udpPort: number): Promise<void> {
+async function serve(id: string, udpPort: number, address: string): Promise<void> {
   const server = http.createServer((request, response) => {
     const bytes = /^\/blob\/(\d+)$/.exec(request.url ?? '')?.[1];
     if (bytes !== undefined) Readable.from(blob(Number(bytes))).pipe(response);
-    else response.end(`${id} ${request.socket.remoteAddress}\n`);
+    else response.end(`${id} ${request.socket.remoteAddress?.replace(/^::ffff:/, '')}\n`);
   });
   const digest = net.createServer({ allowHalfOpen: true }, (connection) => {
     const hash = createHash('sha256');
@@ -46,13 +47,13 @@ async function serve(id: string, udpPort: number): Promise<void> {
     });
     connection.on('end', () => connection.end(`${id} ${bytes} ${hash.digest('hex')}\n`));
   });
-  const socket = dgram.createSocket('udp4');
+  const socket = dgram.createSocket(address.includes(':') ? 'udp6' : 'udp4');
   socket.on('message', (message, peer) => socket.send(`${id} ${message.toString()}`, peer.port, peer.address));
-  server.listen(80, '0.0.0.0');
-  digest.listen(7, '0.0.0.0');
-  socket.bind(udpPort);
+  server.listen(80, address);
+  digest.listen(7, address);
+  socket.bind(udpPort, address);
   await Promise.all([server, digest, socket].map((each) => once(each, 'listening')));
   process.stdout.write('ready\n');
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await serve(process.argv[2] ?? 'nobody', Number(process.argv[3] ?? '53'));
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await serve(process.argv[2] ?? 'nobody', Number(process.argv[3] ?? '53'), process.argv[4] ?? '0.0.0.0');

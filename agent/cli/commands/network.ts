@@ -1,5 +1,6 @@
 /** `vipmesh network …` */
 import { parseLabels } from '../../grammar/attachments.js';
+import { byFamily } from '../../grammar/families.js';
 import { command } from '../command.js';
 import type { GroupSpec } from '../command.js';
 import { FORMAT_NOTE } from '../format/help.js';
@@ -11,8 +12,9 @@ import { byName } from '../views/view.js';
 
 interface CreateOptions {
   readonly driver: 'overlay';
-  readonly subnet?: string;
-  readonly gateway?: string;
+  readonly subnet?: string[];
+  readonly gateway?: string[];
+  readonly ipv6?: boolean;
   readonly internal?: boolean;
   readonly label?: string[];
 }
@@ -23,21 +25,26 @@ const create = command<CreateOptions>({
   args: [{ name: '<name>', about: 'name of the network' }],
   options: [
     { flags: '--driver <driver>', about: 'kind of network', fallback: 'overlay', choices: ['overlay'] },
-    { flags: '--subnet <cidr>', about: 'subnet, such as 10.0.9.0/24', shown: 'the next free /24 of 10.0.0.0/8' },
-    { flags: '--gateway <address>', about: 'the network\'s own address in the subnet', shown: 'its first host address' },
+    { flags: '--ipv6', about: 'its tasks and VIPs have IPv6 addresses as well' },
+    { flags: '--subnet <cidr>', about: 'subnet, such as 10.0.9.0/24; one of each family', many: true, shown: 'the next free /24 of 10.0.0.0/8, /64 of the mesh\'s own fd…::/48' },
+    { flags: '--gateway <address>', about: 'the network\'s own address in the subnet; one of each family', many: true, shown: 'its first host address' },
     { flags: '--internal', about: 'its tasks resolve no names beyond the mesh' },
     { flags: '--label <key=value>', about: 'a label (repeatable)', many: true },
   ],
-  examples: ['vipmesh network create overlay1', 'vipmesh network create --subnet 10.0.9.0/24 --internal backend'],
-  async run(context, [name], { driver, subnet, gateway, internal, label }) {
+  examples: ['vipmesh network create overlay1', 'vipmesh network create --subnet 10.0.9.0/24 --internal backend', 'vipmesh network create --ipv6 --subnet fd00:9::/64 dual'],
+  async run(context, [name], { driver, subnet, gateway, ipv6, internal, label }) {
+    const [subnets, gateways] = [byFamily('--subnet', subnet ?? []), byFamily('--gateway', gateway ?? [])];
     const client = await context.client();
     const network = await client.createNetwork({
       name: name as string,
       driver,
+      ipv6: ipv6 === true,
       internal: internal === true,
       labels: parseLabels(label ?? []),
-      ...(subnet === undefined ? {} : { subnet }),
-      ...(gateway === undefined ? {} : { gateway }),
+      ...(subnets.ipv4 === undefined ? {} : { subnet: subnets.ipv4 }),
+      ...(gateways.ipv4 === undefined ? {} : { gateway: gateways.ipv4 }),
+      ...(subnets.ipv6 === undefined ? {} : { subnet6: subnets.ipv6 }),
+      ...(gateways.ipv6 === undefined ? {} : { gateway6: gateways.ipv6 }),
     });
     context.write(`${network.id}\n`);
   },

@@ -2,7 +2,7 @@
 import type { NetworkObject, ResolvedPort } from '../../../overlay/model/object.js';
 import type { PortSpec } from '../../../overlay/model/spec.js';
 import type { ServiceSummary, StackInfo } from '../../control.js';
-import type { View } from './view.js';
+import { addressText, type View } from './view.js';
 
 /** Docker's spelling: `*:8080->80/tcp`; a port of the node's own tasks says so. */
 export function portText(port: PortSpec | ResolvedPort): string {
@@ -19,7 +19,7 @@ export function serviceView(networks: readonly NetworkObject[]): View<ServiceSum
       { heading: 'NAME', cell: ({ spec }) => spec.name },
       { heading: 'MODE', cell: ({ spec }) => spec.endpointMode },
       { heading: 'REPLICAS', cell: ({ running, spec }) => `${running}/${spec.replicas}` },
-      { heading: 'VIP', cell: ({ vips }) => vips.filter(({ networkId }) => !ingress.has(networkId)).map(({ address }) => address).join(',') },
+      { heading: 'VIP', cell: ({ vips }) => vips.filter(({ networkId }) => !ingress.has(networkId)).map(addressText).join(',') },
       { heading: 'PORTS', cell: ({ ports }) => ports.map(portText).join(', ') },
     ],
     id: ({ id }) => id,
@@ -32,7 +32,7 @@ export const networkView: View<NetworkObject> = {
     { heading: 'ID', cell: ({ id }) => id },
     { heading: 'NAME', cell: ({ spec }) => spec.name },
     { heading: 'DRIVER', cell: ({ spec }) => spec.driver },
-    { heading: 'SUBNET', cell: ({ subnet }) => subnet },
+    { heading: 'SUBNET', cell: ({ subnet, subnet6 }) => (subnet6 === undefined ? subnet : `${subnet},${subnet6}`) },
     { heading: 'VNI', cell: ({ vni }) => String(vni) },
     { heading: 'INTERNAL', cell: ({ spec }) => String(spec.internal) },
   ],

@@ -3,7 +3,7 @@ import type { TaskObject, TaskState } from '../../../overlay/model/object.js';
 import { isEnded } from '../../../overlay/model/task-state.js';
 import type { TaskSummary } from '../../control.js';
 import { ago } from '../io/units.js';
-import type { View } from './view.js';
+import { addressText, type View } from './view.js';
 
 const STATE_WORD: Readonly<Record<TaskState, string>> = {
   pending: 'Pending',
@@ -26,7 +26,7 @@ export function taskView(wall: number, noTrunc = false): View<TaskSummary> {
       { heading: 'CURRENT STATE', cell: (task) => `${stateText(task)} ${ago(task.status.since, wall)}` },
       { heading: 'HEALTH', cell: (task) => (task.status.health === 'none' || isEnded(task) ? '' : task.status.health) },
       // What has ended has given its addresses back: they may be another's.
-      { heading: 'ADDRESS', cell: (task) => (isEnded(task) ? '' : task.addresses.map(({ address }) => address).join(',')) },
+      { heading: 'ADDRESS', cell: (task) => (isEnded(task) ? '' : task.addresses.map(addressText).join(',')) },
       { heading: 'PID', cell: ({ status }) => (status.pid === undefined ? '' : String(status.pid)) },
       { heading: 'ERROR', cell: ({ status }) => (noTrunc ? errorText(status) : truncated(errorText(status))) },
     ],

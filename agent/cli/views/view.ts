@@ -41,3 +41,8 @@ export function byName<T>(nameOf: (item: T) => string): (a: T, b: T) => number {
 }
 
 const COLLATOR = new Intl.Collator('en', { numeric: true });
+
+/** The addresses of one thing on one network. */
+export function addressText({ address, address6 }: { readonly address: string; readonly address6?: string }): string {
+  return address6 === undefined ? address : `${address},${address6}`;
+}

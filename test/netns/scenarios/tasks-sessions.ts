@@ -192,7 +192,7 @@ export async function readiness(): Promise<void> {
   await silent.stop(5000);
   assert.equal(await gone, 'gone');
 
-  for (const listen of ["net.createServer().listen(8080)", "net.createServer().listen(8080, '0.0.0.0')", "dgram.createSocket('udp4').bind(5000)", "dgram.createSocket('udp6').bind(5000)"]) {
+  for (const listen of ["net.createServer().listen(8080)", "net.createServer().listen(8080, '0.0.0.0')", "net.createServer().listen(8080, '::1')", "dgram.createSocket('udp4').bind(5000)", "dgram.createSocket('udp6').bind(5000)"]) {
     const task = await start([process.execPath, '-e', `setTimeout(() => ${listen}, 100)`]);
     assert.equal(await wait(task, 60_000), 'listening', listen);
     await task.stop(5000);

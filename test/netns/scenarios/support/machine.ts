@@ -111,8 +111,8 @@ export class Machine {
   }
 
   /** The command of an endpoint server (test/support/endpoint-server.ts) that answers with its host name, UDP on 5300. */
-  endpoint(): string[] {
-    return ['sh', '-c', `exec ${process.execPath} ${join(CLONE, 'dist/test/support/endpoint-server.js')} $HOSTNAME 5300`];
+  endpoint(address = '0.0.0.0'): string[] {
+    return ['sh', '-c', `exec ${process.execPath} ${join(CLONE, 'dist/test/support/endpoint-server.js')} $HOSTNAME 5300 ${address}`];
   }
 
   /** Starts a program as the user, in the clone. `group` makes it the leader of a process group, as a shell does. */

@@ -25,6 +25,20 @@ async function ok(t: ExecutionContext, run: Promise<Finished>): Promise<string> 
   return stdout;
 }
 
+test('a network with IPv6: one subnet and one gateway of each family', async (t) => {
+  const { run, control } = await start(t);
+  const given = ['--subnet', 'fd00:9::/64', '--gateway', '10.0.9.9', '--subnet', '10.0.9.0/24', '--gateway', 'fd00:9::9'];
+  await ok(t, run('network', 'create', '--ipv6', ...given, 'dual'));
+  t.like(control.networkList[0]?.spec, { ipv6: true, subnet: '10.0.9.0/24', gateway: '10.0.9.9', subnet6: 'fd00:9::/64', gateway6: 'fd00:9::9' });
+  await ok(t, run('network', 'create', 'plain'));
+  t.false(control.networkList[1]?.spec.ipv6);
+  const twice = await run('network', 'create', '--ipv6', '--subnet', 'fd00:1::/64', '--subnet', 'fd00:2::/64', 'x');
+  t.like(twice, { stderr: 'vipmesh: --subnet is given 2 times for IPv6 (fd00:1::/64, fd00:2::/64): give one of each family\n' });
+  const without = await run('network', 'create', '--subnet', 'fd00:1::/64', 'x');
+  t.regex(without.stderr, /^vipmesh: subnet6: 'fd00:1::\/64' is given, but IPv6 is not asked for: turn it on \(--ipv6;/);
+  t.is(control.networkList.length, 2);
+});
+
 test('networks from create to rm', async (t) => {
   const { run, control } = await start(t);
   const id = (await ok(t, run('network', 'create', '--subnet', '10.0.9.0/24', '--label', 'a=b', '--internal', 'overlay1'))).trim();

@@ -287,3 +287,18 @@ test('health checks in every form', (t) => {
   t.is(command('{ test: [NONE] }'), undefined);
   t.is(command('{ disable: true, test: x }'), undefined);
 });
+
+test('IPv6: enabled, with a subnet and gateway of each family in either order', (t) => {
+  const file = (more: string): string => `services: { a: { command: [x], networks: [n] } }\nnetworks:\n  n:\n${more}`;
+  const spec = (more: string): unknown => compose(file(more)).request.networks[0];
+  const plain = { name: 'shop_n', driver: 'overlay', internal: false, labels: { 'vipmesh.stack': 'shop' } };
+  t.deepEqual(spec('    enable_ipv6: true\n'), { ...plain, ipv6: true });
+  t.deepEqual(spec('    enable_ipv6: false\n'), { ...plain, ipv6: false });
+  const both = '    enable_ipv6: true\n    ipam: { config: [{ subnet: "fd00:5::/64", gateway: "fd00:5::9" }, { subnet: 10.5.0.0/24 }] }\n';
+  t.deepEqual(spec(both), { ...plain, ipv6: true, subnet: '10.5.0.0/24', subnet6: 'fd00:5::/64', gateway6: 'fd00:5::9' });
+  const three = compose(file('    enable_ipv6: true\n    ipam:\n      config:\n        - subnet: fd00:5::/64\n        - subnet: 10.5.0.0/24\n        - subnet: fd00:6::/64\n'));
+  t.like(three.request.networks[0], { subnet: '10.5.0.0/24', subnet6: 'fd00:5::/64' });
+  t.deepEqual(three.warnings, ['compose.yaml:9: networks.n.ipam.config has several subnets for IPv6: only the first is used']);
+  const error = t.throws(() => spec('    ipam: { config: [{ subnet: "fd00:5::/64" }] }\n'));
+  t.regex(error?.message ?? '', /compose\.yaml:3: networks\.n: subnet6: 'fd00:5::\/64' is given, but IPv6 is not asked for: .*enable_ipv6: true/);
+});

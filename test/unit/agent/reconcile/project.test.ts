@@ -76,8 +76,9 @@ function world(...tasks: LiveTask[]): World {
 }
 
 test('a draining or unhealthy task stays an endpoint of weight 0', (t) => {
-  const snapshot = projectSnapshot(world(live(2, { phase: 'draining' }), live(1), live(3, { healthy: false })), 7, () => 4);
+  const snapshot = projectSnapshot(world(live(2, { phase: 'draining' }), live(1), live(3, { healthy: false })), 7, () => 4, 1450);
   t.is(snapshot.epoch, 7);
+  t.is(snapshot.networks[1]?.mtu, 1450);
   const service = snapshot.networks[1]?.services[0];
   t.is(service?.vip, parseIpv4('10.0.1.2'));
   t.deepEqual(service?.endpoints, [
@@ -105,7 +106,7 @@ test("a service's scheduler, policy and time-outs", (t) => {
 });
 
 test('a network without a sandbox here is left out', (t) => {
-  const snapshot = projectSnapshot(world(live(1)), 1, (id) => (id === 'n1' ? 0 : undefined));
+  const snapshot = projectSnapshot(world(live(1)), 1, (id) => (id === 'n1' ? 0 : undefined), 1450);
   t.deepEqual(snapshot.networks.map((entry) => entry.name), ['overlay1']);
 });
 
@@ -145,4 +146,26 @@ test('a one-off task is named on its networks, and its view leaves ingress out',
   const networks = projectDns({ networks: [ingress, overlay1], services: [], live: [{ task: one, phase: 'up', healthy: true, ready: true }] });
   t.deepEqual(networks.get('n1')?.tasks.map((entry) => entry.name), ['run.aa']);
   t.deepEqual(viewOf(one, networks, 'n0').networks.map((entry) => entry.name), ['overlay1']);
+});
+
+test('IPv6 addresses of network, service and tasks are beside the others', (t) => {
+  const six = { ...overlay1, subnet6: 'fd00:1::/64', gateway6: 'fd00:1::1', balancer6: 'fd00:1::3' };
+  const service = { ...vote, vips: vote.vips.map((vip) => (vip.networkId === 'n1' ? { ...vip, address6: 'fd00:1::2' } : vip)) };
+  const plain = task(1);
+  const one: TaskObject = { ...plain, addresses: plain.addresses.map((entry) => (entry.networkId === 'n1' ? { ...entry, address6: 'fd00:1::b' } : entry)) };
+  const both: World = { networks: [ingress, six], services: [service], live: [{ ...live(1), task: one }] };
+  const [onIngress, onSix] = projectSnapshot(both, 1, (id) => (id === 'n1' ? 1 : 0), 1450).networks;
+  const word = 0xfd000001 | 0;
+  t.deepEqual(onSix, {
+    index: 1, id: 'n1', name: 'overlay1', balancer: parseIpv4('10.0.1.3'), balancer6: [word, 0, 0, 3], mtu: 1450,
+    services: [{
+      ...onSix?.services[0], vip: parseIpv4('10.0.1.2'), vip6: [word, 0, 0, 2],
+      endpoints: [{ id: 't1', address: parseIpv4('10.0.1.11'), address6: [word, 0, 0, 11], weight: 1 }],
+    }],
+  } as typeof onSix);
+  t.false('balancer6' in (onIngress ?? {}) || 'vip6' in (onIngress?.services[0] ?? {}) || 'address6' in (onIngress?.services[0]?.endpoints[0] ?? {}));
+  const names = projectDns(both).get('n1');
+  t.is(names?.subnet6, 'fd00:1::/64');
+  t.like(names?.services[0], { vip6: 'fd00:1::2', tasks: [{ address: '10.0.1.11', address6: 'fd00:1::b' }] });
+  t.deepEqual(viewOf(one, projectDns(both), 'n0').networks.map((entry) => entry.name), ['overlay1']);
 });

@@ -73,3 +73,12 @@ test('an address that is none never reaches ip', (t) => {
   t.throws(() => checkAddresses('10.0.1.0/24', '10.0.1.1 dev lo'), { instanceOf: AddressError });
   t.throws(() => checkAddresses('10.0.1.1/24'), { instanceOf: AddressError });
 });
+
+test('VIPs of both families are routed side by side', (t) => {
+  t.deepEqual(vipLines(new Set(['fd00:1::2', '10.0.1.2']), new Set(['fd00:1::3', '10.0.1.3'])), [
+    'route del 10.0.1.2/32 dev vip0',
+    'route del fd00:1::2/128 dev vip0',
+    'route replace 10.0.1.3/32 dev vip0',
+    'route replace fd00:1::3/128 dev vip0',
+  ]);
+});

@@ -30,6 +30,8 @@ test('a task takes traffic when TCP listens or UDP is bound, the name server of 
     ['TCP that is connecting', line('0501000A:9C40', '02', '0201000A:0050'), '', false],
     ['TCP on port 53 of another address', line('0501000A:0035', '0A'), '', true],
     ['TCP over IPv6', line(`${SIX('00000000')}:0050`, '0A', `${SIX('00000000')}:0000`), '', true],
+    ['TCP on one IPv6 address', line(`${SIX('05000000')}:0050`, '0A', `${SIX('00000000')}:0000`), '', true],
+    ['UDP over IPv6', '', line(`${SIX('00000000')}:1388`, '07', `${SIX('00000000')}:0000`), true],
     ['UDP that is bound', '', line('00000000:1388', '07'), true],
     ['UDP that is connected, as a resolver has it', '', line('0B00007F:9C40', '01', '0B00007F:0035'), false],
     ['UDP on another port of that address', '', line('0B00007F:0036', '07'), true],
