@@ -9,6 +9,7 @@ import type { DnsServer } from '../../overlay/dns/server.js';
 import type { NetworkObject, TaskObject } from '../../overlay/model/object.js';
 import type { Dataplane, FlowRecord } from '../../proxy/dataplane/handle.js';
 import { parseIpv4 } from '../../proxy/net/addr.js';
+import { parseIpv6 } from '../../proxy/net/addr6.js';
 import type { Relay } from '../../proxy/relay/relay.js';
 import type { Clock } from '../../proxy/time/clock.js';
 import type { Logger } from '../log.js';
@@ -277,9 +278,9 @@ export class Node {
 
   async #flowsTo(task: TaskObject): Promise<number> {
     let count = 0;
-    for (const { networkId, address } of task.addresses) {
+    for (const { networkId, address, address6 } of task.addresses) {
       const index = this.#sandboxes.get(networkId)?.index;
-      if (index !== undefined) count += this.options.dataplane.flowsTo(index, { address: parseIpv4(address) });
+      if (index !== undefined) count += this.options.dataplane.flowsTo(index, { address: parseIpv4(address), ...(address6 !== undefined && { address6: parseIpv6(address6) }) });
       if (this.options.mirror.networks.get(networkId)?.ingress) count += await this.options.relay.flowsTo(parseIpv4(address));
     }
     return count;

@@ -91,7 +91,7 @@ test('a draining or unhealthy task stays an endpoint of weight 0', (t) => {
 test("weights are the replicas' own; what does not take part has none", (t) => {
   const weighted = { ...vote, spec: { ...vote.spec, balancing: { ...DEFAULT_BALANCING, scheduler: 'wlc' as const, weight: 4, slotWeights: { 2: 9, 3: 0 } } } };
   const tuned = (...tasks: LiveTask[]): World => ({ ...world(...tasks), services: [weighted] });
-  const weightsOf = (tasks: World): (number | undefined)[] => projectSnapshot(tasks, 1, () => 0).networks[1]?.services[0]?.endpoints.map(({ weight }) => weight) ?? [];
+  const weightsOf = (tasks: World): (number | undefined)[] => projectSnapshot(tasks, 1, () => 0, 1450).networks[1]?.services[0]?.endpoints.map(({ weight }) => weight) ?? [];
   t.deepEqual(weightsOf(tuned(live(1), live(2), live(3))), [4, 9, 0]);
   t.deepEqual(weightsOf(tuned(live(1), live(2, { phase: 'draining' }), live(3))), [4, 0, 0]);
   const relay = projectPorts(tuned(live(1), live(2))).get('tcp/*:8080')?.relay;
@@ -101,7 +101,7 @@ test("weights are the replicas' own; what does not take part has none", (t) => {
 
 test("a service's scheduler, policy and time-outs", (t) => {
   const balancing = { ...DEFAULT_BALANCING, scheduler: 'mh' as const, maxConns: 3, timeouts: { ...DEFAULT_BALANCING.timeouts, udp: 120_000 } };
-  const [service] = projectSnapshot({ ...world(live(1)), services: [{ ...vote, spec: { ...vote.spec, balancing } }] }, 1, () => 0).networks[1]?.services ?? [];
+  const [service] = projectSnapshot({ ...world(live(1)), services: [{ ...vote, spec: { ...vote.spec, balancing } }] }, 1, () => 0, 1450).networks[1]?.services ?? [];
   t.like(service, { scheduler: 'mh', policy: { maxConnections: 3 }, timeouts: { udp: 120, established: 7440 } });
 });
 
