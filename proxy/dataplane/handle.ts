@@ -4,6 +4,13 @@
 import type { Snapshot } from '../config/snapshot.js';
 import type { Ipv6 } from '../net/addr6.js';
 
+/**
+ * Milliseconds without a packet after which a UDP flow or an ICMP query no longer holds up the drain of its endpoint. Such
+ * flows have no end that could be seen, and most are over after a question and its answer; one that is not has its next
+ * packet taken by another endpoint.
+ */
+export const QUIET_MS = 5000;
+
 export type FlowState = 'opening' | 'established' | 'closing' | 'closed' | 'udp' | 'icmp';
 
 /**
@@ -45,7 +52,7 @@ export interface Dataplane {
   apply(snapshot: Snapshot): Promise<void>;
   /** Reads shared memory; no worker stops for it. */
   flows(): FlowRecord[];
-  /** Live (not closed) flows to an endpoint of network `network`. */
+  /** Flows to an endpoint of network `network` that go on: not closed; UDP and ICMP: not silent for QUIET_MS. */
   flowsTo(network: number, endpoint: EndpointAddress): number;
   /** Packets, bytes and drops by cause, since the start. */
   counters(): Record<string, number>;

@@ -7,7 +7,7 @@
  * then it has just changed hands. Counts and times within one record may be a packet apart. Nothing is decided by what is
  * read here but what a user is shown and how long a drain waits.
  */
-import type { FlowRecord, FlowState } from '../dataplane/handle.js';
+import { QUIET_MS, type FlowRecord, type FlowState } from '../dataplane/handle.js';
 import type { Snapshot } from '../config/snapshot.js';
 import { formatIpv4 } from '../net/addr.js';
 import { formatIpv6, type Ipv6, sameIpv6 } from '../net/addr6.js';
@@ -119,7 +119,10 @@ export class FlowReader {
     return records;
   }
 
-  /** Flows that are not closed to an endpoint, by its IPv4 address and its IPv6 address if it has one. */
+  /**
+   * Flows to an endpoint that still go on, by its IPv4 address and its IPv6 address if it has one: not those that are
+   * closed, nor UDP flows and ICMP queries that have been idle for QUIET_MS.
+   */
   countTo(network: number, address: number, address6?: Ipv6): number {
     const words = this.#words;
     const end = Atomics.load(words, HEADER_HIGH_WATER);
@@ -129,6 +132,7 @@ export class FlowReader {
       const kind = Atomics.load(words, word + KIND);
       const state = kind & STATE_MASK;
       if (state === State.free || state === State.closed || kind >>> 16 !== network) continue;
+      if ((state === State.udp || state === State.icmp) && (Atomics.load(words, HEADER_NOW) - words[word + LAST_SEEN]!) * 100 >= QUIET_MS) continue;
       const endpoint = words[word + ENDPOINT]!;
       if ((kind & FLAG_V6) === 0) count += endpoint === address ? 1 : 0;
       else if (address6 !== undefined && this.#book.has(endpoint) && sameIpv6(this.#book.read(endpoint), address6)) count++;

@@ -26,7 +26,7 @@ export interface Relay {
   /** Stops listening and ends the port's connections. */
   unpublish(id: string): Promise<void>;
   flows(): Promise<FlowRecord[]>;
-  /** Open connections to an endpoint. */
+  /** Open connections to an endpoint, and UDP sessions that had a datagram in the last QUIET_MS. */
   flowsTo(address: number): Promise<number>;
   counters(): Promise<Record<string, number>>;
   close(): Promise<void>;

@@ -7,7 +7,7 @@
  */
 import { createSocket, type Socket } from 'node:dgram';
 import type { EndpointConfig } from '../config/snapshot.js';
-import type { FlowRecord } from '../dataplane/handle.js';
+import { QUIET_MS, type FlowRecord } from '../dataplane/handle.js';
 import { formatIpv4 } from '../net/addr.js';
 import type { Clock } from '../time/clock.js';
 import type { RelayCounters } from './counters.js';
@@ -88,9 +88,11 @@ export class UdpPort {
     return flows;
   }
 
+  /** Without those that have been idle for QUIET_MS. */
   flowsTo(address: number): number {
+    const now = this.context.clock.now();
     let count = 0;
-    for (const session of this.#sessions.values()) if (session.endpoint?.address === address) count++;
+    for (const session of this.#sessions.values()) if (session.endpoint?.address === address && now - session.lastDatagramAt < QUIET_MS) count++;
     return count;
   }
 

@@ -1,5 +1,6 @@
 /** What one asks of the node itself: `node ls`, `flows`, `status`, `doctor`, `version`. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { FlowRecord } from '../../../proxy/dataplane/handle.js';
 import type { AgentInfo } from '../../control.js';
 import { parseDuration } from '../../../overlay/model/duration.js';
 import { command, UsageError } from '../command.js';
@@ -28,6 +29,8 @@ const nodeLs = command<ListingOptions>({
 export const nodeCommands: GroupSpec = { name: 'node', purpose: 'Look at nodes', commands: [nodeLs] };
 
 interface FlowsOptions extends ListingOptions {
+  /** Name or id. */
+  readonly service?: string;
   readonly watch?: boolean;
   readonly interval?: number;
 }
@@ -45,19 +48,22 @@ export const flowsCommand = command<FlowsOptions>({
   name: 'flows',
   purpose: 'List the connections that are balanced right now: client, virtual address, the endpoint chosen.',
   options: [
+    { flags: '--service <service>', about: 'only those of this service, by its name or id' },
     { flags: '--watch', about: 'show them again and again until Ctrl-C' },
     { flags: '--interval <duration>', about: 'between two looks, at least 100ms', parse: parseInterval, shown: '1s' },
     ...listingOptions.filter(({ flags }) => !flags.includes('--quiet')),
   ],
   notes: `IN counts bytes from the client, OUT bytes toward it. PATH is tun for a virtual\naddress, relay for a published port.\n\n${FORMAT_NOTE}`,
-  examples: ['vipmesh flows --watch', "vipmesh flows --format '{{.Client}} {{.Endpoint}}'"],
+  examples: ['vipmesh flows --watch', 'vipmesh flows --service vote', "vipmesh flows --format '{{.Client}} {{.Endpoint}}'"],
   async run(context, _, options) {
     const print = await makePrinter(context, options);
     const client = await context.client();
-    if (options.watch !== true) return print(flowView, await client.flows());
+    const service = options.service === undefined ? undefined : (await client.service(options.service)).spec.name;
+    const wanted = async (): Promise<FlowRecord[]> => (await client.flows()).filter((flow) => service === undefined || flow.service === service);
+    if (options.watch !== true) return print(flowView, await wanted());
     const signal = context.interrupted();
     while (!signal.aborted) {
-      const flows = await client.flows();
+      const flows = await wanted();
       if (context.stdoutIsTerminal) context.write('\u001b[H\u001b[2J');
       print(flowView, flows);
       await sleep(options.interval ?? 1000, undefined, { signal }).catch(() => undefined);

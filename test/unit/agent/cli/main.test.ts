@@ -193,6 +193,7 @@ test('status, nodes, flows', async (t) => {
   t.is((JSON.parse(await ok(t, run('status', '--json'))) as { pid: number }).pid, 4711);
   t.regex(await ok(t, run('node', 'ls')), /^ID .*\nabcdefabcdef {3}host1 {6}Ready/);
   t.regex(await ok(t, run('flows')), /^PROTO .* PATH\nudp .* relay\n$/);
+  t.deepEqual(await run('flows', '--service', 'nosuch'), { stdout: '', stderr: "vipmesh: no service 'nosuch'\n  see 'vipmesh service ls'\n", code: 1 });
 });
 
 test('flows --watch goes on until it is interrupted', async (t) => {

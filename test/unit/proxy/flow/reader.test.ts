@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import test from 'ava';
-import type { FlowRecord } from '../../../../proxy/dataplane/handle.js';
+import { QUIET_MS, type FlowRecord } from '../../../../proxy/dataplane/handle.js';
 import { AddressBook } from '../../../../proxy/flow/address-book.js';
 import { FlowReader } from '../../../../proxy/flow/reader.js';
 import { FLAG_V6, State } from '../../../../proxy/flow/slot.js';
@@ -89,6 +89,21 @@ test('a drain counts both families of an endpoint, and takes no handle for an IP
   t.is(reader.countTo(NETWORK, target), 0);
   t.is(reader.countTo(NETWORK, 0, parseIpv6('fd00::6')), 0);
   t.is(reader.countTo(NETWORK + 1, 77, address6), 0);
+});
+
+test('a drain waits for UDP flows and ICMP queries only while they have packets', (t) => {
+  const { table, reader } = rig();
+  const quiet = QUIET_MS / 100;
+  table.insert(kindOf(17), State.udp, 1, 2, 1, 77, 1, 1, 10);
+  table.insert(kindOf(17), State.udp, 1, 2, 2, 77, 2, 1, 15);
+  table.insert(kindOf(1), State.icmp, 1, 2, 3, 77, 3, 1, 10);
+  table.insert(kindOf(6), State.established, 1, 2, 4, 77, 4, 1, 10);
+  table.setNow(10 + quiet - 1);
+  t.is(reader.countTo(NETWORK, 77), 4);
+  table.setNow(10 + quiet);
+  t.is(reader.countTo(NETWORK, 77), 2);
+  table.setNow(15 + quiet);
+  t.is(reader.countTo(NETWORK, 77), 1, 'a connection that is silent is still one');
 });
 
 test('a handle that stands for nothing, or is none, shows no flow', (t) => {

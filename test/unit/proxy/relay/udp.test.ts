@@ -4,7 +4,7 @@ import { closeSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import { bindUdp } from '../../../../kernel/netns/sockets.js';
-import type { FlowRecord } from '../../../../proxy/dataplane/handle.js';
+import { QUIET_MS, type FlowRecord } from '../../../../proxy/dataplane/handle.js';
 import { parseIpv4 } from '../../../../proxy/net/addr.js';
 import { FakeClock } from '../../../../proxy/time/clock.js';
 import { pollUntil } from '../../../support/poll-until.js';
@@ -56,6 +56,22 @@ test('a client stays with its endpoint, another client gets the next', async (t)
     bytesOut: 15,
   });
   t.is(await rig.core.handle({ kind: 'flowsTo', address: parseIpv4(A) }), 1);
+});
+
+test('a drain does not wait for a client that is silent', async (t) => {
+  const clock = new FakeClock();
+  const rig = new Rig(t, {}, clock);
+  const target = (await rig.serveUdp(A, 0, echo('a'))).address().port;
+  const { ask } = await client(t, await rig.publish('udp', target, [endpoint(A)]));
+  const flowsTo = (): Promise<unknown> => rig.core.handle({ kind: 'flowsTo', address: parseIpv4(A) });
+  await ask('1');
+  clock.advance(QUIET_MS - 1);
+  t.is(await flowsTo(), 1);
+  clock.advance(1);
+  t.is(await flowsTo(), 0);
+  t.is(((await rig.core.handle({ kind: 'flows' })) as FlowRecord[]).length, 1, 'it is there all the same');
+  await ask('2');
+  t.is(await flowsTo(), 1);
 });
 
 test('a burst before the session is open arrives whole and in order', async (t) => {
