@@ -18,6 +18,8 @@ export class CommandError extends Error {
     readonly exitCode: number | null,
     readonly stderr: string,
     reason: string,
+    /** What it had printed until then: some tools put their errors there. */
+    readonly stdout = '',
   ) {
     super(`${command}: ${reason}${stderr.trim() === '' ? '' : `: ${stderr.trim()}`}`);
   }
@@ -75,8 +77,8 @@ export function run(command: string, args: readonly string[], options: RunOption
     child.on('error', (error) => reject(new CommandError(line, null, stderr, startFailure(command, error))));
     child.on('close', (code, signal) => {
       if (code === 0) resolve(stdout);
-      else if (signal !== null) reject(new CommandError(line, null, stderr, `ended by ${signal}`));
-      else reject(new CommandError(line, code, stderr, `exit code ${code ?? '?'}`));
+      else if (signal !== null) reject(new CommandError(line, null, stderr, `ended by ${signal}`, stdout));
+      else reject(new CommandError(line, code, stderr, `exit code ${code ?? '?'}`, stdout));
     });
     // A command that exits without reading gives EPIPE here; its exit code says what matters.
     child.stdin.on('error', () => undefined);

@@ -24,11 +24,11 @@ if (options.held < asked.held) process.stderr.write(`bench: a process may not ha
 const machine = await describeMachine();
 if (machine.load > BUSY) process.stderr.write(`bench: the machine is busy (load ${machine.load.toFixed(1)}): what follows measures that, too\n`);
 const findings = await session.run();
-const { rounds, seconds, rate, held, seed } = options;
+const { rounds, seconds, rate, held, flows, seed } = options;
 const report: Report = {
   date: new Date().toISOString(),
   machine,
-  settings: { rounds, seconds, rate, held, seed },
+  settings: { rounds, seconds, rate, held, flows, seed },
   ...findings,
   seconds: elapsed(),
 };

@@ -26,8 +26,8 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-const QUICK = { rounds: 1, seconds: 0.8, rate: 3000, held: 2000 };
-const FULL = { rounds: 5, seconds: 1, rate: 3000, held: 20_000 };
+const QUICK = { rounds: 1, seconds: 0.8, rate: 3000, held: 2000, flows: 20_000 };
+const FULL = { rounds: 5, seconds: 1, rate: 3000, held: 20_000, flows: 100_000 };
 
 export const HELP = `npm run bench -- [options]
 
@@ -35,13 +35,14 @@ Measures vipmesh against what people would use instead, on this machine, in name
 started from Debian's packages with the configuration in perf/bench/peers/. The peers take turns in each round, in a shuffled
 order; the tables show medians over the rounds, the least and the most, and the ratio to the best peer of the same class.
 
-  --quick             one round, fewer peers: about 2 minutes instead of less than 15. For a look, not for a decision
+  --quick             one round, fewer peers, no 'flows': about 2 minutes instead of less than 15. For a look, not for a decision
   --peers A,B         only these: ${PEERS.map(({ name }) => name).join(' ')}
   --work A,B          only this work, by name or its beginning: ${WORKS.map(({ name }) => name).join(' ')}
   --rounds N          1 to 99 (${FULL.rounds}; quick: ${QUICK.rounds})
   --seconds S         length of one measurement, 0.1 to 60 (${FULL.seconds}; quick: ${QUICK.seconds}); iperf3 and wrk: whole seconds, at least 1
   --rate N            requests per second of the latency at equal load (${FULL.rate})
   --held N            idle connections to hold, up to 100000 (${FULL.held}; quick: ${QUICK.held})
+  --flows N           idle flows to hold through peers that need no sockets for them, up to 500000 (${FULL.flows})
   --seed N            of the order of turns (1)
   --json FILE         everything that was measured
   --svg FILE          a chart of the main number of each work
@@ -77,11 +78,12 @@ export function parseCommand(args: readonly string[]): Command {
   const works = choose('work', values.work, WORKS, (work, word) => work.name.startsWith(word));
   const options: Options = {
     peers: (peers ?? PEERS.filter((peer) => !quick || !peer.extra)).map(({ name }) => name),
-    works: (works ?? WORKS).map(({ name }) => name),
+    works: (works ?? WORKS.filter((work) => !quick || !work.extra)).map(({ name }) => name),
     rounds: number('rounds', values.rounds, preset.rounds, 1, 99, true),
     seconds: number('seconds', values.seconds, preset.seconds, 0.1, 60, false),
     rate: number('rate', values.rate, preset.rate, 1, 100_000, true),
     held: number('held', values.held, preset.held, 1, 100_000, true),
+    flows: number('flows', values.flows, preset.flows, 1, 500_000, true),
     seed: number('seed', values.seed, 1, 0, 2 ** 31 - 1, true),
   };
   return { kind: 'run', options, output: { json: values.json, svg: values.svg, html: values.html } };
@@ -96,7 +98,7 @@ function parse(args: readonly string[]) {
       args: [...args],
       options: {
         ...{ help: { ...FLAG, short: 'h' as const }, list: FLAG, quick: FLAG },
-        ...{ peers: TEXT, work: TEXT, rounds: TEXT, seconds: TEXT, rate: TEXT, held: TEXT, seed: TEXT },
+        ...{ peers: TEXT, work: TEXT, rounds: TEXT, seconds: TEXT, rate: TEXT, held: TEXT, flows: TEXT, seed: TEXT },
         ...{ json: TEXT, svg: TEXT, html: TEXT },
       },
     }).values;

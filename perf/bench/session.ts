@@ -24,6 +24,9 @@ interface Entrant {
 /** What a session answers; who calls it adds the machine and the date. */
 export type Findings = Pick<Report, 'peers' | 'works' | 'samples' | 'failures'>;
 
+/** After so many, a work is not tried again with that peer. */
+const MOST_FAILURES = 2;
+
 export type Say = (line: string) => void;
 
 export class Session {
@@ -50,7 +53,9 @@ export class Session {
       for (const work of works) {
         if (work.once && round < options.rounds) continue;
         const turns = shuffled(entrants, next).filter(({ peer }) => work.suits(peer));
-        for (const entrant of turns) await this.#measure(entrant, work, round);
+        for (const entrant of turns) {
+          if (!this.#givenUp(entrant.peer, work)) await this.#measure(entrant, work, round);
+        }
       }
     }
     for (const { running, servers } of entrants) await stopAll([...running.daemons, ...servers]);
@@ -91,6 +96,11 @@ export class Session {
     }
   }
 
+  /** A peer that hangs at something would otherwise take the time of the others in every round. */
+  #givenUp(peer: Peer, work: Work): boolean {
+    return this.#failures.filter((failure) => failure.peer === peer.name && failure.work === work.name).length >= MOST_FAILURES;
+  }
+
   #fail(failure: Failure): void {
     this.#failures.push(failure);
     this.say(`FAILED: ${failure.peer}${failure.work === undefined ? '' : `, ${failure.work}`}: ${failure.message}`);
@@ -101,7 +111,7 @@ async function stopAll(daemons: readonly Daemon[]): Promise<void> {
   await Promise.all(daemons.map((daemon) => daemon.stop()));
 }
 
-/** A failed command's line is long and says little; what it wrote says more. iperf3 --json writes its errors to standard output. */
+/** A failed command's line is long and says little; what it wrote says more. */
 function textOf(error: unknown): string {
   if (error instanceof CommandError) return `${error.command.split(' ')[0] ?? ''}: ${error.stderr.trim() || error.message}`.slice(0, 600);
   return error instanceof Error ? error.message : String(error);

@@ -21,6 +21,8 @@ export const VIPS = { bulk: '10.77.1.1', http: '10.77.1.2' } as const;
 export const BALANCER = '10.77.1.250';
 export const BULK_PORT = 5201;
 export const HTTP_PORT = 80;
+/** HTTP too, by servers that take more connections, see servers.ts. */
+export const HOLD_PORT = 81;
 
 /** The client has several addresses, because one has only 64 k source ports toward one destination. */
 export const CLIENTS: readonly string[] = Array.from({ length: 16 }, (_, index) => `10.77.0.${index + 1}`);

@@ -45,7 +45,7 @@ export interface Machine {
 export interface Report {
   readonly date: string;
   readonly machine: Machine;
-  readonly settings: { readonly rounds: number; readonly seconds: number; readonly rate: number; readonly held: number; readonly seed: number };
+  readonly settings: Readonly<Record<'rounds' | 'seconds' | 'rate' | 'held' | 'flows' | 'seed', number>>;
   readonly peers: readonly ReportPeer[];
   readonly works: readonly ReportWork[];
   /** By `sampleKey`: one number for each round that succeeded. */

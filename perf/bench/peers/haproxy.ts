@@ -43,6 +43,7 @@ function haproxy(name: string, title: string, allThreads: boolean, splice: boole
     title,
     class: 'userspace',
     udp: false,
+    sockets: true,
     extra,
     async start(lane) {
       const directory = `/run/bench/${lane.name}-peer`;

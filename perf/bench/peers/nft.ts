@@ -3,14 +3,14 @@
  * address in the place of the client's. Only the first packet of a connection sees the rules; the others go by conntrack.
  */
 import { run } from '../../../kernel/run/runner.js';
-import { BULK_PORT, ENDPOINTS, HTTP_PORT, NODE } from '../topology.js';
+import { BULK_PORT, ENDPOINTS, HOLD_PORT, HTTP_PORT, NODE } from '../topology.js';
 import type { Peer } from './peer.js';
 
 const RULES = `
 table ip bench {
   chain prerouting {
     type nat hook prerouting priority dstnat
-    ip daddr ${NODE} tcp dport ${HTTP_PORT} dnat to numgen inc mod 2 map { 0 : ${ENDPOINTS[0]}, 1 : ${ENDPOINTS[1]} }
+    ip daddr ${NODE} tcp dport { ${HTTP_PORT}, ${HOLD_PORT} } dnat to numgen inc mod 2 map { 0 : ${ENDPOINTS[0]}, 1 : ${ENDPOINTS[1]} }
     ip daddr ${NODE} meta l4proto { tcp, udp } th dport ${BULK_PORT} dnat to ${ENDPOINTS[0]}
   }
   chain postrouting {
@@ -25,6 +25,7 @@ export const nft: Peer = {
   title: 'nftables DNAT',
   class: 'kernel',
   udp: true,
+  sockets: false,
   async start(lane) {
     await run('nft', ['-f', '-'], { netns: lane.node, input: RULES });
     return { bulk: { address: NODE, port: BULK_PORT }, http: { address: NODE, port: HTTP_PORT }, daemons: [] };

@@ -35,6 +35,7 @@ export const nginx: Peer = {
   title: 'nginx stream',
   class: 'userspace',
   udp: true,
+  sockets: true,
   async start(lane) {
     const directory = `/run/bench/${lane.name}-peer`;
     fs.mkdirSync(directory, { recursive: true });

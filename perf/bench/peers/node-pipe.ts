@@ -11,6 +11,7 @@ export const nodePipe: Peer = {
   title: 'Node net pipe',
   class: 'userspace',
   udp: false,
+  sockets: true,
   async start(lane) {
     const daemon = nodeDaemon('./peers/node-pipe-main.js', [], lane.node);
     await daemon.ready(lane.client, NODE, HTTP_PORT);

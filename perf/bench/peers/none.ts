@@ -9,6 +9,7 @@ export const none: Peer = {
   title: 'no balancer',
   class: 'kernel',
   udp: true,
+  sockets: false,
   start: () =>
     Promise.resolve({
       bulk: { address: ENDPOINTS[0], port: BULK_PORT },

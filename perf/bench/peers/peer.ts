@@ -27,6 +27,8 @@ export interface Peer {
   readonly class: 'kernel' | 'userspace';
   /** Whether it carries UDP. */
   readonly udp: boolean;
+  /** Whether a connection through it costs it sockets of its own. */
+  readonly sockets: boolean;
   /** Left out of --quick: a variant that tells little more. */
   readonly extra?: boolean;
   /** Resolves when connections to both targets arrive at an endpoint. */

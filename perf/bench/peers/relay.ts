@@ -11,6 +11,7 @@ export const relay: Peer = {
   title: 'vipmesh, relay',
   class: 'userspace',
   udp: true,
+  sockets: true,
   async start(lane) {
     const daemon = nodeDaemon('./peers/relay-main.js', [], lane.node);
     await daemon.ready(lane.client, NODE, HTTP_PORT);

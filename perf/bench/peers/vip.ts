@@ -11,6 +11,7 @@ export const vip: Peer = {
   title: 'vipmesh, VIP',
   class: 'userspace',
   udp: true,
+  sockets: false,
   async start(lane) {
     const daemon = nodeDaemon('./peers/vip-main.js', [NAMESPACES, lane.node.name], lane.node);
     await daemon.ready(lane.client, VIPS.http, HTTP_PORT);

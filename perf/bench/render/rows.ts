@@ -57,6 +57,6 @@ export function failureLines(report: Report): string[] {
 export function headline(report: Report): string {
   const { machine, settings } = report;
   const where = `${machine.cpus} × ${machine.model}, ${Math.round(machine.memoryBytes / 2 ** 30)} GiB, Linux ${machine.kernel}, Node ${machine.node}, load ${machine.load.toFixed(1)} before`;
-  const how = `${settings.rounds} round${settings.rounds === 1 ? '' : 's'} of ${settings.seconds} s, ${settings.rate} requests/s at equal load, ${settings.held} connections held`;
+  const how = `${settings.rounds} round${settings.rounds === 1 ? '' : 's'} of ${settings.seconds} s, ${settings.rate} requests/s at equal load, ${settings.held} connections held, ${settings.flows} flows`;
   return `${where}; ${how}; ${Math.round(report.seconds)} s in all; ${report.date}`;
 }

@@ -34,6 +34,11 @@ export function tickStep(most: number): number {
   return ([1, 2, 5].find((factor) => factor * power >= raw) ?? 10) * power;
 }
 
+/** A multiple of a round step has no more figures than it needs. */
+function tickText(value: number): string {
+  return Number(value.toPrecision(6)).toLocaleString('en-US', { maximumFractionDigits: 6 });
+}
+
 interface Bar {
   readonly title: string;
   readonly style: 'ours' | 'kernel' | 'other';
@@ -58,14 +63,13 @@ function panel(work: ReportWork, metric: ReportMetric, bars: readonly Bar[], top
   const bottom = top + HEAD + bars.length * (BAR + GAP);
   const parts = [
     `<text class="title" x="16" y="${top + 20}">${escapeXml(work.title)}</text>`,
-    `<text class="soft" x="16" y="${top + 36}">${escapeXml(`${metric.title}: ${metric.better} is better`)}</text>`,
+    `<text class="soft" x="16" y="${top + 36}">${escapeXml(`${metric.title} in ${metric.unit}: ${metric.better} is better`)}</text>`,
   ];
   for (let tick = 0; tick <= Math.round(end / step); tick++) {
     const at = x(tick * step);
     parts.push(`<line class="grid" x1="${at}" x2="${at}" y1="${top + HEAD - 4}" y2="${bottom}"/>`);
-    parts.push(`<text class="soft" x="${at}" y="${bottom + 14}" text-anchor="middle">${shortNumber(tick * step)}</text>`);
+    parts.push(`<text class="soft" x="${at}" y="${bottom + 14}" text-anchor="middle">${tickText(tick * step)}</text>`);
   }
-  parts.push(`<text class="soft" x="${WIDTH - RIGHT + 16}" y="${bottom + 14}">${escapeXml(metric.unit)}</text>`);
   for (const [index, bar] of bars.entries()) {
     const y = top + HEAD + index * (BAR + GAP);
     const middle = y + BAR / 2;

@@ -2,6 +2,7 @@
  * A report for the terminal. Pure.
  */
 import type { Report } from '../measure/report.js';
+import { judgeAll } from '../measure/verdicts.js';
 import { failureLines, headline, verdictTable, workTable, type Table } from './rows.js';
 
 /** Names on the left, numbers on the right, columns as wide as they must be. */
@@ -13,7 +14,8 @@ export function renderTable(table: Table): string {
 }
 
 export function renderText(report: Report): string {
-  const tables = [...report.works.map((work) => workTable(report, work)), verdictTable(report)];
+  const judged = judgeAll(report).some(({ ratio }) => ratio !== undefined);
+  const tables = [...report.works.map((work) => workTable(report, work)), ...(judged ? [verdictTable(report)] : [])];
   const failures = failureLines(report);
   const parts = [headline(report) + '\n', ...tables.map(renderTable)];
   if (failures.length > 0) parts.push(['Failed', ...failures.map((failure) => `  ${failure}`)].join('\n') + '\n');

@@ -5,6 +5,7 @@
 import { run } from '../../../kernel/run/runner.js';
 import { cpuSeconds } from '../measure/cpu.js';
 import { OutputError, parseWrk } from '../measure/tools.js';
+import { wholeSeconds } from './iperf.js';
 import type { Work } from './work.js';
 
 const CONNECTIONS = 32;
@@ -18,7 +19,7 @@ export const http: Work = {
   ],
   suits: () => true,
   async measure(lane, { http: { address, port } }, { seconds }) {
-    const time = Math.max(Math.round(seconds), 1);
+    const time = wholeSeconds(seconds);
     const before = cpuSeconds();
     const args = ['--threads', '1', '--connections', `${CONNECTIONS}`, '--duration', `${time}s`, `http://${address}:${port}/`];
     const result = parseWrk(await run('wrk', args, { netns: lane.client, timeout: (time + 8) * 1000 }));

@@ -17,8 +17,10 @@ export interface Settings {
   readonly seconds: number;
   /** Requests per second of the latency at a fixed rate. */
   readonly rate: number;
-  /** Idle connections that are held. */
+  /** Idle connections that are held through every peer. */
   readonly held: number;
+  /** Idle connections that are held through peers without sockets of their own. */
+  readonly flows: number;
 }
 
 export interface Work {
@@ -28,6 +30,8 @@ export interface Work {
   readonly metrics: readonly [Metric, ...Metric[]];
   /** In the last round only: it takes long, and what it leaves behind would be in the way of the others. */
   readonly once?: boolean;
+  /** Left out of --quick. */
+  readonly extra?: boolean;
   /** Whether this peer can do it. */
   suits(peer: Peer): boolean;
   /** A number for each metric. Rejects when the peer does not stand it. */

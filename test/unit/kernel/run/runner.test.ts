@@ -7,8 +7,8 @@ test('run answers what the command prints', async (t) => {
 });
 
 test('a failure has the command, its exit code and what it said', async (t) => {
-  const error = await t.throwsAsync(run('sh', ['-c', 'echo why >&2; exit 3']), { instanceOf: CommandError });
-  t.like(error, { name: 'CommandError', command: 'sh -c echo why >&2; exit 3', exitCode: 3, stderr: 'why\n' });
+  const error = await t.throwsAsync(run('sh', ['-c', 'echo so far; echo why >&2; exit 3']), { instanceOf: CommandError });
+  t.like(error, { name: 'CommandError', command: 'sh -c echo so far; echo why >&2; exit 3', exitCode: 3, stderr: 'why\n', stdout: 'so far\n' });
   t.regex(error.message, /exit code 3: why$/);
 });
 

@@ -14,6 +14,7 @@ const report = reportOf(
     'bulk-1-up/gbit/vip': [6, 7, 6.6],
     'bulk-1-up/cpu/vip': [2, 3, 4],
     'bulk-1-up/gbit/nginx': [3.3],
+    'latency/p99/haproxy': [2],
     'latency/p99/vip': [1],
   },
   { failures: [{ peer: 'haproxy', round: 0, message: 'not\nthere' }, { peer: 'nft', work: 'bulk-1-up', round: 2, message: 'timed out' }] },
@@ -46,6 +47,7 @@ test('the whole text: where, tables, verdicts, failures on one line each', (t) =
   t.regex(text, /^2 × a processor, 8 GiB, Linux 6\.18, Node v20, load 0\.1 before; 3 rounds of 1 s/);
   t.regex(text, /\n {2}haproxy: did not start: not there\n {2}nft: bulk-1-up, round 2: timed out\n/);
   t.is(verdictTable(report).rows.length, 7);
+  t.false(renderText(reportOf({})).includes('Must reach'), 'no verdict without a measurement');
   t.regex(text, /nftables DNAT +≥ 0\.70 × +≥ 0\.90 × +– +not measured/);
 });
 
@@ -56,11 +58,12 @@ test('ticks are round and few', (t) => {
 test('the chart: a bar for each median, to scale; text is escaped; colours for light and dark', (t) => {
   const svg = renderSvg(report);
   const widths = [...svg.matchAll(/<rect class="(?:ours|kernel|other)"[^>]* width="([\d.]+)"/g)].map(([, width]) => Number(width));
-  t.is(widths.length, 4, 'three peers at bulk, one at latency; works without a sample have no panel');
+  t.is(widths.length, 5, 'three peers at bulk, two at latency; works without a sample have no panel');
   t.true(Math.abs((widths[1] ?? 0) / (widths[0] ?? 1) - 0.6) < 0.01, widths.join(' '));
   t.regex(svg, /latency &#60;equal load&#62;/);
   t.regex(svg, /prefers-color-scheme: dark/);
-  t.regex(svg, />Gbit\/s</);
+  t.regex(svg, />throughput in Gbit\/s: more is better</);
+  t.regex(svg, />0<.*>5<.*>10<.*>15</s);
   t.notRegex(svg, /NaN|undefined|Infinity/);
 });
 

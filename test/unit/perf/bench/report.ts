@@ -13,7 +13,7 @@ export function reportOf(samples: Record<string, number[]>, over: Partial<Report
   return {
     date: '2026-01-01T00:00:00.000Z',
     machine: { cpus: 2, model: 'a processor', memoryBytes: 8 * 2 ** 30, load: 0.1, kernel: '6.18', node: 'v20', versions: ['haproxy 2.6'] },
-    settings: { rounds: 3, seconds: 1, rate: 3000, held: 8000, seed: 1 },
+    settings: { rounds: 3, seconds: 1, rate: 3000, held: 8000, flows: 100_000, seed: 1 },
     peers: [
       { name: 'none', title: 'no balancer', class: 'kernel' },
       { name: 'nft', title: 'nftables DNAT', class: 'kernel' },

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { random, shuffled } from '../../../../perf/bench/measure/order.js';
+import { parts } from '../../../../perf/bench/work/flows.js';
 import { quantile, quantiles, summarize } from '../../../../perf/bench/measure/statistics.js';
 
 test('a quantile is the nearest rank: never an average, never beyond the samples', (t) => {
@@ -43,4 +44,10 @@ test('every peer comes to every place about equally often', (t) => {
     places[place] = (places[place] ?? 0) + 1;
   }
   for (const count of places) t.true(count > 850 && count < 1150, places.join(' '));
+});
+
+test('many flows are shared among processes evenly, none left out and none above its limit', (t) => {
+  t.deepEqual(parts(100_000, 19_000), [16_666, 16_667, 16_667, 16_666, 16_667, 16_667]);
+  t.deepEqual(parts(5, 10), [5]);
+  t.deepEqual(parts(20, 10), [10, 10]);
 });
