@@ -37,6 +37,9 @@ export interface AgentInfo {
   readonly tasksRunning: number;
   readonly tasksDesired: number;
   readonly flows: number;
+  /** Flows that can be balanced at a time, and the threads that do it. */
+  readonly maxFlows: number;
+  readonly workers: number;
   readonly counters: Readonly<Record<string, number>>;
 }
 

@@ -20,9 +20,10 @@ import { markTask, removeTask, stopTask } from '../overlay/service/tasks.js';
 import { openEmbeddedStore } from '../overlay/store/embedded.js';
 import { TASKS } from '../overlay/store/keys.js';
 import type { Store } from '../overlay/store/store.js';
+import { DEFAULT_MAX_FLOWS } from '../proxy/flow/table.js';
 import { systemClock } from '../proxy/time/clock.js';
 import { serveApi } from './api/server.js';
-import { startDataplane } from './dataplane/start.js';
+import { defaultWorkers, startDataplane } from './dataplane/start.js';
 import { hostRoutes } from './host-routes.js';
 import { DaemonControl } from './intent/daemon-control.js';
 import { TaskLogs } from './intent/logs.js';
@@ -74,7 +75,10 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
   const logs = new TaskLogs(join(paths.stateDirectory, 'logs'));
   undo.push(() => logs.close());
 
+  const { workers = defaultWorkers(), maxFlows = DEFAULT_MAX_FLOWS } = options.dataplane;
   const dataplane = await startDataplane({
+    workers,
+    maxFlows,
     onError: failed('the data plane'),
     onDeviceLost: (network, cause) => {
       log.warn('a TUN device is gone, making it anew', { network, cause });
@@ -155,6 +159,8 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
       mode: options.mode,
       pid: options.pid,
       startedAt: options.startedAt,
+      maxFlows,
+      workers,
       stateDirectory: paths.stateDirectory,
       socket: paths.socket,
     },

@@ -3,11 +3,13 @@ import { parseDuration } from '../../overlay/model/duration.js';
 import { UsageError } from './command.js';
 import type { OptionSpec } from './command.js';
 
-/** A whole number of at least `least`. */
-export function wholeNumber(least: number): (text: string) => number {
+/** A whole number of at least `least`, and of at most `most` if that is given. */
+export function wholeNumber(least: number, most?: number): (text: string) => number {
   return (text) => {
     const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : NaN;
-    if (!(value >= least)) throw new UsageError(`'${text}' is not a whole number of at least ${least}`);
+    if (!(value >= least && value <= (most ?? Infinity))) {
+      throw new UsageError(`'${text}' is not a whole number ${most === undefined ? `of at least ${least}` : `from ${least} to ${most}`}`);
+    }
     return value;
   };
 }

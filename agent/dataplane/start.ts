@@ -40,7 +40,7 @@ export interface DataplaneOptions {
 
 /** Workers of an agent whose user does not say how many: one for each processor that we may use, up to MAX_WORKERS. */
 export function defaultWorkers(processors: number = os.availableParallelism()): number {
-  return Math.min(processors, MAX_WORKERS);
+  return Math.min(Math.max(1, Math.floor(processors / 2)), MAX_WORKERS);
 }
 
 /** Flows of one worker's table: with several, some more than its share, which is even only on average. */

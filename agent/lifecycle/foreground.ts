@@ -16,7 +16,7 @@ import type { ReadyAgent } from './messages.js';
 import { decideMode, type ModeRequest } from './modes.js';
 import { startRootless } from './outer.js';
 import { ensureDirectories, shellWord, type Paths } from './paths.js';
-import type { Program } from './program.js';
+import type { DataplaneSettings, Program } from './program.js';
 import { agentLogger, startHere, type AgentSettings, type RunningAgent } from './running.js';
 
 /** Plain data: a detached agent gets it as JSON. */
@@ -25,6 +25,7 @@ export interface AgentRequest {
   readonly stateDir?: string;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+  readonly dataplane: DataplaneSettings;
   readonly version: string;
 }
 
@@ -61,8 +62,8 @@ export async function runForeground(request: AgentRequest, paths: Paths, program
   const lock = acquireAgentLock(paths, { name: hostname(), pid: process.pid, since: startedAt });
   try {
     const identity = loadIdentity(paths.identity, hostname());
-    const { version, logLevel, logFormat } = request;
-    const settings: AgentSettings = { paths, identity, pid: process.pid, startedAt, version, logLevel, logFormat };
+    const { version, logLevel, logFormat, dataplane } = request;
+    const settings: AgentSettings = { paths, identity, pid: process.pid, startedAt, version, logLevel, logFormat, dataplane };
     const log = agentLogger(settings);
     if (note !== undefined) log.warn(`running rootless: ${note}`);
     const left = cleanedUpText(await cleanUp(paths, namePrefix(identity)));

@@ -8,6 +8,14 @@ import type { Logger } from '../log.js';
 import type { Mode } from './modes.js';
 import type { Paths } from './paths.js';
 
+/** How the data plane is built; what is absent is decided by the agent. Plain data: it reaches the daemon as JSON. */
+export interface DataplaneSettings {
+  /** Threads, 1 to 8. */
+  readonly workers?: number;
+  /** Flows that can be balanced at a time, 1 to 2^24. */
+  readonly maxFlows?: number;
+}
+
 export interface DaemonOptions {
   readonly mode: Mode;
   readonly paths: Paths;
@@ -23,6 +31,7 @@ export interface DaemonOptions {
   readonly namespaceDirectory: string;
   /** The process that holds the lock and takes signals: this one, or the outer one in mode rootless. */
   readonly pid: number;
+  readonly dataplane: DataplaneSettings;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
 }

@@ -7,7 +7,7 @@ import { LocalGateway } from '../gateway/local.js';
 import { namePrefix, type Identity } from './identity.js';
 import { AgentFailedError } from './messages.js';
 import { namespaceDirectory, type Paths } from './paths.js';
-import type { Program } from './program.js';
+import type { DataplaneSettings, Program } from './program.js';
 
 /** Decided before any agent process starts; plain data, handed to the inner process as JSON. */
 export interface AgentSettings {
@@ -18,6 +18,7 @@ export interface AgentSettings {
   readonly version: string;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+  readonly dataplane: DataplaneSettings;
 }
 
 export interface RunningAgent {
@@ -66,7 +67,8 @@ export function daemonIdentity(settings: AgentSettings): {
   version: string;
   pid: number;
   startedAt: string;
+  dataplane: DataplaneSettings;
 } {
-  const { paths, identity, version, pid, startedAt } = settings;
-  return { paths, nodeId: identity.id, nodeName: identity.name, prefix: namePrefix(identity), version, pid, startedAt };
+  const { paths, identity, version, pid, startedAt, dataplane } = settings;
+  return { paths, nodeId: identity.id, nodeName: identity.name, prefix: namePrefix(identity), version, pid, startedAt, dataplane };
 }

@@ -59,7 +59,7 @@ async function runDaemon(options: DaemonOptions): Promise<Daemon> {
 
 const program: Program = { runDaemon, main: fileURLToPath(import.meta.url) };
 const [, , command = '', argument = ''] = process.argv;
-const quiet = { logLevel: 'warn', logFormat: 'human', version: '0.0.0' } as const;
+const quiet = { logLevel: 'warn', logFormat: 'human', version: '0.0.0', dataplane: {} } as const;
 
 async function main(): Promise<number> {
   if (command === INNER_COMMAND) return runInner(argument, program);

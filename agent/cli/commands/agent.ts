@@ -6,7 +6,12 @@ import type { LogFormat, LogLevel } from '../../log.js';
 import { command } from '../command.js';
 import type { OptionSpec } from '../command.js';
 import type { Context } from '../context.js';
+import { wholeNumber } from '../values.js';
 import { programVersion } from '../version.js';
+
+/** What agent/dataplane/start.ts can build. */
+const MAX_WORKERS = 8;
+const MAX_FLOWS = 2 ** 24;
 
 interface UpOptions {
   readonly mode: ModeRequest;
@@ -15,6 +20,8 @@ interface UpOptions {
   readonly stateDir?: string;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+  readonly workers?: number;
+  readonly maxFlows?: number;
 }
 
 /** Shown here, known to agent/lifecycle/paths.ts. */
@@ -33,6 +40,8 @@ export const upCommand = command<UpOptions>({
     { flags: '-d, --detach', about: 'return when it runs; it goes on in the background, with a log in the state directory' },
     { flags: '--demo', about: 'deploy a small stack to look at, and say what to try' },
     stateDirOption,
+    { flags: '--workers <n>', about: 'threads that balance packets, up to 8', parse: wholeNumber(1, MAX_WORKERS), shown: 'by the number of processors' },
+    { flags: '--max-flows <n>', about: 'connections that can be balanced at a time; 64 bytes each', parse: wholeNumber(1, MAX_FLOWS), shown: '262144' },
     { flags: '--log-level <level>', about: 'how much is logged', choices: ['trace', 'debug', 'info', 'warn', 'error', 'silent'], fallback: 'info' },
     { flags: '--log-format <format>', about: 'lines for people or for programs', choices: ['human', 'json'], fallback: 'human' },
   ],
@@ -42,13 +51,14 @@ back; on the host nothing else is left. Tasks run with the agent's rights.`,
   examples: ['vipmesh up --demo', 'vipmesh up --mode rootless --detach'],
   async run(context, _, options) {
     const { up } = await import('../../lifecycle/up.js');
-    const { mode, detach, demo, stateDir, logLevel, logFormat } = options;
+    const { mode, detach, demo, stateDir, logLevel, logFormat, workers, maxFlows } = options;
     context.outliveReader();
     context.exitCode = await up({
       mode,
       detach: detach === true,
       logLevel,
       logFormat,
+      dataplane: { ...(workers === undefined ? {} : { workers }), ...(maxFlows === undefined ? {} : { maxFlows }) },
       version: await programVersion(),
       ...(stateDir === undefined ? {} : { stateDir }),
       ready: (agent) => (demo === true ? startDemo(context, agent, detach === true) : announce(context, agent, detach === true)),

@@ -94,7 +94,8 @@ export function statusText(info: AgentInfo, wall: number): string {
     ['Networks', String(info.networks)],
     ['Services', String(info.services)],
     ['Tasks', `${info.tasksRunning} running of ${info.tasksDesired} wanted`],
-    ['Flows', String(info.flows)],
+    ['Flows', `${info.flows}, up to ${info.maxFlows}`],
+    ['Workers', String(info.workers)],
   ];
   const counters = Object.entries(info.counters).filter(([, count]) => count > 0);
   if (counters.length > 0) lines.push(['Counters', '']);
