@@ -62,7 +62,7 @@ export class MaglevHashing implements Scheduler {
     if (this.#takes(first, gate)) return first;
     if (!this.#fallback) return -1;
     for (let step = 0, add = position; step < SIZE; step++, add = add + 1 === SIZE ? 0 : add + 1) {
-      const next = table[positionOf(sum + add)]!;
+      const next = table[positionOf((sum + add) | 0)]!;
       if (this.#takes(next, gate)) return next;
     }
     return -1;
@@ -74,7 +74,12 @@ export class MaglevHashing implements Scheduler {
 }
 
 function positionOf(sum: number): number {
-  return (hsiphash(sum, FIRST) >>> 0) % SIZE;
+  return remainder(hsiphash(sum, FIRST), SIZE);
+}
+
+/** `hash`, taken as unsigned, modulo `size`: the upper 31 bits first, since all 32 as an unsigned number may need an allocation. */
+function remainder(hash: number, size: number): number {
+  return (((hash >>> 1) % size) * 2 + (hash & 1)) % size;
 }
 
 /** @param weights the last ones that were not 0 */
@@ -90,7 +95,7 @@ function turnsOf(weights: readonly number[]): number[] {
 function tableOf(addresses: readonly (number | undefined)[], turns: readonly number[]): Int32Array {
   const permutations = addresses.map((address, i) => ({
     offset: positionOf(address ?? 0),
-    skip: ((hsiphash(address ?? 0, SECOND) >>> 0) % (SIZE - 1)) + 1,
+    skip: remainder(hsiphash(address ?? 0, SECOND), SIZE - 1) + 1,
     turns: address === undefined ? 0 : turns[i]!,
   }));
   return maglevTable(permutations, SIZE);

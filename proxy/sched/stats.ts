@@ -5,7 +5,7 @@
  * Words are changed by Atomics and read plainly: a word is never torn, a count that is a moment old is as good, and `lc` reads
  * two of every endpoint for every flow (Atomics.load is a call: four times the time).
  *
- * Rows are given out by the data plane's handle on the main thread (`EndpointConfig.row`). An endpoint without one is
+ * Rows are given out on the main thread (`EndpointConfig.row`, agent/dataplane/endpoint-rows.ts). An endpoint without one is
  * counted in a private row: this worker's alone. Who is ejected is decided in outlier.ts, who takes a flow in gate.ts.
  *
  * Times are deciseconds of the one monotonic clock that all threads share.
@@ -69,15 +69,21 @@ export class EndpointStats {
     this.#add(row, wasActive ? ACTIVE : INACTIVE, -1);
   }
 
+  /**
+   * Flows of the endpoint that are active; never less than 0, though a flow that an endpoint had before it left and came back
+   * under another row may be closed in this one.
+   */
   active(row: number): number {
-    return this.load(row, ACTIVE);
+    const count = this.load(row, ACTIVE);
+    return count > 0 ? count : 0;
   }
 
   inactive(row: number): number {
-    return this.load(row, INACTIVE);
+    const count = this.load(row, INACTIVE);
+    return count > 0 ? count : 0;
   }
 
-  /** Whether no flow is counted in the row. Only such a row may be given to another endpoint, after `reset`. */
+  /** Whether no flow is counted in the row. */
   isIdle(row: number): boolean {
     return this.active(row) === 0 && this.inactive(row) === 0;
   }

@@ -20,6 +20,15 @@ test('counts flows by row: opened, moved, closed', (t) => {
   t.true(stats.isIdle(3));
 });
 
+test('a count is never less than 0', (t) => {
+  const stats = new EndpointStats(EndpointStats.allocate(1));
+  stats.moved(0, true);
+  t.deepEqual([stats.active(0), stats.inactive(0)], [1, 0]);
+  stats.closed(0, true);
+  stats.closed(0, true);
+  t.deepEqual([stats.active(0), stats.inactive(0)], [0, 0]);
+});
+
 test('all who have the buffer see the same, and none writes beside a row', (t) => {
   const buffer = EndpointStats.allocate(2);
   const [one, other] = [new EndpointStats(buffer), new EndpointStats(buffer)];
