@@ -118,7 +118,8 @@ export function projectPorts(world: World): Map<string, DesiredPort> {
     const endpoints = endpointsOf(service, tasks.get(service.id) ?? [], ingress.id);
     for (const port of service.ports) {
       const id = portKey(port);
-      const relay: RelayPort = { id, protocol: port.protocol, service: service.spec.name, scheduler: service.spec.balancing.scheduler, targetPort: port.target, endpoints };
+      const { name, balancing } = service.spec;
+      const relay: RelayPort = { id, protocol: port.protocol, service: name, scheduler: balancing.scheduler, policy: policyOf(balancing), targetPort: port.target, endpoints };
       desired.set(id, { port, relay });
     }
   }

@@ -7,7 +7,7 @@
  */
 import { closeSync } from 'node:fs';
 import type { ResolvedPort } from '../../overlay/model/object.js';
-import type { Relay } from '../../proxy/relay/relay.js';
+import type { Relay, RelayChoice } from '../../proxy/relay/relay.js';
 import type { HostGateway } from '../host-gateway.js';
 import type { DesiredPort } from './project.js';
 import { portKey } from './project.js';
@@ -15,8 +15,8 @@ import { portKey } from './project.js';
 export class Publisher {
   /** Bound, but not given to the relay yet. */
   readonly #reserved = new Map<string, number>();
-  /** Served by the relay: the endpoints it has, as text to compare. */
-  readonly #published = new Map<string, { endpoints: string; definition: string }>();
+  /** Served by the relay: how it balances each, as text to compare. */
+  readonly #published = new Map<string, { balanced: string; definition: string }>();
   readonly #failures = new Map<string, string>();
 
   constructor(
@@ -70,19 +70,21 @@ export class Publisher {
   }
 
   async #syncPort(key: string, wanted: DesiredPort): Promise<void> {
-    const endpoints = JSON.stringify(wanted.relay.endpoints);
+    const { endpoints, ...relay } = wanted.relay;
+    const choice: RelayChoice = { scheduler: relay.scheduler, ...(relay.policy && { policy: relay.policy }) };
+    const balanced = JSON.stringify([endpoints, choice]);
     const current = this.#published.get(key);
     if (current) {
-      if (current.endpoints === endpoints) return;
-      await this.relay.update(key, wanted.relay.endpoints);
-      current.endpoints = endpoints;
+      if (current.balanced === balanced) return;
+      await this.relay.update(key, endpoints, choice);
+      current.balanced = balanced;
       return;
     }
     try {
       const fd = this.#reserved.get(key) ?? (await this.#bind(wanted.port));
       this.#reserved.delete(key);
       await this.relay.publish(wanted.relay, fd);
-      this.#published.set(key, { endpoints, definition: definitionOf(wanted) });
+      this.#published.set(key, { balanced, definition: definitionOf(wanted) });
       this.#failures.delete(key);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
@@ -106,5 +108,5 @@ export class Publisher {
 
 /** What cannot change while a port is served: a difference means to publish it anew. */
 function definitionOf(wanted: DesiredPort): string {
-  return JSON.stringify([wanted.relay.service, wanted.relay.targetPort, wanted.relay.scheduler]);
+  return JSON.stringify([wanted.relay.service, wanted.relay.targetPort]);
 }

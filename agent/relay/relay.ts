@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
 import type { EndpointConfig } from '../../proxy/config/snapshot.js';
 import type { FlowRecord } from '../../proxy/dataplane/handle.js';
 import { RelayError, type RelayAnswers, type RelayCall, type RelayLimits, type RelayReply, type RelayRequest } from '../../proxy/relay/messages.js';
-import type { Relay, RelayPort } from '../../proxy/relay/relay.js';
+import type { Relay, RelayChoice, RelayPort } from '../../proxy/relay/relay.js';
 import type { RelayWorkerData } from './entry.js';
 import { descriptorLimit, limitsFor } from './limits.js';
 
@@ -70,8 +70,8 @@ class WorkerRelay implements Relay {
     await this.#call({ kind: 'publish', port, fd });
   }
 
-  async update(id: string, endpoints: readonly EndpointConfig[]): Promise<void> {
-    await this.#call({ kind: 'update', id, endpoints });
+  async update(id: string, endpoints: readonly EndpointConfig[], choice?: RelayChoice): Promise<void> {
+    await this.#call({ kind: 'update', id, endpoints, ...(choice && { choice }) });
   }
 
   async unpublish(id: string): Promise<void> {

@@ -52,7 +52,7 @@ export class RelayCore {
       case 'update': {
         const port = this.#ports.get(request.id);
         if (!port) throw new RelayError(`relay: ${request.id} is not published`);
-        port.update(request.endpoints);
+        port.update(request.endpoints, request.choice);
         return undefined;
       }
       case 'unpublish':

@@ -4,7 +4,7 @@
  */
 import type { EndpointConfig } from '../config/snapshot.js';
 import type { FlowRecord } from '../dataplane/handle.js';
-import type { RelayPort } from './relay.js';
+import type { RelayChoice, RelayPort } from './relay.js';
 
 /** What the worker is told once, when it starts. */
 export interface RelayLimits {
@@ -27,7 +27,7 @@ export const DEFAULT_LIMITS: RelayLimits = {
 
 export type RelayRequest =
   | { readonly kind: 'publish'; readonly port: RelayPort; readonly fd: number }
-  | { readonly kind: 'update'; readonly id: string; readonly endpoints: readonly EndpointConfig[] }
+  | { readonly kind: 'update'; readonly id: string; readonly endpoints: readonly EndpointConfig[]; readonly choice?: RelayChoice }
   | { readonly kind: 'unpublish'; readonly id: string }
   | { readonly kind: 'flows' }
   | { readonly kind: 'flowsTo'; readonly address: number }

@@ -18,11 +18,14 @@ export interface RelayPort {
   readonly endpoints: readonly EndpointConfig[];
 }
 
+/** How a port's endpoints are chosen: may change while connections go on. */
+export type RelayChoice = Pick<RelayPort, 'scheduler' | 'policy'>;
+
 export interface Relay {
   /** `fd`: a listening TCP socket or a bound UDP socket; the relay owns it from here on and closes it. */
   publish(port: RelayPort, fd: number): Promise<void>;
-  /** Replaces the endpoints. Resolves when every connection from now on is decided by them. */
-  update(id: string, endpoints: readonly EndpointConfig[]): Promise<void>;
+  /** Replaces the endpoints and, where it is given, how they are chosen. Resolves when every connection from now on is decided by them. */
+  update(id: string, endpoints: readonly EndpointConfig[], choice?: RelayChoice): Promise<void>;
   /** Stops listening and ends the port's connections. */
   unpublish(id: string): Promise<void>;
   flows(): Promise<FlowRecord[]>;

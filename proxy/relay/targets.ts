@@ -7,6 +7,7 @@ import { nameOf } from '../sched/affinity.js';
 import { Balancer, type Balanced, type Shared } from '../sched/balancer.js';
 import type { Clock } from '../time/clock.js';
 import { plainAddress, schedulingAddress } from './peer.js';
+import type { RelayChoice } from './relay.js';
 
 export class Targets {
   #endpoints: readonly EndpointConfig[] = [];
@@ -15,7 +16,7 @@ export class Targets {
   /** @param secret goes into the hash by which clients are known, so that nobody can choose an address for it */
   constructor(
     private readonly shared: Shared,
-    private readonly service: Omit<Balanced, 'endpoints'>,
+    private service: Omit<Balanced, 'endpoints'>,
     private readonly clock: Clock,
     private readonly secret: string,
     endpoints: readonly EndpointConfig[],
@@ -24,7 +25,9 @@ export class Targets {
     this.update(endpoints);
   }
 
-  update(endpoints: readonly EndpointConfig[]): void {
+  /** @param choice how they are chosen from now on; absent: as before */
+  update(endpoints: readonly EndpointConfig[], choice?: RelayChoice): void {
+    if (choice) this.service = { id: this.service.id, ...choice };
     this.#endpoints = endpoints;
     // A row is one of the data path's table; what goes through the relay is counted here.
     const ours = endpoints.map(({ row: _, ...endpoint }) => endpoint);

@@ -6,7 +6,7 @@ import type { EndpointConfig } from '../config/snapshot.js';
 import type { FlowRecord } from '../dataplane/handle.js';
 import { formatIpv4 } from '../net/addr.js';
 import { formatPeer } from './peer.js';
-import type { RelayPort } from './relay.js';
+import type { RelayChoice, RelayPort } from './relay.js';
 import { KEEPALIVE_DELAY, TcpConnection, type ConnectionContext } from './tcp-connection.js';
 
 /** Milliseconds between two looks at sockets that the event loop does not watch. */
@@ -52,8 +52,8 @@ export class TcpPort {
     return opened;
   }
 
-  update(endpoints: readonly EndpointConfig[]): void {
-    this.context.targets.update(endpoints);
+  update(endpoints: readonly EndpointConfig[], choice?: RelayChoice): void {
+    this.context.targets.update(endpoints, choice);
     for (const connection of this.#connections) connection.endpointsChanged();
   }
 

@@ -12,7 +12,7 @@ import { formatIpv4 } from '../net/addr.js';
 import type { Clock } from '../time/clock.js';
 import type { RelayCounters } from './counters.js';
 import { formatPeer } from './peer.js';
-import type { RelayPort } from './relay.js';
+import type { RelayChoice, RelayPort } from './relay.js';
 import type { Targets } from './targets.js';
 import { literalLookup, MAX_SEND_QUEUE, UdpSession, type SessionContext } from './udp-session.js';
 import type { UdpTable } from './udp-table.js';
@@ -59,8 +59,8 @@ export class UdpPort {
     return opened;
   }
 
-  update(endpoints: readonly EndpointConfig[]): void {
-    this.context.targets.update(endpoints);
+  update(endpoints: readonly EndpointConfig[], choice?: RelayChoice): void {
+    this.context.targets.update(endpoints, choice);
     for (const session of this.#sessions.values()) session.endpointsChanged();
   }
 

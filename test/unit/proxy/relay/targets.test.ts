@@ -24,6 +24,22 @@ test('the scheduler chooses, and each endpoint has its turn', (t) => {
   t.deepEqual(picked.slice(3), picked.slice(0, 3));
 });
 
+test('how endpoints are chosen can change while flows go on; what is not said stays', (t) => {
+  const targets = targetsOf([a, b]);
+  const first = targets.pick('192.0.2.1', 1)!;
+  targets.opened(first);
+  targets.update([a, b], { scheduler: 'lc' });
+  const second = targets.pick('192.0.2.1', 2)!;
+  t.not(second, first, 'the count of before is known');
+  targets.opened(second);
+  targets.update([a, b], { scheduler: 'lc', policy: { ...DEFAULT_POLICY, maxConnections: 1 } });
+  t.is(targets.pick('192.0.2.1', 3), undefined);
+  targets.update([a, b]);
+  t.is(targets.pick('192.0.2.1', 3), undefined);
+  targets.update([a, b], { scheduler: 'lc' });
+  t.not(targets.pick('192.0.2.1', 3), undefined);
+});
+
 test('after a failure the others are tried in their order, each once', (t) => {
   const targets = targetsOf([a, b, c]);
   t.is(targets.next(b, new Set([b.id])), c);
