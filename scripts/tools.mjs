@@ -4,7 +4,10 @@ import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:f
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
-const directories = [...new Set([...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin', '/usr/bin', '/bin'])].filter((directory) => directory !== '');
+// npm puts the commands of packages first, and a package may bring one that has a system tool's name (`nft` does).
+const directories = [...new Set([...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin', '/usr/bin', '/bin'])].filter(
+  (directory) => directory !== '' && !directory.includes('node_modules'),
+);
 
 // A tool is a command in PATH or, with a slash in front, a file.
 function isMissing(tool) {

@@ -25,10 +25,16 @@ function list(): string {
   return `peers:\n${rows(PEERS)}work:\n${rows(WORKS)}`;
 }
 
+/** npm puts the commands of packages first, and one of these is called nft, too. */
+function withoutPackages(path: string): string {
+  return path.split(':').filter((directory) => !directory.includes('node_modules')).join(':');
+}
+
 /** undefined when the private host ended without a report. */
 async function runInside(options: Options): Promise<Report | undefined> {
   const inside = fileURLToPath(new URL('./inside.js', import.meta.url));
   const command = ['sh', '-c', MORE_DESCRIPTORS, 'sh', process.execPath, '--enable-source-maps', inside, JSON.stringify(options)];
+  process.env.PATH = withoutPackages(process.env.PATH ?? '');
   const child = startOnHost('root', command, ['ignore', 'pipe', 'inherit']);
   let interrupted = false;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

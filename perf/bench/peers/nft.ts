@@ -28,6 +28,7 @@ export const nft: Peer = {
   sockets: false,
   async start(lane) {
     await run('nft', ['-f', '-'], { netns: lane.node, input: RULES });
+    if (!(await run('nft', ['list', 'ruleset'], { netns: lane.node })).includes('numgen')) throw new Error('nft took the rules but has none: is it the nft of nftables?');
     return { bulk: { address: NODE, port: BULK_PORT }, http: { address: NODE, port: HTTP_PORT }, daemons: [] };
   },
 };
