@@ -1,6 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { addSums, delta16, delta32, fold, pseudoSum, sumOf, updateChecksum } from '../../../../proxy/wire/checksum.js';
+import { makeFrame } from '../../../../proxy/wire/frame.js';
+import { pseudoSum6 } from '../../../../proxy/wire/ipv6.js';
 import { naiveSum, tcpFrame, udpFrame, checksumFault, VNET } from '../../../support/packets.js';
 
 function pattern(length: number, seed: number): Uint8Array {
@@ -38,6 +40,21 @@ test('checksums of TCP and UDP are right for every payload length from 0 to 8960
     if (partial.readUInt16BE(l4 + (udp ? 6 : 16)) !== pseudo) t.fail(`partial, length ${length}`);
   }
   t.is(checksumFault(tcpFrame({ from: '10.0.1.9', to: '10.0.1.2' })), undefined);
+});
+
+test('checksums over IPv6 are right for every payload length from 0 to 2000, full and partial', (t) => {
+  const payload = pattern(2000, 5);
+  for (let length = 0; length <= 2000; length++) {
+    const udp = length % 2 === 1;
+    const fields = { from: 'fd00:1:2:3:4:5:6:9', to: 'fd00::ffff:2', payload: payload.subarray(0, length) };
+    const bytes = udp ? udpFrame(fields) : tcpFrame(fields);
+    const l4 = VNET + 40;
+    const pseudo = pseudoSum6(makeFrame(bytes), VNET, udp ? 17 : 6, bytes.length - l4);
+    if (sumOf(bytes, l4, bytes.length, pseudo) !== 0xffff) t.fail(`full, length ${length}`);
+    const partial = udp ? udpFrame({ ...fields, partial: true }) : tcpFrame({ ...fields, partial: true });
+    if (partial.readUInt16BE(l4 + (udp ? 6 : 16)) !== pseudo) t.fail(`partial, length ${length}`);
+  }
+  t.is(checksumFault(tcpFrame({ from: 'fd00::9', to: 'fd00::2' })), undefined);
 });
 
 test('fold is exact up to 2^31 - 1', (t) => {
