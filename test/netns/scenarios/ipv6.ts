@@ -124,8 +124,8 @@ async function shown(machine: Machine, network: NetworkObject, vip6: string, tas
 }
 
 async function refusals(machine: Machine): Promise<void> {
-  assert.match(await machine.refused('network', 'create', '--ipv6', '--subnet', 'fd00:7::1/64', 'x'), /did you mean fd00:7::\/64\?/);
-  assert.match(await machine.refused('network', 'create', '--subnet', 'fd00:7::/64', 'x'), /IPv6 is not asked for: turn it on \(--ipv6;/);
+  assert.match(await machine.misused('network', 'create', '--ipv6', '--subnet', 'fd00:7::1/64', 'x'), /did you mean fd00:7::\/64\?/);
+  assert.match(await machine.misused('network', 'create', '--subnet', 'fd00:7::/64', 'x'), /IPv6 is not asked for: turn it on \(--ipv6;/);
   await machine.vipmesh('network', 'create', '--ipv6', '--subnet', 'fd00:7::/64', '--gateway', 'fd00:7::fe', '--subnet', '10.7.0.0/24', 'own');
   const own = await machine.object<NetworkObject>('network', 'inspect', 'own');
   assert.deepEqual([own.subnet, own.gateway, own.subnet6, own.gateway6], ['10.7.0.0/24', '10.7.0.1', 'fd00:7::/64', 'fd00:7::fe']);

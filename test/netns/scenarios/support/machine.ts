@@ -162,9 +162,18 @@ export class Machine {
   }
 
   /** `vipmesh ARGS`, which must fail with exit code 1 and without a stack; answers what it says. */
-  async refused(...args: string[]): Promise<string> {
+  refused(...args: string[]): Promise<string> {
+    return this.#fails(1, args);
+  }
+
+  /** The same, which must be wrong usage: exit code 2. */
+  misused(...args: string[]): Promise<string> {
+    return this.#fails(2, args);
+  }
+
+  async #fails(expected: number, args: readonly string[]): Promise<string> {
     const { code, stdout, stderr } = await this.attempt(process.execPath, [MAIN, ...args]);
-    assert.equal(code, 1, `vipmesh ${args.join(' ')} should fail with 1: ${stdout}${stderr}`);
+    assert.equal(code, expected, `vipmesh ${args.join(' ')} should fail with ${expected}: ${stdout}${stderr}`);
     assert.doesNotMatch(stderr, /^\s+at /m, 'no stack');
     return stderr;
   }
