@@ -10,8 +10,11 @@ import { Counters } from '../../proxy/dataplane/counters.js';
 import type { Request } from '../../proxy/dataplane/messages.js';
 import { Pipeline } from '../../proxy/dataplane/pipeline.js';
 import { FrameRing } from '../../proxy/dataplane/ring.js';
-import { DataplaneWorker, WAKE_UP, type Io, type PacketPath } from '../../proxy/dataplane/worker.js';
+import { DataplaneWorker, WAKE_UP, type Emit, type Io } from '../../proxy/dataplane/worker.js';
+import { AddressBook } from '../../proxy/flow/address-book.js';
 import { FlowTable } from '../../proxy/flow/table.js';
+import { AffinityTable } from '../../proxy/sched/affinity.js';
+import { EndpointStats } from '../../proxy/sched/stats.js';
 
 /** What start.ts gives its workers. */
 export interface WorkerInput {
@@ -76,15 +79,10 @@ if (parentPort) {
   const peers = input.wakeUps.map((_, worker) =>
     worker === input.index ? undefined : { to: new FrameRing(input.ringsTo[worker]!, 'push'), from: new FrameRing(input.ringsFrom[worker]!, 'take') },
   );
-  const makePipeline = (): PacketPath => {
-    const pipeline = new Pipeline({ table, counters });
-    return {
-      configure: (snapshot) => pipeline.configure(snapshot),
-      process: (network, frame, length, nowMs) => pipeline.process(network, frame, length, nowMs),
-      handOverLength: 0,
-      expire: (nowMs) => pipeline.expire(nowMs),
-      sweep: () => false,
-    };
-  };
+  const { hashKey } = input;
+  const book = new AddressBook(input.book, { hashKey });
+  const shared = { stats: new EndpointStats(input.stats), affinity: new AffinityTable(input.affinity) };
+  const worker = { index: input.index, count: peers.length };
+  const makePipeline = (emit: Emit): Pipeline => new Pipeline({ table, book, counters, shared, worker, emit });
   new DataplaneWorker({ makePipeline, flows: table, counters, io: kernelIo(input, parentPort), peers }).run();
 }

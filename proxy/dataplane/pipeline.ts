@@ -2,24 +2,25 @@
  * The packet path as a pure function of packet, state and time: the same in the worker, a simulator, the fuzzer and a
  * benchmark. It reads and writes no descriptor, knows no clock and logs nothing.
  *
- * A frame is parsed (wire/), its flow found or begun (flow/, sched/), and the frame changed in place (rewrite/). Two kinds of
- * destination are routed here: VIPs, whose packets come from the client side, and the balancer address, whose packets
- * come from the endpoint side. Every packet ends in exactly one counter besides those of what was received.
- * What each kind of packet gets is in README.md.
+ * A frame is parsed (wire/), its flow found or begun (flows.ts), and the frame
+ * changed in place (rewrite/). Two kinds of destination are routed here: VIPs, whose packets come from the client side, and
+ * the balancer address, whose packets come from the endpoint side. Every packet ends in exactly one counter besides those
+ * of what was received. What each kind of packet gets is in proxy/README.md.
  */
-import { DEFAULT_TIMEOUTS, type Snapshot, type Timeouts } from '../config/snapshot.js';
-import { Expiry, timeoutsByState } from '../flow/expiry.js';
-import { PortPool } from '../flow/port-pool.js';
+import type { Snapshot } from '../config/snapshot.js';
+import type { AddressBook } from '../flow/address-book.js';
+import { ownerOf } from '../flow/owner.js';
 import {
   BYTES_IN,
   BYTES_OUT,
   CLIENT,
+  CLIENT_ACK,
   CLIENT_PORTS,
   DELTAS,
   ENDPOINT,
+  ENDPOINT_ACK,
   ENDPOINT_PORTS,
-  EPOCH,
-  KEY_MASK,
+  FLAG_V6,
   KIND,
   LAST_SEEN,
   State,
@@ -28,34 +29,36 @@ import {
 } from '../flow/slot.js';
 import type { FlowTable } from '../flow/table.js';
 import { isOver, nextTcpState } from '../flow/tcp-state.js';
-import type { AddressWords } from '../rewrite/addresses.js';
 import { applyTuple } from '../rewrite/apply.js';
-import { parseQuoted, Quoted, translateError } from '../rewrite/icmp-error.js';
-import { addressSum4, planDeltas } from '../rewrite/plan.js';
-import { replyEcho, replyPortUnreachable, replyReset } from '../rewrite/reply.js';
+import { clampMss } from '../rewrite/mss.js';
+import { isError, parseQuoted, Quoted, translateError } from '../rewrite/icmp-error.js';
 import { checksumsRight } from '../rewrite/verify.js';
-import { OPEN_GATE } from '../sched/scheduler.js';
+import type { Shared } from '../sched/balancer.js';
 import { IP, type Frame } from '../wire/frame.js';
-import { ECHO_REQUEST, quotesPacket } from '../wire/icmp.js';
-import { canAnswer, ICMP, TCP } from '../wire/ipv4.js';
+import * as icmp from '../wire/icmp.js';
+import * as icmpv6 from '../wire/icmpv6.js';
+import { ICMP, TCP, UDP } from '../wire/ipv4.js';
+import * as ipv6 from '../wire/ipv6.js';
 import { parse, Parsed, Reason } from '../wire/parsed.js';
-import { ACK, RST, SYN } from '../wire/tcp.js';
+import * as tcp from '../wire/tcp.js';
+import { ACK, SYN } from '../wire/tcp.js';
+import { Answers } from './answers.js';
 import { Counter, type Counters } from './counters.js';
-import { type NetworkTarget, targetsOf } from './targets.js';
+import { Flows, NO_ENDPOINT, NO_PORT } from './flows.js';
+import type { NetworkTarget } from './targets.js';
+import type { Emit } from './worker.js';
 
 export interface PipelineOptions {
-  /** The pipeline is its only writer. */
+  /** The pipeline is the only writer of these three. */
   readonly table: FlowTable;
+  readonly book: AddressBook;
   readonly counters: Counters;
-  readonly timeouts?: Timeouts;
+  readonly shared: Shared;
+  /** Which of how many workers this is. */
+  readonly worker: { readonly index: number; readonly count: number };
+  readonly emit: Emit;
 }
 
-/** IPv4 addresses are in no book. */
-const NO_BOOK: AddressWords = { word: () => 0 };
-/** Flows looked at by one call of `expire`: well under a millisecond. */
-const EXPIRE_STEPS = 4096;
-/** ICMP errors sent in 100 ms. */
-const ICMP_ERRORS = 100;
 /** Counter of the first parse Reason after ok. */
 const FIRST_REASON = Counter.droppedTruncated - Reason.truncated;
 
@@ -63,36 +66,38 @@ export class Pipeline {
   readonly #table: FlowTable;
   readonly #words: Int32Array;
   readonly #doubles: Float64Array;
+  readonly #book: AddressBook;
   readonly #counts: Float64Array;
-  readonly #ports: PortPool;
-  readonly #expiry: Expiry;
+  readonly #flows: Flows;
+  readonly #answers: Answers;
+  readonly #worker: number;
+  readonly #workers: number;
   readonly #packet = new Parsed();
   readonly #quoted = new Quoted();
-  #networks: (NetworkTarget | undefined)[] = [];
-  #epoch = 0;
-  #icmpErrorsAt = 0;
-  #icmpErrors = 0;
+  #now = 0;
 
   constructor(options: PipelineOptions) {
     this.#table = options.table;
     this.#words = options.table.words;
     this.#doubles = options.table.doubles;
+    this.#book = options.book;
     this.#counts = options.counters.values;
-    this.#ports = new PortPool(options.table);
-    const timeouts = timeoutsByState(options.timeouts ?? DEFAULT_TIMEOUTS);
-    this.#expiry = new Expiry(options.table, { of: () => timeouts });
+    this.#worker = options.worker.index;
+    this.#workers = options.worker.count;
+    this.#flows = new Flows(options);
+    this.#answers = new Answers(this.#packet, options.counters);
   }
 
-  /** Decides every packet from now on by `snapshot`. Called between two packets. */
+  /** Decides every packet from now on by `snapshot`. Called between two packets; afterwards `sweep` until it says false. */
   configure(snapshot: Snapshot): void {
-    this.#networks = targetsOf(snapshot, this.#networks);
-    this.#epoch = snapshot.epoch;
+    this.#flows.configure(snapshot, this.#now);
   }
 
   /**
-   * Takes a packet that was read from the TUN of network `network`. `length` counts the virtio-net header and the IP
-   * packet. Changes the frame in place and answers how many bytes of it to write back to the same TUN, 0 for none.
-   * Never throws, never allocates. `nowMs`: milliseconds of a clock that does not go back; best a whole number below 2^31.
+   * Takes a packet that was read from the TUN of network `network`. `length` counts the virtio-net header and the IP packet.
+   * Changes the frame in place and answers how many bytes of it to write back to the same TUN; 0 for none; -(n + 1) when
+   * the packet, unchanged, is worker n's: its length is then `handOverLength`. Never throws, never allocates.
+   * @param nowMs whole milliseconds, below 2^31 * 100, of a clock that does not go back
    */
   process(network: number, frame: Frame, length: number, nowMs: number): number {
     const counts = this.#counts;
@@ -102,27 +107,53 @@ export class Pipeline {
     counts[Counter.receivedBytes]! += length > IP ? length - IP : 0;
 
     const reason = parse(frame, length, packet);
-    if (reason !== Reason.ok) return this.#drop(FIRST_REASON + reason);
-    const target = this.#networks[network];
-    if (target === undefined) return this.#drop(Counter.droppedUnknownNetwork);
-    if (packet.protocol === ICMP) return this.#icmp(network, target, frame, now);
-    const kind = (network << 16) | (packet.protocol << 8);
-    if (packet.destination === target.balancer) return this.#fromEndpoint(kind, target, frame, now);
-    return this.#fromClient(kind, target, frame, now);
+    if (reason !== Reason.ok) return this.#answers.drop(FIRST_REASON + reason);
+    const target = this.#flows.targets.networks[network];
+    if (target === undefined) return this.#answers.drop(Counter.droppedUnknownNetwork);
+
+    let kind = (network << 16) | (packet.protocol << 8);
+    if (packet.family === 6) {
+      kind |= FLAG_V6;
+      this.#resolve(frame);
+      // What is in no snapshot has no handle. A network without IPv6 gets here too: its own kernel asks for routers.
+      if (packet.destination === 0) return this.#answers.drop(Counter.droppedUnknownDestination);
+    }
+    if (packet.protocol === ICMP || packet.protocol === ipv6.ICMPV6) return this.#icmp(kind, target, frame, now);
+    const fromEndpoint = packet.destination === target.balancerOf(packet.family === 6);
+    if (this.#workers > 1) {
+      const owner = ownerOf(fromEndpoint ? packet.destinationPort : packet.sourcePort, this.#workers);
+      if (owner !== this.#worker) return this.#handOver(owner, IP + packet.totalLength);
+    }
+    return fromEndpoint ? this.#fromEndpoint(kind, target, frame, now) : this.#fromClient(kind, target, frame, now);
   }
 
-  /** Ends flows that fell due; bounded work per call. Call it about every 100 ms; needed while flows exist. */
+  /** Bytes of the frame that `process` wants to be handed over. */
+  handOverLength = 0;
+
+  /** Ends flows and half datagrams that fell due; bounded work per call. Call it about every 100 ms; needed while flows exist. */
   expire(nowMs: number): void {
-    const now = (nowMs / 100) | 0;
-    this.#table.setNow(now);
-    for (let step = 0; step < EXPIRE_STEPS; step++) {
-      const slot = this.#expiry.due(now);
-      if (slot === 0) return;
-      if (slot > 0) {
-        this.#counts[Counter.flowsExpired]! += 1;
-        this.#end(slot, now);
-      }
-    }
+    this.#now = (nowMs / 100) | 0;
+    this.#flows.expire(this.#now);
+  }
+
+  /** One bounded step of ending flows whose endpoint or VIP left the snapshot. True while there is more to do. */
+  sweep(): boolean {
+    return this.#flows.sweep(this.#now);
+  }
+
+  /** Handles for the addresses of an IPv6 packet; 0 for one that is in no flow and no snapshot. */
+  #resolve(frame: Frame): void {
+    const { view } = frame;
+    const from = IP + ipv6.SOURCE;
+    const to = IP + ipv6.DESTINATION;
+    this.#packet.source = this.#book.find(view.getInt32(from), view.getInt32(from + 4), view.getInt32(from + 8), view.getInt32(from + 12));
+    this.#packet.destination = this.#book.find(view.getInt32(to), view.getInt32(to + 4), view.getInt32(to + 8), view.getInt32(to + 12));
+  }
+
+  #handOver(owner: number, length: number): number {
+    this.#counts[Counter.handedOver]! += 1;
+    this.handOverLength = length;
+    return -(owner + 1);
   }
 
   #fromClient(kind: number, target: NetworkTarget, frame: Frame, now: number): number {
@@ -134,22 +165,23 @@ export class Pipeline {
     const word = slot << 4;
     const isTcp = packet.protocol === TCP;
     const isSyn = isTcp && (packet.flags & (SYN | ACK)) === SYN;
-    if (words[word + EPOCH] !== this.#epoch && !this.#revalidate(slot, target)) {
-      this.#counts[Counter.flowsEnded]! += 1;
-      this.#end(slot, now);
+    if (isTcp && (packet.flags & ACK) !== 0) words[word + CLIENT_ACK] = frame.view.getInt32(packet.l4 + tcp.ACKNOWLEDGEMENT);
+    if (!this.#flows.isCurrent(slot, target)) {
       // A connection cannot move; a datagram or the begin of a connection can, and does so at once.
-      if (isTcp && !isSyn) return this.#reset(frame, Counter.refusedEndpointGone);
+      if (isTcp && !isSyn) return this.#endpointGone(slot, frame, now);
+      this.#counts[Counter.flowsEnded]! += 1;
+      this.#flows.end(slot, now);
       return this.#begin(kind, target, frame, now);
     }
     if (isTcp) {
       const state = words[word + KIND]! & STATE_MASK;
-      if (isSyn && isOver(state)) {
-        this.#end(slot, now);
+      if (isSyn && (isOver(state) || (state === State.synSent && this.#flows.unanswered(slot, target, now)))) {
+        this.#flows.end(slot, now);
         return this.#begin(kind, target, frame, now);
       }
       words[word + LAST_SEEN] = now;
       const next = nextTcpState(state, true, packet.flags, packet.payloadLength);
-      if (next !== state) this.#enter(slot, state, next);
+      if (next !== state) this.#flows.enter(slot, target, state, next, now);
     } else {
       words[word + LAST_SEEN] = now;
     }
@@ -162,207 +194,177 @@ export class Pipeline {
     const isTcp = packet.protocol === TCP;
     const slot = this.#table.findByEndpoint(kind, packet.source, (packet.sourcePort << 16) | packet.destinationPort);
     if (slot === 0) {
-      if (isTcp) return this.#reset(frame, Counter.refusedNoFlow);
-      return this.#unreachable(frame, Counter.refusedNoFlow, now);
+      if (isTcp) return this.#answers.reset(frame, Counter.refusedNoFlow);
+      return packet.protocol === UDP ? this.#answers.unreachable(frame, Counter.refusedNoFlow, now) : this.#answers.drop(Counter.droppedIcmpUnmatched);
     }
 
     const word = slot << 4;
-    if (words[word + EPOCH] !== this.#epoch && !this.#revalidate(slot, target)) {
-      this.#counts[Counter.flowsEnded]! += 1;
-      this.#end(slot, now);
-      return isTcp ? this.#reset(frame, Counter.refusedEndpointGone) : this.#drop(Counter.droppedEndpointGone);
-    }
+    if (isTcp && (packet.flags & ACK) !== 0) words[word + ENDPOINT_ACK] = frame.view.getInt32(packet.l4 + tcp.ACKNOWLEDGEMENT);
+    if (!this.#flows.isCurrent(slot, target)) return this.#endpointGone(slot, frame, now);
     words[word + LAST_SEEN] = now;
     if (isTcp) {
       const state = words[word + KIND]! & STATE_MASK;
       const next = nextTcpState(state, false, packet.flags, packet.payloadLength);
-      if (next !== state) this.#enter(slot, state, next);
+      if (next !== state) this.#flows.enter(slot, target, state, next, now);
+      if ((packet.flags & SYN) !== 0) {
+        words[word + CLIENT_ACK] = (frame.view.getInt32(packet.l4 + tcp.SEQUENCE) + 1) | 0;
+        this.#clamp(frame, target);
+      }
     }
 
     this.#doubles[(slot << 3) + BYTES_OUT]! += packet.totalLength;
     const ports = words[word + CLIENT_PORTS]!;
     const deltas = ~words[word + DELTAS]!;
-    applyTuple(frame, packet, NO_BOOK, words[word + VIP]!, words[word + CLIENT]!, (ports << 16) | (ports >>> 16), deltas >>> 16, deltas & 0xffff);
-    return this.#forwarded(packet.totalLength);
+    applyTuple(frame, packet, this.#book, words[word + VIP]!, words[word + CLIENT]!, (ports << 16) | (ports >>> 16), deltas >>> 16, deltas & 0xffff);
+    return this.#forwarded();
+  }
+
+  /** A packet of a flow that may not go on: the flow ends here, and a connection's two sides are told. */
+  #endpointGone(slot: number, frame: Frame, now: number): number {
+    this.#counts[Counter.flowsEnded]! += 1;
+    if (this.#flows.endBoth(slot, now)) return this.#answers.drop(Counter.refusedEndpointGone);
+    return this.#packet.protocol === TCP ? this.#answers.reset(frame, Counter.refusedEndpointGone) : this.#answers.drop(Counter.droppedEndpointGone);
   }
 
   #toEndpoint(slot: number, target: NetworkTarget, frame: Frame): number {
     const packet = this.#packet;
     const words = this.#words;
     const word = slot << 4;
+    const kind = words[word + KIND]!;
+    if (packet.protocol === TCP && (packet.flags & SYN) !== 0) this.#clamp(frame, target);
     this.#doubles[(slot << 3) + BYTES_IN]! += packet.totalLength;
     const ports = words[word + ENDPOINT_PORTS]!;
     const deltas = words[word + DELTAS]!;
-    applyTuple(frame, packet, NO_BOOK, target.balancer, words[word + ENDPOINT]!, (ports << 16) | (ports >>> 16), deltas >>> 16, deltas & 0xffff);
-    return this.#forwarded(packet.totalLength);
+    const balancer = target.balancerOf((kind & FLAG_V6) !== 0);
+    applyTuple(frame, packet, this.#book, balancer, words[word + ENDPOINT]!, (ports << 16) | (ports >>> 16), deltas >>> 16, deltas & 0xffff);
+    return this.#forwarded();
   }
 
   /** A packet from the client side that belongs to no flow: the first of one, or refused, or dropped. */
   #begin(kind: number, target: NetworkTarget, frame: Frame, now: number): number {
     const packet = this.#packet;
-    const service = target.services.get(packet.destination);
-    if (service === undefined) return this.#drop(Counter.droppedUnknownDestination);
-    if (!this.#mayAnswer(target)) return this.#drop(Counter.droppedMartianSource);
+    const v6 = packet.family === 6;
+    const service = target.service(v6, packet.destination);
+    if (service === undefined) return this.#answers.drop(Counter.droppedUnknownDestination);
+    if (!this.#mayAnswer(frame, target)) return this.#answers.drop(Counter.droppedMartianSource);
     const isTcp = packet.protocol === TCP;
-    if (isTcp && (packet.flags & (SYN | ACK)) !== SYN) return this.#reset(frame, Counter.refusedNoFlow);
+    if (isTcp && (packet.flags & (SYN | ACK)) !== SYN) return this.#answers.reset(frame, Counter.refusedNoFlow);
 
-    const chosen = service.scheduler.pick(packet.source, packet.sourcePort, OPEN_GATE);
-    if (chosen < 0) {
-      return isTcp ? this.#reset(frame, Counter.refusedNoEndpoint) : this.#unreachable(frame, Counter.refusedNoEndpoint, now);
+    const client = v6 ? this.#intern(frame) : packet.source;
+    if (v6 && client === 0) return this.#answers.drop(Counter.droppedTableFull);
+    const hash = v6 ? this.#book.fold(client) : client;
+    const ports = (packet.sourcePort << 16) | packet.destinationPort;
+    const state = isTcp ? State.synSent : packet.protocol === UDP ? State.udp : State.icmp;
+    const slot = this.#flows.begin(kind, state, target, service, client, packet.destination, ports, hash, now);
+    if (v6) this.#book.release(client);
+    if (slot === NO_ENDPOINT) {
+      return isTcp ? this.#answers.reset(frame, Counter.refusedNoEndpoint) : this.#answers.unreachable(frame, Counter.refusedNoEndpoint, now);
     }
-    const endpoint = service.endpoints[chosen]!.address;
-    const endpointPort = packet.destinationPort;
-    const cursor = service.cursors.get(endpoint)!;
-    const port = this.#ports.take(kind, endpoint, endpointPort, packet.source, packet.sourcePort, cursor, now);
-    if (port === 0) return this.#drop(Counter.droppedPortExhausted);
-
-    const state = isTcp ? State.synSent : State.udp;
-    const clientPorts = (packet.sourcePort << 16) | packet.destinationPort;
-    const endpointPorts = (endpointPort << 16) | port;
-    let slot = this.#table.insert(kind, state, packet.source, packet.destination, clientPorts, endpoint, endpointPorts, this.#epoch, now);
-    if (slot === 0) {
-      const victim = this.#expiry.victim();
-      if (victim === 0) return this.#drop(Counter.droppedTableFull);
-      this.#counts[Counter.flowsEvicted]! += 1;
-      this.#end(victim, now);
-      slot = this.#table.insert(kind, state, packet.source, packet.destination, clientPorts, endpoint, endpointPorts, this.#epoch, now);
-    }
-    this.#words[(slot << 4) + DELTAS] = planDeltas(
-      addressSum4(packet.source),
-      addressSum4(packet.destination),
-      clientPorts,
-      addressSum4(target.balancer),
-      addressSum4(endpoint),
-      endpointPorts,
-    );
-    this.#expiry.track(slot);
-    this.#counts[Counter.flowsOpened]! += 1;
+    if (slot < 0) return this.#answers.drop(slot === NO_PORT ? Counter.droppedPortExhausted : Counter.droppedTableFull);
+    if (isTcp) this.#words[(slot << 4) + ENDPOINT_ACK] = (frame.view.getInt32(packet.l4 + tcp.SEQUENCE) + 1) | 0;
     return this.#toEndpoint(slot, target, frame);
   }
 
-  /** Whether a flow may go on under the current snapshot; it then remembers the epoch and is not asked again. */
-  #revalidate(slot: number, target: NetworkTarget): boolean {
-    const words = this.#words;
-    const word = slot << 4;
-    const vip = words[word + VIP]!;
-    const endpoint = words[word + ENDPOINT]!;
-    const service = target.services.get(vip);
-    if (service === undefined || !service.has(endpoint)) return false;
-    words[word + EPOCH] = this.#epoch;
-    words[word + DELTAS] = planDeltas(
-      addressSum4(words[word + CLIENT]!),
-      addressSum4(vip),
-      words[word + CLIENT_PORTS]!,
-      addressSum4(target.balancer),
-      addressSum4(endpoint),
-      words[word + ENDPOINT_PORTS]!,
-    );
-    return true;
+  /** A handle for the source, with a reference that is the caller's to release. */
+  #intern(frame: Frame): number {
+    const { view } = frame;
+    const at = IP + ipv6.SOURCE;
+    return this.#book.intern(view.getInt32(at), view.getInt32(at + 4), view.getInt32(at + 8), view.getInt32(at + 12));
   }
 
-  #enter(slot: number, before: number, after: number): void {
-    const at = (slot << 4) + KIND;
-    this.#words[at] = (this.#words[at]! & ~STATE_MASK) | after;
-    this.#expiry.changed(slot, before, after);
-  }
-
-  #end(slot: number, now: number): void {
-    const words = this.#words;
-    const word = slot << 4;
-    const kind = words[word + KIND]!;
-    if ((kind & STATE_MASK) !== State.udp) {
-      this.#ports.release(kind & KEY_MASK, words[word + ENDPOINT]!, words[word + ENDPOINT_PORTS]!, words[word + CLIENT]!, now);
-    }
-    this.#expiry.forget(slot);
-    this.#table.remove(slot);
-  }
-
-  #icmp(network: number, target: NetworkTarget, frame: Frame, now: number): number {
+  /** Echo queries are balanced like datagrams, with the identifier for a port; errors are translated. */
+  #icmp(kind: number, target: NetworkTarget, frame: Frame, now: number): number {
     const packet = this.#packet;
-    if (!target.owns(packet.destination)) return this.#drop(Counter.droppedUnknownDestination);
-    if (!this.#mayAnswer(target)) return this.#drop(Counter.droppedMartianSource);
-    if (packet.icmpType === ECHO_REQUEST) {
-      this.#counts[Counter.repliedEcho]! += 1;
-      return replyEcho(frame, packet);
+    const v6 = packet.family === 6;
+    if (!target.owns(v6, packet.destination)) return this.#answers.drop(Counter.droppedUnknownDestination);
+    if (!this.#mayAnswer(frame, target)) return this.#answers.drop(Counter.droppedMartianSource);
+    const toBalancer = packet.destination === target.balancerOf(v6);
+    const type = packet.icmpType;
+    const isRequest = type === (v6 ? icmpv6.ECHO_REQUEST : icmp.ECHO_REQUEST);
+    if (isRequest && toBalancer) return this.#answers.echo(frame);
+    if (isRequest || (toBalancer && type === (v6 ? icmpv6.ECHO_REPLY : icmp.ECHO_REPLY))) {
+      const owner = this.#ownerElsewhere(isRequest ? packet.sourcePort : packet.destinationPort);
+      if (owner >= 0) return this.#handOver(owner, IP + packet.totalLength);
+      return isRequest ? this.#fromClient(kind, target, frame, now) : this.#fromEndpoint(kind, target, frame, now);
     }
-    if (!quotesPacket(packet.icmpType)) return this.#drop(Counter.droppedIcmpUnsupported);
-    if (!checksumsRight(frame, packet)) return this.#drop(Counter.droppedBadChecksum);
-    if (!parseQuoted(frame, packet, this.#quoted)) return this.#drop(Counter.droppedIcmpUnmatched);
-    return this.#icmpError(network, target, frame, now);
+    if (!isError(packet)) return this.#answers.drop(Counter.droppedIcmpUnsupported);
+    if (!checksumsRight(frame, packet)) return this.#answers.drop(Counter.droppedBadChecksum);
+    const quoted = this.#quoted;
+    if (!parseQuoted(frame, packet, quoted)) return this.#answers.drop(Counter.droppedIcmpUnmatched);
+    const owner = this.#ownerElsewhere(toBalancer ? quoted.sourcePort : quoted.destinationPort);
+    if (owner >= 0) return this.#handOver(owner, IP + packet.totalLength);
+    return this.#icmpError(kind, target, frame, toBalancer, now);
+  }
+
+  /** The worker that owns a port, -1 when it is this one. */
+  #ownerElsewhere(port: number): number {
+    if (this.#workers === 1) return -1;
+    const owner = ownerOf(port, this.#workers);
+    return owner === this.#worker ? -1 : owner;
   }
 
   /** An error goes to whoever sent the packet that it quotes. It neither ends the flow nor keeps it alive. */
-  #icmpError(network: number, target: NetworkTarget, frame: Frame, now: number): number {
+  #icmpError(kind: number, target: NetworkTarget, frame: Frame, fromEndpointSide: boolean, now: number): number {
     const packet = this.#packet;
     const quoted = this.#quoted;
     const words = this.#words;
-    const kind = (network << 16) | (quoted.protocol << 8);
+    const v6 = packet.family === 6;
+    if (v6) this.#resolveQuoted(frame);
+    const key = (kind & ~0xffff) | (quoted.protocol << 8) | (kind & FLAG_V6);
     // The quoted packet went the other way, from the address that the error is sent to.
     const ports = (quoted.destinationPort << 16) | quoted.sourcePort;
-    if (quoted.source !== packet.destination) return this.#drop(Counter.droppedIcmpUnmatched);
-    const fromEndpointSide = packet.destination === target.balancer;
+    if (quoted.source !== packet.destination) return this.#answers.drop(Counter.droppedIcmpUnmatched);
     const slot = fromEndpointSide
-      ? this.#table.findByEndpoint(kind, quoted.destination, ports)
-      : this.#table.findByClient(kind, quoted.destination, quoted.source, ports);
-    if (slot === 0) return this.#drop(Counter.droppedIcmpUnmatched);
-    const word = slot << 4;
-    if (words[word + EPOCH] !== this.#epoch && !this.#revalidate(slot, target)) {
+      ? this.#table.findByEndpoint(key, quoted.destination, ports)
+      : this.#table.findByClient(key, quoted.destination, quoted.source, ports);
+    if (slot === 0) return this.#answers.drop(Counter.droppedIcmpUnmatched);
+    if (!this.#flows.isCurrent(slot, target)) {
       this.#counts[Counter.flowsEnded]! += 1;
-      this.#end(slot, now);
-      return this.#drop(Counter.droppedEndpointGone);
+      this.#flows.endBoth(slot, now);
+      return this.#answers.drop(Counter.droppedEndpointGone);
     }
+    const word = slot << 4;
     const client = words[word + CLIENT]!;
     const vip = words[word + VIP]!;
     const endpoint = words[word + ENDPOINT]!;
+    const balancer = target.balancerOf(v6);
     if (fromEndpointSide) {
       // A router on the way shows as itself, as it would in a traceroute; the endpoint shows as the VIP.
       const reporter = packet.source === endpoint ? vip : packet.source;
-      translateError(frame, packet, quoted, NO_BOOK, reporter, client, client, vip, words[word + CLIENT_PORTS]!);
+      // The client would be told by itself: no host on the endpoint side reports that.
+      if (reporter === client) return this.#answers.drop(Counter.droppedIcmpUnmatched);
+      translateError(frame, packet, quoted, this.#book, reporter, client, client, vip, words[word + CLIENT_PORTS]!);
     } else {
-      translateError(frame, packet, quoted, NO_BOOK, target.balancer, endpoint, endpoint, target.balancer, words[word + ENDPOINT_PORTS]!);
+      translateError(frame, packet, quoted, this.#book, balancer, endpoint, endpoint, balancer, words[word + ENDPOINT_PORTS]!);
     }
-    return this.#forwarded(packet.totalLength);
+    return this.#forwarded();
   }
 
-  #mayAnswer(target: NetworkTarget): boolean {
-    const source = this.#packet.source;
-    return canAnswer(source) && !target.owns(source);
+  #resolveQuoted(frame: Frame): void {
+    const { view } = frame;
+    const quoted = this.#quoted;
+    const from = quoted.ip + ipv6.SOURCE;
+    const to = quoted.ip + ipv6.DESTINATION;
+    quoted.source = this.#book.find(view.getInt32(from), view.getInt32(from + 4), view.getInt32(from + 8), view.getInt32(from + 12));
+    quoted.destination = this.#book.find(view.getInt32(to), view.getInt32(to + 4), view.getInt32(to + 8), view.getInt32(to + 12));
   }
 
-  /** RST to the sender, counted as `cause`; or why it gets none. */
-  #reset(frame: Frame, cause: number): number {
+  #mayAnswer(frame: Frame, target: NetworkTarget): boolean {
     const packet = this.#packet;
-    if ((packet.flags & RST) !== 0) return this.#drop(Counter.droppedStrayReset);
-    if (!canAnswer(packet.source)) return this.#drop(Counter.droppedMartianSource);
-    if (!checksumsRight(frame, packet)) return this.#drop(Counter.droppedBadChecksum);
-    this.#counts[cause]! += 1;
-    return replyReset(frame, packet);
+    return this.#answers.canAnswer(frame) && !target.owns(packet.family === 6, packet.source);
   }
 
-  /** ICMP port unreachable to the sender, counted as `cause`; or why it gets none. */
-  #unreachable(frame: Frame, cause: number, now: number): number {
-    const packet = this.#packet;
-    if (!canAnswer(packet.source)) return this.#drop(Counter.droppedMartianSource);
-    if (!checksumsRight(frame, packet)) return this.#drop(Counter.droppedBadChecksum);
-    if (now !== this.#icmpErrorsAt) {
-      this.#icmpErrorsAt = now;
-      this.#icmpErrors = 0;
-    }
-    if (this.#icmpErrors === ICMP_ERRORS) return this.#drop(Counter.droppedIcmpLimited);
-    this.#icmpErrors += 1;
-    this.#counts[cause]! += 1;
-    return replyPortUnreachable(frame, packet);
+  /** Neither side may send segments that do not fit the network, whatever it believes of the path. */
+  #clamp(frame: Frame, target: NetworkTarget): void {
+    const mss = this.#packet.family === 6 ? target.mss6 : target.mss;
+    if (clampMss(frame, this.#packet, mss)) this.#counts[Counter.clampedMss]! += 1;
   }
 
-  #forwarded(bytes: number): number {
+  #forwarded(): number {
     const counts = this.#counts;
+    const bytes = this.#packet.totalLength;
     counts[Counter.forwardedPackets]! += 1;
     counts[Counter.forwardedBytes]! += bytes;
     return IP + bytes;
-  }
-
-  #drop(cause: number): 0 {
-    this.#counts[cause]! += 1;
-    return 0;
   }
 }

@@ -1,59 +1,180 @@
 /**
- * A snapshot in the shape that packets ask for it: networks by index, services by VIP, endpoints by address.
+ * A snapshot in the shape that packets ask for it: networks by index, services by VIP, endpoints by address, for both
+ * families. IPv6 addresses become handles of the address book, which the configuration holds for as long as it is in force.
  *
  * Built when a snapshot arrives, never while packets are decided. What has a memory is kept from one snapshot to the next:
- * a service's scheduler (its rotation) and an endpoint's port cursor.
+ * a service's balancer (rotation, affinity, ejections) and an endpoint's port cursors.
  */
-import type { EndpointConfig, NetworkConfig, ServiceConfig, Snapshot } from '../config/snapshot.js';
+import { DEFAULT_TIMEOUTS, type EndpointConfig, type NetworkConfig, type ServiceConfig, type Snapshot } from '../config/snapshot.js';
+import type { AddressBook } from '../flow/address-book.js';
+import { timeoutsByState } from '../flow/expiry.js';
 import { PortCursor } from '../flow/port-pool.js';
-import type { Scheduler } from '../sched/scheduler.js';
-import { makeScheduler } from '../sched/schedulers.js';
-import { EndpointStats } from '../sched/stats.js';
+import type { Ipv6 } from '../net/addr6.js';
+import { Balancer, type Shared } from '../sched/balancer.js';
+import { HEADER as IPV4_HEADER } from '../wire/ipv4.js';
+import { HEADER as IPV6_HEADER } from '../wire/ipv6.js';
+import { HEADER as TCP_HEADER } from '../wire/tcp.js';
 
-const STATS = new EndpointStats(EndpointStats.allocate(1));
+export class EndpointTarget {
+  readonly cursor: PortCursor;
+  readonly cursor6: PortCursor;
+  /** The first epoch that had it: a flow that was last checked earlier belongs to another that had its address before. */
+  readonly since: number;
+
+  constructor(
+    readonly config: EndpointConfig,
+    readonly index: number,
+    /** IPv6 handle, 0 for none. */
+    readonly handle: number,
+    epoch: number,
+    before: EndpointTarget | undefined,
+  ) {
+    this.cursor = before?.cursor ?? new PortCursor();
+    this.cursor6 = before?.cursor6 ?? new PortCursor();
+    this.since = before?.since ?? epoch;
+  }
+}
 
 export class ServiceTarget {
-  readonly endpoints: readonly EndpointConfig[];
-  readonly scheduler: Scheduler;
-  /** By endpoint address. */
-  readonly cursors = new Map<number, PortCursor>();
+  readonly balancer: Balancer;
+  /** Deciseconds by state. */
+  readonly timeouts: Int32Array;
+  readonly endpoints: readonly EndpointTarget[];
+  readonly #byAddress = new Map<number, EndpointTarget>();
+  readonly #byHandle = new Map<number, EndpointTarget>();
 
   constructor(
     readonly config: ServiceConfig,
+    epoch: number,
     before: ServiceTarget | undefined,
+    shared: Shared,
+    now: number,
+    handleOf: (address: Ipv6 | undefined) => number,
   ) {
-    this.endpoints = config.endpoints;
-    this.scheduler = before?.scheduler.name === config.scheduler ? before.scheduler : makeScheduler(config.scheduler, STATS);
-    this.scheduler.update(config.endpoints);
-    for (const { address } of config.endpoints) this.cursors.set(address, before?.cursors.get(address) ?? new PortCursor());
+    this.balancer = before?.balancer ?? new Balancer(shared);
+    this.balancer.configure(config, now);
+    this.timeouts = timeoutsByState(config.timeouts ?? DEFAULT_TIMEOUTS);
+    const old = new Map(before?.endpoints.map((endpoint) => [endpoint.config.id, endpoint]));
+    this.endpoints = config.endpoints.map((endpoint, index) => {
+      const same = old.get(endpoint.id);
+      return new EndpointTarget(endpoint, index, handleOf(endpoint.address6), epoch, same?.config.address === endpoint.address ? same : undefined);
+    });
+    for (const endpoint of this.endpoints) {
+      this.#byAddress.set(endpoint.config.address, endpoint);
+      if (endpoint.handle !== 0) this.#byHandle.set(endpoint.handle, endpoint);
+    }
   }
 
-  /** Whether flows to this address may go on: it is in the snapshot, draining or not. */
-  has(address: number): boolean {
-    return this.cursors.has(address);
+  /** The endpoint that a flow last checked in `epoch` goes to; undefined when it is gone. Draining ones are there. */
+  endpoint(v6: boolean, address: number, epoch: number): EndpointTarget | undefined {
+    const endpoint = v6 ? this.#byHandle.get(address) : this.#byAddress.get(address);
+    return endpoint !== undefined && endpoint.since <= epoch ? endpoint : undefined;
   }
 }
 
 export class NetworkTarget {
   readonly balancer: number;
-  readonly services: ReadonlyMap<number, ServiceTarget>;
+  /** Handle, 0 when the network has no IPv6. */
+  readonly balancer6: number;
+  /** Largest packet, bytes; 65,535 when the snapshot names none. */
+  readonly mtu: number;
+  /** Largest TCP segment that fits it, by family. */
+  readonly mss: number;
+  readonly mss6: number;
+  readonly #services: ReadonlyMap<number, ServiceTarget>;
+  readonly #services6 = new Map<number, ServiceTarget>();
 
-  constructor(config: NetworkConfig, before: NetworkTarget | undefined) {
+  constructor(
+    readonly config: NetworkConfig,
+    epoch: number,
+    before: NetworkTarget | undefined,
+    shared: Shared,
+    now: number,
+    handleOf: (address: Ipv6 | undefined) => number,
+  ) {
     this.balancer = config.balancer;
-    const old = new Map([...(before?.services.values() ?? [])].map((service) => [service.config.id, service]));
-    this.services = new Map(config.services.map((service) => [service.vip, new ServiceTarget(service, old.get(service.id))]));
+    this.balancer6 = handleOf(config.balancer6);
+    this.mtu = config.mtu ?? 0xffff;
+    this.mss = this.mtu - IPV4_HEADER - TCP_HEADER;
+    this.mss6 = this.mtu - IPV6_HEADER - TCP_HEADER;
+    const old = new Map(before?.services().map((service) => [service.config.id, service]));
+    const services = config.services.map((service) => new ServiceTarget(service, epoch, old.get(service.id), shared, now, handleOf));
+    this.#services = new Map(services.map((service) => [service.config.vip, service]));
+    for (const service of services) {
+      const handle = handleOf(service.config.vip6);
+      if (handle !== 0) this.#services6.set(handle, service);
+    }
+  }
+
+  services(): ServiceTarget[] {
+    return [...this.#services.values()];
+  }
+
+  /** The service of a VIP, by address or handle. */
+  service(v6: boolean, vip: number): ServiceTarget | undefined {
+    return v6 ? this.#services6.get(vip) : this.#services.get(vip);
+  }
+
+  balancerOf(v6: boolean): number {
+    return v6 ? this.balancer6 : this.balancer;
   }
 
   /** Whether an address is one of ours, from which nobody else may send. */
-  owns(address: number): boolean {
-    return address === this.balancer || this.services.has(address);
+  owns(v6: boolean, address: number): boolean {
+    return address === this.balancerOf(v6) || (v6 ? this.#services6 : this.#services).has(address);
   }
 }
 
-/** Indexed by network index; undefined where there is no such network. */
-export function targetsOf(snapshot: Snapshot, before: readonly (NetworkTarget | undefined)[]): (NetworkTarget | undefined)[] {
-  const size = snapshot.networks.reduce((most, network) => Math.max(most, network.index + 1), 0);
-  const targets = new Array<NetworkTarget | undefined>(size).fill(undefined);
-  for (const network of snapshot.networks) targets[network.index] = new NetworkTarget(network, before[network.index]);
-  return targets;
+/** All that a pipeline is configured with. */
+export class Targets {
+  /** By network index; undefined where there is no such network. */
+  networks: (NetworkTarget | undefined)[] = [];
+  epoch = 0;
+  #handles: number[] = [];
+
+  constructor(
+    private readonly book: AddressBook,
+    private readonly shared: Shared,
+  ) {}
+
+  /**
+   * Takes a snapshot over. Answers whether an endpoint or a VIP of before is gone, so that flows may have to end.
+   * Throws when the address book is full; the configuration is then the one before.
+   */
+  configure(snapshot: Snapshot, now: number): boolean {
+    const handles: number[] = [];
+    const handleOf = (address: Ipv6 | undefined): number => {
+      if (address === undefined) return 0;
+      const handle = this.book.intern(address[0], address[1], address[2], address[3]);
+      if (handle === 0) throw new Error('the address book is full: raise --max-flows');
+      handles.push(handle);
+      return handle;
+    };
+    const size = snapshot.networks.reduce((most, network) => Math.max(most, network.index + 1), 0);
+    const networks = new Array<NetworkTarget | undefined>(size).fill(undefined);
+    try {
+      for (const network of snapshot.networks) {
+        networks[network.index] = new NetworkTarget(network, snapshot.epoch, this.networks[network.index], this.shared, now, handleOf);
+      }
+    } catch (error) {
+      for (const handle of handles) this.book.release(handle);
+      throw error;
+    }
+    const isGone = somethingGone(this.networks, networks);
+    // Only now: what is in both never leaves the book, and keeps its handle.
+    for (const handle of this.#handles) this.book.release(handle);
+    this.#handles = handles;
+    this.networks = networks;
+    this.epoch = snapshot.epoch;
+    return isGone;
+  }
+}
+
+function somethingGone(before: readonly (NetworkTarget | undefined)[], after: readonly (NetworkTarget | undefined)[]): boolean {
+  return before.some((network, index) =>
+    network?.services().some((service) => {
+      const now = after[index]?.service(false, service.config.vip);
+      return now === undefined || service.endpoints.some((endpoint) => now.endpoint(false, endpoint.config.address, endpoint.since) === undefined);
+    }),
+  );
 }

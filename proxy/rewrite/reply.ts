@@ -49,6 +49,13 @@ export function replyPortUnreachable(frame: Frame, packet: Parsed): number {
     : replyError(frame, packet, icmpv6.UNREACHABLE, icmpv6.CODE_PORT_UNREACHABLE);
 }
 
+/** An ICMP host unreachable, in IPv6 address unreachable (RFC 4443 3.1), with the same quote. */
+export function replyHostUnreachable(frame: Frame, packet: Parsed): number {
+  return packet.family === 4
+    ? replyError(frame, packet, icmp.UNREACHABLE, icmp.CODE_HOST_UNREACHABLE)
+    : replyError(frame, packet, icmpv6.UNREACHABLE, icmpv6.CODE_ADDRESS_UNREACHABLE);
+}
+
 function replyError(frame: Frame, packet: Parsed, type: number, code: number): number {
   const { bytes, view } = frame;
   const isV4 = packet.family === 4;

@@ -20,6 +20,7 @@ export const ECHO_REQUEST = 8;
 export const TIME_EXCEEDED = 11;
 export const PARAMETER_PROBLEM = 12;
 
+export const CODE_HOST_UNREACHABLE = 1;
 export const CODE_PORT_UNREACHABLE = 3;
 
 /** Errors that quote the packet which caused them. A redirect (5) does too, but concerns one hop only and is not passed on. */

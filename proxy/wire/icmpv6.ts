@@ -11,6 +11,7 @@ export const PARAMETER_PROBLEM = 4;
 export const ECHO_REQUEST = 128;
 export const ECHO_REPLY = 129;
 
+export const CODE_ADDRESS_UNREACHABLE = 3;
 export const CODE_PORT_UNREACHABLE = 4;
 
 /** Errors that quote the packet which caused them. A redirect (137) concerns one hop only and is not passed on. */

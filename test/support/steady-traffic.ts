@@ -36,6 +36,7 @@ const steady = [
   datagram,
   udpFrame({ ...FROM_ENDPOINT, sourcePort: 53, destinationPort: 41000, payload: Buffer.alloc(100), partial: true }),
   echoFrame(TO_VIP),
+  echoFrame({ from: CLIENT, to: BALANCER }),
   tcpFrame({ from: CLIENT, to: EMPTY_VIP, flags: 'S', seq: 0xfffffff0 }),
   tcpFrame({ ...TO_VIP, sourcePort: 5, flags: 'A', ack: 0xfffffff0 }),
   udpFrame({ from: CLIENT, to: EMPTY_VIP, payload: Buffer.alloc(600) }),

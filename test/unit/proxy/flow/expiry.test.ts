@@ -1,5 +1,5 @@
 import test from 'ava';
-import { BALANCER, CLIENT, ENDPOINTS, Mesh, PLAIN, VIP } from '../../../support/mesh.js';
+import { BALANCER, CLIENT, ENDPOINTS, Mesh, plain, PLAIN, snapshot, VIP } from '../../../support/mesh.js';
 import { tcpFrame, udpFrame } from '../../../support/packets.js';
 
 /** How long a flow lasts without a packet, to the second, after `prepare`. */
@@ -63,7 +63,7 @@ test('a flow that expired is no flow: its next packet is refused, its next datag
 });
 
 test('own timeouts', (t) => {
-  const mesh = new Mesh({ timeouts: { established: 100, transitory: 20, closed: 1, icmp: 60, udp: 5 } });
+  const mesh = new Mesh({ config: snapshot(1, plain({ timeouts: { established: 100, transitory: 20, closed: 1, icmp: 60, udp: 5 } })) });
   mesh.pass(udpFrame({ from: CLIENT, to: VIP }));
   mesh.wait(6000);
   t.is(mesh.table.size, 0);

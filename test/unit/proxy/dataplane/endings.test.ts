@@ -1,0 +1,143 @@
+/** How flows end that no packet ends: expiry, a swept configuration, eviction, an endpoint that does not answer. Both families. */
+import test from 'ava';
+import { DEFAULT_POLICY, DEFAULT_TIMEOUTS } from '../../../../proxy/config/snapshot.js';
+import { type Addresses, endpoint, ENDPOINTS, IPV4, IPV6, ipv6Of, Mesh, plain, service, snapshot, VIP } from '../../../support/mesh.js';
+import { checksumFault, decode, tcpFrame, udpFrame } from '../../../support/packets.js';
+
+const RST = 4;
+const ACK = 16;
+
+/** Opens a connection as far as `established`; the endpoint's IPv4 address and the port it sees. */
+function connect(mesh: Mesh, net: Addresses, sourcePort = 40000): { endpoint: string; text: string; port: number } {
+  const syn = decode(mesh.pass(tcpFrame({ from: net.client, to: net.vip, sourcePort, flags: 'S', seq: 100 })));
+  mesh.pass(tcpFrame({ from: syn.toText, to: net.balancer, sourcePort: 80, destinationPort: syn.sourcePort, flags: 'SA', seq: 500, ack: 101 }));
+  mesh.pass(tcpFrame({ from: net.client, to: net.vip, sourcePort, flags: 'A', seq: 101, ack: 501 }));
+  const address = ENDPOINTS.find((text) => text === syn.toText || ipv6Of(text) === syn.toText);
+  return { endpoint: address!, text: syn.toText, port: syn.sourcePort };
+}
+
+function otherThan(address: string): string {
+  return ENDPOINTS.find((other) => other !== address)!;
+}
+
+for (const [family, net] of [['IPv4', IPV4], ['IPv6', IPV6]] as const) {
+  test(`${family}: an established flow that expires ends with RST to both sides`, (t) => {
+    const mesh = new Mesh({ config: snapshot(1, plain({ timeouts: { ...DEFAULT_TIMEOUTS, established: 300 } })) });
+    const flow = connect(mesh, net);
+    mesh.wait(299_000);
+    t.deepEqual(mesh.emitted, []);
+    mesh.wait(2000);
+    const [toClient, toEndpoint] = mesh.takeEmitted();
+    t.like(decode(toClient!), { fromText: net.vip, toText: net.client, sourcePort: 80, destinationPort: 40000, flags: RST | ACK, seq: 501, ack: 101 });
+    t.like(decode(toEndpoint!), { fromText: net.balancer, toText: flow.text, sourcePort: flow.port, destinationPort: 80, flags: RST | ACK, seq: 101, ack: 501 });
+    t.deepEqual([toClient, toEndpoint].map((frame) => checksumFault(frame!)), [undefined, undefined]);
+    t.deepEqual([mesh.table.size, mesh.book.size, mesh.count('flowsExpired')], [0, new Mesh().book.size, 1]);
+  });
+
+  test(`${family}: what never was established, and what is over, expires in silence`, (t) => {
+    const mesh = new Mesh();
+    mesh.pass(tcpFrame({ from: net.client, to: net.vip, flags: 'S' }));
+    mesh.pass(udpFrame({ from: net.client, to: net.vip }));
+    connect(mesh, net, 5);
+    mesh.pass(tcpFrame({ from: net.client, to: net.vip, sourcePort: 5, flags: 'RA' }));
+    mesh.wait(400_000);
+    t.deepEqual([mesh.table.size, mesh.emitted.length, mesh.count('flowsExpired')], [0, 0, 3]);
+  });
+
+  test(`${family}: an endpoint that leaves takes its connections with it at once, without another packet`, (t) => {
+    const mesh = new Mesh();
+    const dead = connect(mesh, net, 1);
+    const live = connect(mesh, net, 2);
+    mesh.pass(udpFrame({ from: net.client, to: net.vip, sourcePort: 3 }));
+    mesh.apply([service(VIP, [endpoint(live.endpoint)])]);
+    const emitted = mesh.takeEmitted().map(decode);
+    t.is(emitted.length, 2);
+    t.like(emitted[0]!, { toText: net.client, destinationPort: 1, seq: 501 });
+    t.like(emitted[1]!, { toText: dead.text, seq: 101 });
+    t.is(decode(mesh.pass(tcpFrame({ from: net.client, to: net.vip, sourcePort: 2 }))).toText, live.text);
+    t.is(mesh.count('emittedResets'), 2);
+  });
+}
+
+test('a sweep of many flows takes several steps, and ends', (t) => {
+  const mesh = new Mesh({ maxFlows: 20_000 });
+  for (let port = 1; port <= 20_000; port++) mesh.pass(udpFrame({ from: IPV4.client, to: VIP, sourcePort: port }));
+  mesh.configure([service(VIP, [endpoint(ENDPOINTS[0])])]);
+  let steps = 1;
+  while (mesh.pipeline.sweep()) steps++;
+  t.true(steps > 3 && steps < 100, `${steps} steps`);
+  t.deepEqual([mesh.table.size, mesh.count('flowsEnded')], [10_000, 10_000]);
+});
+
+test('a snapshot from which nothing is gone starts no sweep', (t) => {
+  const mesh = new Mesh();
+  connect(mesh, IPV4);
+  mesh.configure(plain());
+  t.false(mesh.pipeline.sweep());
+});
+
+test('another task at the same address is another endpoint', (t) => {
+  const mesh = new Mesh({ config: snapshot(1, [service(VIP, [endpoint(ENDPOINTS[0], 1, 'task1')])]) });
+  connect(mesh, IPV4);
+  mesh.apply([service(VIP, [endpoint(ENDPOINTS[0], 1, 'task2')])]);
+  t.is(mesh.takeEmitted().length, 2);
+  t.is(mesh.table.size, 0);
+});
+
+test('an established flow that gives way to a new one is told so', (t) => {
+  const mesh = new Mesh({ maxFlows: 2 });
+  connect(mesh, IPV4, 1);
+  mesh.wait(60_000);
+  connect(mesh, IPV4, 2);
+  connect(mesh, IPV4, 3);
+  t.deepEqual(mesh.takeEmitted().map((frame) => decode(frame).flags & RST), [RST, RST]);
+  t.is(mesh.count('flowsEvicted'), 1);
+});
+
+test('a SYN that nobody answers counts once, and goes elsewhere when that ejects the endpoint', (t) => {
+  const mesh = new Mesh({ config: snapshot(1, plain({ policy: { ...DEFAULT_POLICY, ejectAfter: 2, ejectFor: 30_000 } })) });
+  const send = (sourcePort: number): string => decode(mesh.pass(tcpFrame({ from: IPV4.client, to: VIP, sourcePort, flags: 'S' }))).toText;
+  const dead = send(1);
+  const live = send(2);
+  t.is(live, otherThan(dead));
+  const answer = (port: number): void => void mesh.pass(tcpFrame({ from: live, to: IPV4.balancer, sourcePort: 80, destinationPort: port, flags: 'SA' }));
+  answer(2);
+  for (let i = 0; i < 3; i++) t.is(send(1), dead, 'one failure, however often it is sent');
+  t.is(mesh.count('connectFailures'), 1);
+  t.is(send(3), dead);
+  t.is(send(3), live, 'the second failure ejects, and the connection begins anew');
+  t.deepEqual([mesh.count('connectFailures'), mesh.count('endpointsEjected')], [2, 1]);
+  for (let port = 10; port < 20; port++) t.is(send(port), live);
+  mesh.wait(30_000);
+  t.deepEqual(new Set([20, 21].map(send)), new Set([dead, live]), 'after its time it takes its turn again');
+});
+
+test('a SYN that the endpoint refuses is a failure; one that it takes ends the row', (t) => {
+  const mesh = new Mesh({ config: snapshot(1, plain({ policy: { ...DEFAULT_POLICY, ejectAfter: 2 } })) });
+  const open = (sourcePort: number, flags: string): string => {
+    const syn = decode(mesh.pass(tcpFrame({ from: IPV4.client, to: VIP, sourcePort, flags: 'S' })));
+    mesh.pass(tcpFrame({ from: syn.toText, to: IPV4.balancer, sourcePort: 80, destinationPort: syn.sourcePort, flags }));
+    return syn.toText;
+  };
+  const [first, second] = [open(1, 'RA'), open(2, 'SA')];
+  t.is(open(3, 'SA'), first);
+  open(4, 'SA');
+  t.is(open(5, 'RA'), first);
+  t.is(mesh.count('endpointsEjected'), 0, 'not two in a row');
+  open(6, 'SA');
+  t.is(open(7, 'RA'), first);
+  t.deepEqual([mesh.count('connectFailures'), mesh.count('endpointsEjected')], [3, 1]);
+  for (let port = 10; port < 20; port++) t.is(open(port, 'SA'), second);
+});
+
+test('max-conns: an endpoint has no more flows than that, and a place is free when one ends', (t) => {
+  const mesh = new Mesh({ config: snapshot(1, plain({ policy: { ...DEFAULT_POLICY, maxConnections: 1 } })) });
+  connect(mesh, IPV4, 1);
+  connect(mesh, IPV4, 2);
+  t.is(decode(mesh.pass(tcpFrame({ from: IPV4.client, to: VIP, sourcePort: 3, flags: 'S' }))).flags, RST | ACK);
+  t.is(mesh.count('refusedNoEndpoint'), 1);
+  mesh.pass(tcpFrame({ from: IPV4.client, to: VIP, sourcePort: 1, flags: 'RA' }));
+  mesh.wait(12_000);
+  connect(mesh, IPV4, 3);
+  t.is(mesh.table.size, 2);
+});
