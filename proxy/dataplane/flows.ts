@@ -91,6 +91,7 @@ export class Flows {
    */
   begin(kind: number, state: number, target: NetworkTarget, service: ServiceTarget, client: number, vip: number, ports: number, clientHash: number, now: number): number {
     const v6 = (kind & FLAG_V6) !== 0;
+    // Of an IPv6 client the handle may be another's later: what outlives the flow knows it by its hash.
     const key = v6 ? this.#book.key(client) : this.#table.hash.of(client, 0, 0, 0);
     const chosen = service.balancer.choose(clientHash, key, ports >>> 16, now, v6);
     if (chosen < 0) return NO_ENDPOINT;
@@ -98,7 +99,7 @@ export class Flows {
     const address = v6 ? endpoint.handle : endpoint.config.address;
     if (v6 && address === 0) return NO_ENDPOINT;
     const endpointPort = ports & 0xffff;
-    const port = this.#ports.take(kind, address, endpointPort, client, ports >>> 16, v6 ? endpoint.cursor6 : endpoint.cursor, now);
+    const port = this.#ports.take(kind, address, endpointPort, v6 ? key : client, ports >>> 16, v6 ? endpoint.cursor6 : endpoint.cursor, now);
     if (port === 0) return NO_PORT;
 
     const endpointPorts = (endpointPort << 16) | port;
@@ -176,7 +177,10 @@ export class Flows {
     const word = slot << 4;
     const kind = words[word + KIND]!;
     const state = kind & STATE_MASK;
-    if (isTcp(state)) this.#ports.release(kind & KEY_MASK, words[word + ENDPOINT]!, words[word + ENDPOINT_PORTS]!, words[word + CLIENT]!, now);
+    if (isTcp(state)) {
+      const client = words[word + CLIENT]!;
+      this.#ports.release(kind & KEY_MASK, words[word + ENDPOINT]!, words[word + ENDPOINT_PORTS]!, (kind & FLAG_V6) !== 0 ? this.#book.key(client) : client, now);
+    }
     const target = this.targets.networks[kind >>> 16];
     const service = target && this.#serviceOf(slot, target);
     const endpoint = service && this.#endpointOf(slot, service);
