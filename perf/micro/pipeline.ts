@@ -3,7 +3,7 @@
  * Only the headers are put back between two packets: that is all that changes, and all that a real read brings into the cache
  * of this code.
  */
-import { BALANCER, CLIENT, endpoint, ENDPOINTS, Mesh, NETWORK, service, VIP } from '../../test/support/mesh.js';
+import { type Addresses, endpoint, IPV4, IPV6, Mesh, NETWORK, service } from '../../test/support/mesh.js';
 import { tcpFrame, udpFrame, type TcpFields } from '../../test/support/packets.js';
 import { measure, type Case, type Effort } from './harness.js';
 import { DESTINATION_PORT_AT, SOURCE_PORT_AT } from './offsets.js';
@@ -15,18 +15,9 @@ const BULK: Partial<TcpFields> = { payload: Buffer.alloc(64_000), partial: true,
 /** Of a frame: virtio-net header, and the longest headers that these packets have. */
 const HEADERS = 10 + 40 + 60;
 
-interface Addresses {
-  readonly client: string;
-  readonly vip: string;
-  readonly balancer: string;
-  readonly endpoint: string;
-}
-
-const V4: Addresses = { client: CLIENT, vip: VIP, balancer: BALANCER, endpoint: ENDPOINTS[0] };
-
 function meshOf(): Mesh {
   const mesh = new Mesh({ maxFlows: 262_144 });
-  mesh.apply([service(VIP, [endpoint(ENDPOINTS[0])])]);
+  mesh.apply([service(IPV4.vip, [endpoint(IPV4.endpoints[0])])]);
   return mesh;
 }
 
@@ -50,7 +41,7 @@ function established(name: string, opening: readonly Uint8Array[][], frames: rea
   return { name, run };
 }
 
-function cases(family: string, { client, vip, balancer, endpoint: target }: Addresses): Case[] {
+function cases(family: string, { client, vip, balancer, endpoints: [target] }: Addresses): Case[] {
   const ports = Array.from({ length: FLOWS }, (_, index) => 20_000 + index);
   const toVip = (sourcePort: number): { from: string; to: string; sourcePort: number } => ({ from: client, to: vip, sourcePort });
   const back = (destinationPort: number): TcpFields => ({ from: target, to: balancer, sourcePort: 80, destinationPort });
@@ -71,8 +62,8 @@ function cases(family: string, { client, vip, balancer, endpoint: target }: Addr
 function connections(): Case {
   const mesh = meshOf();
   const { pipeline, frame } = mesh;
-  const toVip = { from: CLIENT, to: VIP };
-  const back = { from: ENDPOINTS[0], to: BALANCER, sourcePort: 80 };
+  const toVip = { from: IPV4.client, to: IPV4.vip };
+  const back = { from: IPV4.endpoints[0], to: IPV4.balancer, sourcePort: 80 };
   const packets = ['S', 'SA', 'A', 'FA', 'FA', 'A'].map((flags, index) => {
     const fromClient = index !== 1 && index !== 4;
     return { bytes: tcpFrame({ ...(fromClient ? toVip : back), flags }), portAt: fromClient ? SOURCE_PORT_AT : DESTINATION_PORT_AT };
@@ -98,6 +89,6 @@ function connections(): Case {
 }
 
 export function wholePath(effort: Effort): Result[] {
-  const all = [...cases('', V4), connections()];
+  const all = [...cases('', IPV4), ...cases(' over IPv6', IPV6), connections()];
   return nanoseconds('the whole path, per packet', all, measure(all, effort));
 }
