@@ -11,7 +11,9 @@ import { nanoseconds, type Result } from './result.js';
 
 const FLOWS = 1024;
 const SMALL = Buffer.alloc(64);
-const BULK: Partial<TcpFields> = { payload: Buffer.alloc(64_000), partial: true, gso: [1, 1448] };
+/** virtio_net.h: VIRTIO_NET_HDR_GSO_TCPV4 and TCPV6. */
+const GSO = { v4: 1, v6: 4 } as const;
+const BULK: Partial<TcpFields> = { payload: Buffer.alloc(64_000), partial: true };
 /** Of a frame: virtio-net header, and the longest headers that these packets have. */
 const HEADERS = 10 + 40 + 60;
 
@@ -53,7 +55,7 @@ function cases(family: string, { client, vip, balancer, endpoints: [target] }: A
     established(`TCP${family}, small, one flow`, [shake(first)], [tcpFrame({ ...toVip(first), payload: SMALL })]),
     established(`TCP${family}, small, ${FLOWS} flows`, opening, ports.map((port) => tcpFrame({ ...toVip(port), payload: SMALL }))),
     established(`TCP${family}, small, ${FLOWS} flows, toward the clients`, opening, ports.map((port) => tcpFrame({ ...back(port), payload: SMALL }))),
-    established(`TCP${family}, bulk (64 KB of GSO)`, [shake(first)], [tcpFrame({ ...toVip(first), ...BULK })]),
+    established(`TCP${family}, bulk (64 KB of GSO)`, [shake(first)], [tcpFrame({ ...toVip(first), ...BULK, gso: [client.includes(':') ? GSO.v6 : GSO.v4, 1448] })]),
     established(`UDP${family}, small, ${FLOWS} flows`, ports.map((port) => [datagram(port)]), ports.map(datagram)),
   ];
 }
