@@ -9,7 +9,7 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startDataplane } from '../../../agent/dataplane/start.js';
+import { type DataplaneOptions, startDataplane } from '../../../agent/dataplane/start.js';
 import { NetworkSandbox } from '../../../agent/sandbox/network-sandbox.js';
 import { createNamespace, listNamespaces, type Namespace } from '../../../kernel/netns/netns.js';
 import { CommandError, run, start } from '../../../kernel/run/runner.js';
@@ -19,17 +19,17 @@ import { parseIpv4 } from '../../../proxy/net/addr.js';
 import { blobHash } from '../../support/endpoint-server.js';
 import { pollUntil } from '../../support/poll-until.js';
 
-const SUBNET = '10.0.1.0/24';
-const GATEWAY = '10.0.1.1';
-const VIP = '10.0.1.2';
+export const SUBNET = '10.0.1.0/24';
+export const GATEWAY = '10.0.1.1';
+export const VIP = '10.0.1.2';
 const EMPTY_VIP = '10.0.1.3';
-const BALANCER = '10.0.1.250';
-const CLIENT = '10.0.1.9';
+export const BALANCER = '10.0.1.250';
+export const CLIENT = '10.0.1.9';
 const ENDPOINTS = { a: '10.0.1.5', b: '10.0.1.6' } as const;
-const MTU = 1450;
-const INDEX = 7;
+export const MTU = 1450;
+export const INDEX = 7;
 
-interface Net {
+export interface Net {
   directory: string;
   sandbox: NetworkSandbox;
   dataplane: Dataplane;
@@ -48,10 +48,10 @@ function snapshot(epoch: number, addresses: readonly string[]): Snapshot {
 }
 
 /** The network with everything on it, handed to `use` and taken down again; nothing may be left then. */
-async function withNet(use: (net: Net) => Promise<void>): Promise<void> {
+export async function withNet(use: (net: Net) => Promise<void>, options: DataplaneOptions = {}): Promise<void> {
   const directory = mkdtempSync(join(os.tmpdir(), 'netns-'));
   const lost: string[] = [];
-  const dataplane = await startDataplane({ onDeviceLost: (network, cause) => lost.push(`${network} ${cause}`) });
+  const dataplane = await startDataplane({ ...options, onDeviceLost: (network, cause) => lost.push(`${network} ${cause}`) });
   const sandbox = await NetworkSandbox.create({ directory, name: 'vm-net', subnet: SUBNET, gateway: GATEWAY, balancer: BALANCER, mtu: MTU, queues: dataplane.workers });
   const [client, a, b] = ['vm-client', 'vm-a', 'vm-b'].map((name) => createNamespace(directory, name)) as [Namespace, Namespace, Namespace];
   const tasks = { a, b };
@@ -76,7 +76,7 @@ async function withNet(use: (net: Net) => Promise<void>): Promise<void> {
   }
 }
 
-async function startServers(net: Net): Promise<ChildProcess[]> {
+export async function startServers(net: Net): Promise<ChildProcess[]> {
   const program = fileURLToPath(new URL('../../support/endpoint-server.js', import.meta.url));
   const servers = (['a', 'b'] as const).map((id) =>
     start(process.execPath, [program, id], { netns: net.tasks[id], stdio: ['ignore', 'pipe', 'inherit'] }),
@@ -85,7 +85,7 @@ async function startServers(net: Net): Promise<ChildProcess[]> {
   return servers;
 }
 
-function stop(children: ChildProcess[]): void {
+export function stop(children: ChildProcess[]): void {
   for (const child of children) child.kill('SIGKILL');
 }
 
