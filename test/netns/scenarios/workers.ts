@@ -89,7 +89,8 @@ export async function attachedAgain(): Promise<void> {
 export async function killed(): Promise<void> {
   const directory = mkdtempSync(join(os.tmpdir(), 'netns-'));
   const at = (path: string): string => JSON.stringify(new URL(`../../../agent/${path}`, import.meta.url).href);
-  const source = `
+  // Not --input-type=module: the worker threads would inherit it.
+  const source = `(async () => {
     const { startDataplane } = await import(${at('dataplane/start.js')});
     const { NetworkSandbox } = await import(${at('sandbox/network-sandbox.js')});
     const dataplane = await startDataplane({ workers: ${WORKERS} });
@@ -97,8 +98,9 @@ export async function killed(): Promise<void> {
       directory: ${JSON.stringify(directory)}, name: 'vm-net', subnet: '10.0.1.0/24', gateway: '10.0.1.1', balancer: '10.0.1.250', mtu: 1450, queues: ${WORKERS},
     });
     await dataplane.attach(1, sandbox.tunFds);
-    process.stdout.write('up');`;
-  const child = start(process.execPath, ['--input-type=module', '-e', source], { stdio: ['ignore', 'pipe', 'inherit'] });
+    process.stdout.write('up');
+  })()`;
+  const child = start(process.execPath, ['-e', source], { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = once(child, 'exit');
   assert.equal(String((await child.stdout!.take(1).toArray())[0]), 'up');
   const namespace = openNamespace(directory, 'vm-net');
