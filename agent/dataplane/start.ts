@@ -38,7 +38,7 @@ export interface DataplaneOptions {
   onDeviceLost?: (network: number, cause: string) => void;
 }
 
-/** Workers of an agent whose user does not say how many: one for each processor that we may use, up to MAX_WORKERS. */
+/** Workers of an agent whose user does not say how many: one for every two processors that we may use, since packets are the kernel's work too. Measured in proxy/README.md. */
 export function defaultWorkers(processors: number = os.availableParallelism()): number {
   return Math.min(Math.max(1, Math.floor(processors / 2)), MAX_WORKERS);
 }
