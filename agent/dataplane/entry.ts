@@ -83,6 +83,6 @@ if (parentPort) {
   const book = new AddressBook(input.book, { hashKey });
   const shared = { stats: new EndpointStats(input.stats), affinity: new AffinityTable(input.affinity) };
   const worker = { index: input.index, count: peers.length };
-  const makePipeline = (emit: Emit): Pipeline => new Pipeline({ table, book, counters, shared, worker, emit });
+  const makePipeline = (emit: Emit): Pipeline => new Pipeline({ table, book, counters, shared, worker, emit, identification: hashKey[0] ^ hashKey[1] });
   new DataplaneWorker({ makePipeline, flows: table, counters, io: kernelIo(input, parentPort), peers }).run();
 }

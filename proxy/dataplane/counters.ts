@@ -30,6 +30,15 @@ export const Counter = {
   endpointsEjected: next++,
   /** SYNs whose MSS was lowered to what fits the network. */
   clampedMss: next++,
+  // What became of fragments, in the order of FragmentEvent in fragment/reassembler.ts.
+  fragmentsReceived: next++,
+  fragmentsReassembled: next++,
+  fragmentsDuplicate: next++,
+  fragmentsOverlapping: next++,
+  fragmentsMalformed: next++,
+  fragmentsTimedOut: next++,
+  fragmentsNoMemory: next++,
+  // Here that order ends.
   /** Echo requests answered for a VIP or the balancer address. */
   repliedEcho: next++,
   /** TCP (RST) and UDP (ICMP port unreachable): the service has no endpoint that takes flows. */
@@ -38,14 +47,13 @@ export const Counter = {
   refusedNoFlow: next++,
   /** RST: the flow's endpoint or VIP is gone. */
   refusedEndpointGone: next++,
-  /** Fragments that wait for the rest of their datagram. The one that completes it counts as what becomes of the datagram. */
+  /** Fragments that did not make their datagram whole. The one that does counts as what becomes of the datagram. */
   heldFragments: next++,
   // The next ones are in the order of Reason in wire/parsed.ts.
   droppedTruncated: next++,
   droppedNotIp: next++,
   droppedBadHeaderLength: next++,
   droppedBadTotalLength: next++,
-  droppedFragment: next++,
   droppedLand: next++,
   droppedBadTcp: next++,
   droppedBadTcpFlags: next++,

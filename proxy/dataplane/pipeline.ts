@@ -2,13 +2,16 @@
  * The packet path as a pure function of packet, state and time: the same in the worker, a simulator, the fuzzer and a
  * benchmark. It reads and writes no descriptor, knows no clock and logs nothing.
  *
- * A frame is parsed (wire/), its flow found or begun (flows.ts), and the frame
+ * A frame is parsed (wire/), reassembled if it is a fragment (fragment/), its flow found or begun (flows.ts), and the frame
  * changed in place (rewrite/). Two kinds of destination are routed here: VIPs, whose packets come from the client side, and
  * the balancer address, whose packets come from the endpoint side. Every packet ends in exactly one counter besides those
  * of what was received. What each kind of packet gets is in proxy/README.md.
  */
 import type { Snapshot } from '../config/snapshot.js';
+import { fragment6 } from '../fragment/fragmenter.js';
+import { Reassembler } from '../fragment/reassembler.js';
 import type { AddressBook } from '../flow/address-book.js';
+import { findAddress, internAddress } from '../flow/handles.js';
 import { ownerOf } from '../flow/owner.js';
 import {
   BYTES_IN,
@@ -42,6 +45,7 @@ import * as ipv6 from '../wire/ipv6.js';
 import { parse, Parsed, Reason } from '../wire/parsed.js';
 import * as tcp from '../wire/tcp.js';
 import { ACK, SYN } from '../wire/tcp.js';
+import { GSO_NONE } from '../wire/virtio.js';
 import { Answers } from './answers.js';
 import { Counter, type Counters } from './counters.js';
 import { Flows, NO_ENDPOINT, NO_PORT } from './flows.js';
@@ -57,8 +61,12 @@ export interface PipelineOptions {
   /** Which of how many workers this is. */
   readonly worker: { readonly index: number; readonly count: number };
   readonly emit: Emit;
+  /** Where the identifications of datagrams begin that are cut here; best random. int32. */
+  readonly identification?: number;
 }
 
+/** Which worker reassembles fragments: those without ports cannot be told whose they are. */
+const REASSEMBLER = 0;
 /** Counter of the first parse Reason after ok. */
 const FIRST_REASON = Counter.droppedTruncated - Reason.truncated;
 
@@ -70,10 +78,17 @@ export class Pipeline {
   readonly #counts: Float64Array;
   readonly #flows: Flows;
   readonly #answers: Answers;
+  readonly #reassembler: Reassembler;
+  readonly #emit: Emit;
   readonly #worker: number;
   readonly #workers: number;
   readonly #packet = new Parsed();
   readonly #quoted = new Quoted();
+  /** Of the IPv6 datagrams that we cut, RFC 8200 4.5. */
+  #identification: number;
+  /** The network whose datagram is being cut. */
+  #cutFor = 0;
+  readonly #emitPart = (part: Frame, length: number): void => this.#emit(this.#cutFor, part, length);
   #now = 0;
 
   constructor(options: PipelineOptions) {
@@ -86,6 +101,14 @@ export class Pipeline {
     this.#workers = options.worker.count;
     this.#flows = new Flows(options);
     this.#answers = new Answers(this.#packet, options.counters);
+    this.#emit = options.emit;
+    this.#identification = options.identification ?? 0;
+    this.#reassembler = new Reassembler({
+      count: (event, fragments) => {
+        this.#counts[Counter.fragmentsReceived + event]! += fragments;
+      },
+      identification: this.#identification & 0xffff,
+    });
   }
 
   /** Decides every packet from now on by `snapshot`. Called between two packets; afterwards `sweep` until it says false. */
@@ -96,7 +119,7 @@ export class Pipeline {
   /**
    * Takes a packet that was read from the TUN of network `network`. `length` counts the virtio-net header and the IP packet.
    * Changes the frame in place and answers how many bytes of it to write back to the same TUN; 0 for none; -(n + 1) when
-   * the packet, unchanged, is worker n's: its length is then `handOverLength`. Never throws, never allocates.
+   * the packet, unchanged but for reassembly, is worker n's: its length is then `handOverLength`. Never throws, never allocates.
    * @param nowMs whole milliseconds, below 2^31 * 100, of a clock that does not go back
    */
   process(network: number, frame: Frame, length: number, nowMs: number): number {
@@ -106,7 +129,13 @@ export class Pipeline {
     counts[Counter.receivedPackets]! += 1;
     counts[Counter.receivedBytes]! += length > IP ? length - IP : 0;
 
-    const reason = parse(frame, length, packet);
+    let reason = parse(frame, length, packet);
+    if (reason === Reason.fragment) {
+      if (this.#worker !== REASSEMBLER) return this.#handOver(REASSEMBLER, length);
+      const whole = this.#reassembler.add(frame, packet, network, nowMs);
+      if (whole === 0) return this.#answers.drop(Counter.heldFragments);
+      reason = parse(frame, whole, packet);
+    }
     if (reason !== Reason.ok) return this.#answers.drop(FIRST_REASON + reason);
     const target = this.#flows.targets.networks[network];
     if (target === undefined) return this.#answers.drop(Counter.droppedUnknownNetwork);
@@ -134,6 +163,7 @@ export class Pipeline {
   expire(nowMs: number): void {
     this.#now = (nowMs / 100) | 0;
     this.#flows.expire(this.#now);
+    this.#reassembler.expire(nowMs);
   }
 
   /** One bounded step of ending flows whose endpoint or VIP left the snapshot. True while there is more to do. */
@@ -143,11 +173,8 @@ export class Pipeline {
 
   /** Handles for the addresses of an IPv6 packet; 0 for one that is in no flow and no snapshot. */
   #resolve(frame: Frame): void {
-    const { view } = frame;
-    const from = IP + ipv6.SOURCE;
-    const to = IP + ipv6.DESTINATION;
-    this.#packet.source = this.#book.find(view.getInt32(from), view.getInt32(from + 4), view.getInt32(from + 8), view.getInt32(from + 12));
-    this.#packet.destination = this.#book.find(view.getInt32(to), view.getInt32(to + 4), view.getInt32(to + 8), view.getInt32(to + 12));
+    this.#packet.source = findAddress(this.#book, frame, IP + ipv6.SOURCE);
+    this.#packet.destination = findAddress(this.#book, frame, IP + ipv6.DESTINATION);
   }
 
   #handOver(owner: number, length: number): number {
@@ -216,7 +243,7 @@ export class Pipeline {
     const ports = words[word + CLIENT_PORTS]!;
     const deltas = ~words[word + DELTAS]!;
     applyTuple(frame, packet, this.#book, words[word + VIP]!, words[word + CLIENT]!, (ports << 16) | (ports >>> 16), deltas >>> 16, deltas & 0xffff);
-    return this.#forwarded();
+    return this.#forwarded(kind, target, frame);
   }
 
   /** A packet of a flow that may not go on: the flow ends here, and a connection's two sides are told. */
@@ -237,7 +264,7 @@ export class Pipeline {
     const deltas = words[word + DELTAS]!;
     const balancer = target.balancerOf((kind & FLAG_V6) !== 0);
     applyTuple(frame, packet, this.#book, balancer, words[word + ENDPOINT]!, (ports << 16) | (ports >>> 16), deltas >>> 16, deltas & 0xffff);
-    return this.#forwarded();
+    return this.#forwarded(kind, target, frame);
   }
 
   /** A packet from the client side that belongs to no flow: the first of one, or refused, or dropped. */
@@ -250,7 +277,7 @@ export class Pipeline {
     const isTcp = packet.protocol === TCP;
     if (isTcp && (packet.flags & (SYN | ACK)) !== SYN) return this.#answers.reset(frame, Counter.refusedNoFlow);
 
-    const client = v6 ? this.#intern(frame) : packet.source;
+    const client = v6 ? internAddress(this.#book, frame, IP + ipv6.SOURCE) : packet.source;
     if (v6 && client === 0) return this.#answers.drop(Counter.droppedTableFull);
     const hash = v6 ? this.#book.fold(client) : client;
     const ports = (packet.sourcePort << 16) | packet.destinationPort;
@@ -263,13 +290,6 @@ export class Pipeline {
     if (slot < 0) return this.#answers.drop(slot === NO_PORT ? Counter.droppedPortExhausted : Counter.droppedTableFull);
     if (isTcp) this.#words[(slot << 4) + ENDPOINT_ACK] = (frame.view.getInt32(packet.l4 + tcp.SEQUENCE) + 1) | 0;
     return this.#toEndpoint(slot, target, frame);
-  }
-
-  /** A handle for the source, with a reference that is the caller's to release. */
-  #intern(frame: Frame): number {
-    const { view } = frame;
-    const at = IP + ipv6.SOURCE;
-    return this.#book.intern(view.getInt32(at), view.getInt32(at + 4), view.getInt32(at + 8), view.getInt32(at + 12));
   }
 
   /** Echo queries are balanced like datagrams, with the identifier for a port; errors are translated. */
@@ -337,16 +357,13 @@ export class Pipeline {
     } else {
       translateError(frame, packet, quoted, this.#book, balancer, endpoint, endpoint, balancer, words[word + ENDPOINT_PORTS]!);
     }
-    return this.#forwarded();
+    return this.#forwarded(kind, target, frame);
   }
 
   #resolveQuoted(frame: Frame): void {
-    const { view } = frame;
     const quoted = this.#quoted;
-    const from = quoted.ip + ipv6.SOURCE;
-    const to = quoted.ip + ipv6.DESTINATION;
-    quoted.source = this.#book.find(view.getInt32(from), view.getInt32(from + 4), view.getInt32(from + 8), view.getInt32(from + 12));
-    quoted.destination = this.#book.find(view.getInt32(to), view.getInt32(to + 4), view.getInt32(to + 8), view.getInt32(to + 12));
+    quoted.source = findAddress(this.#book, frame, quoted.ip + ipv6.SOURCE);
+    quoted.destination = findAddress(this.#book, frame, quoted.ip + ipv6.DESTINATION);
   }
 
   #mayAnswer(frame: Frame, target: NetworkTarget): boolean {
@@ -360,11 +377,18 @@ export class Pipeline {
     if (clampMss(frame, this.#packet, mss)) this.#counts[Counter.clampedMss]! += 1;
   }
 
-  #forwarded(): number {
+  #forwarded(kind: number, target: NetworkTarget, frame: Frame): number {
     const counts = this.#counts;
     const bytes = this.#packet.totalLength;
     counts[Counter.forwardedPackets]! += 1;
     counts[Counter.forwardedBytes]! += bytes;
+    // No router cuts an IPv6 packet, so one that is too large was put together by us, complete with its checksum.
+    if (bytes > target.mtu && (kind & FLAG_V6) !== 0 && this.#packet.gso === GSO_NONE && !this.#packet.needsChecksum) {
+      this.#identification = (this.#identification + 1) | 0;
+      this.#cutFor = kind >>> 16;
+      fragment6(frame, IP + bytes, target.mtu, this.#identification, this.#emitPart);
+      return 0;
+    }
     return IP + bytes;
   }
 }

@@ -22,23 +22,23 @@ export const Reason = {
   badHeaderLength: 3,
   /** Less than the header, or less than the frame holds. */
   badTotalLength: 4,
-  /** A part of a datagram: without ports, or without all of its bytes. See fragment/. */
-  fragment: 5,
   /** Source and destination are the same. */
-  land: 6,
-  badTcp: 7,
-  badTcpFlags: 8,
-  badUdp: 9,
-  badIcmp: 10,
+  land: 5,
+  badTcp: 6,
+  badTcpFlags: 7,
+  badUdp: 8,
+  badIcmp: 9,
   /** Port 0, where no reply could be addressed to. */
-  badPort: 11,
+  badPort: 10,
   /** Offload orders that do not fit the packet. */
-  badVirtioHeader: 12,
-  unsupportedProtocol: 13,
+  badVirtioHeader: 11,
+  unsupportedProtocol: 12,
   /** TTL or hop limit 0: no router sends such a packet on. */
-  badTtl: 14,
+  badTtl: 13,
   /** A chain of IPv6 extension headers that `walkChain` refuses. */
-  badExtension: 15,
+  badExtension: 14,
+  /** No fault: a part of a datagram, without ports or without all of its bytes. See fragment/. */
+  fragment: 15,
 } as const;
 
 export const REASONS = 16;

@@ -7,7 +7,7 @@
  * length it says and checksums that are right, unless they were wrong already; and the table and its reader agree.
  */
 import { EMPTY_VIP, endpoint, ENDPOINTS, IPV4, IPV6, Mesh, NETWORK, service, VIP } from '../support/mesh.js';
-import { checksumFault, decode, echoFrame, errorFrame, tcpFrame, udpFrame, VNET } from '../support/packets.js';
+import { checksumFault, decode, echoFrame, errorFrame, FRAGMENT, tcpFrame, udpFrame, VNET } from '../support/packets.js';
 import { seededRandom } from '../support/dns.js';
 
 class FuzzFindError extends Error {
@@ -36,7 +36,7 @@ export function fuzzPipeline(seed: number, iterations: number): Record<string, n
         verify(input, output);
         if (isBalancer(decode(output).fromText) && sent.push(output) > REMEMBERED) sent.shift();
       }
-      for (const emitted of mesh.takeEmitted()) must(checksumFault(emitted) === undefined, 'what was sent unasked has a wrong checksum');
+      for (const emitted of mesh.takeEmitted()) must(isFragment6(emitted) || checksumFault(emitted) === undefined, 'what was sent unasked has a wrong checksum');
       if (i % 100 === 0) verifyTable(mesh);
     } catch (error) {
       throw new FuzzFindError(`pipeline seed ${seed} iteration ${i}, ${input.toString('hex')}: ${String(error)}`, { cause: error });
@@ -47,6 +47,8 @@ export function fuzzPipeline(seed: number, iterations: number): Record<string, n
   return Object.fromEntries(Object.entries(mesh.nonZero()));
 }
 
+/** A part of a datagram, whose checksum is that of the whole. */
+const isFragment6 = (frame: Buffer): boolean => (frame[VNET] as number) >>> 4 === 6 && frame[VNET + 6] === FRAGMENT;
 const isBalancer = (address: string): boolean => address === IPV4.balancer || address === IPV6.balancer;
 
 function must(condition: boolean, what: string): void {

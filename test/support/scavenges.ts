@@ -38,9 +38,13 @@ export async function measure(warmUp: () => void, work: () => void): Promise<Mea
   return { scavenges, others: during.length - scavenges, milliseconds: end - start };
 }
 
-/** Runs a compiled script of test/support as such a process and answers what it printed as JSON. */
+/**
+ * Runs a compiled script of test/support as such a process and answers what it printed as JSON. The optimising compiler does
+ * its work at once instead of on a thread of its own, where a busy machine may leave hot code in the interpreter, which
+ * allocates, for as long as the measurement lasts.
+ */
 export async function runMeasured<T>(script: string, ...args: string[]): Promise<T> {
   const path = fileURLToPath(new URL(`./${script}.js`, import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, ['--max-semi-space-size=1', path, ...args], { timeout: 100_000 });
+  const { stdout } = await promisify(execFile)(process.execPath, ['--max-semi-space-size=1', '--no-concurrent-recompilation', path, ...args], { timeout: 100_000 });
   return JSON.parse(stdout) as T;
 }
