@@ -137,6 +137,25 @@ for (const side of FAMILIES) {
     }
   }
 
+  test(`IPv${side.family}: a quoted UDP checksum that is computed to be 0 is written as 0xffff`, (t) => {
+    const handles = new Handles();
+    const { client, balancer } = tuplesOf(side, 'udp');
+    const fields = { from: side.client, to: side.vip, sourcePort: CLIENT_PORT, destinationPort: PORT };
+    const at = VNET + (side.family === 4 ? 26 : 46);
+    // With its own checksum as payload, the checksum of a datagram is 0.
+    const original = udpFrame({ ...fields, payload: udpFrame({ ...fields, payload: Buffer.alloc(2) }).subarray(at, at + 2) });
+    t.is(original.readUInt16BE(at), 0xffff);
+    const error = errorFrame({ from: side.router, to: side.balancer }, side.tooBig[0], side.tooBig[1], 1280, forwarded(original, side, 'udp', false, handles), 8);
+    const frame = frameOf(error);
+    const packet = new Parsed();
+    const quoted = new Quoted();
+    t.is(parse(frame, error.length, packet), Reason.ok);
+    t.true(parseQuoted(frame, packet, quoted));
+    t.is(quoted.sourcePort, balancer.ports >>> 16);
+    translateError(frame, packet, quoted, handles.book, 0, handles.of(side.client), handles.of(side.client), handles.of(side.vip), client.ports);
+    t.deepEqual(quoteIn(Buffer.from(frame.bytes.subarray(0, error.length))), original.subarray(VNET, original.length - 2));
+  });
+
   test(`IPv${side.family}: what no flow can have sent, or cannot be read, is not matched`, (t) => {
     const to = { from: side.router, to: side.balancer };
     const [type, code] = side.expired;

@@ -100,6 +100,22 @@ test('an answer reaches the client from the VIP, an echo reply too', (t) => {
   }
 });
 
+test('a UDP checksum that is computed to be 0 is written as 0xffff', (t) => {
+  for (const [client, vip, balancer, endpoint] of [['10.0.1.9', '10.0.1.2', '10.0.1.250', '10.0.1.5'], ['fd00::9', 'fd00::2', 'fd00::fa', 'fd00::5']] as const) {
+    const handles = new Handles();
+    const fields = { from: client, to: vip, sourcePort: 40000, destinationPort: 53 };
+    const at = client.includes(':') ? 56 : 36;
+    const open = udpFrame({ ...fields, payload: Buffer.alloc(2) });
+    // With its own checksum as payload, the checksum of a datagram is 0.
+    const request = udpFrame({ ...fields, payload: open.subarray(at, at + 2) });
+    t.is(request.readUInt16BE(at), 0xffff);
+    const ports = (40000 << 16) | 53;
+    const deltas = planDeltas(handles.sum(client), handles.sum(vip), ports, handles.sum(balancer), handles.sum(endpoint), (53 << 16) | 40000);
+    const there = applied(request, handles, { source: balancer, destination: endpoint, ports }, deltas);
+    t.deepEqual(applied(there, handles, { source: client, destination: vip, ports }, ~deltas), request);
+  }
+});
+
 test('an error in a checksum stays one of the same size', (t) => {
   const handles = new Handles();
   const [client, vip, balancer, endpoint] = ['fd00::9', 'fd00::2', 'fd00::fa', 'fd00::5'] as const;
