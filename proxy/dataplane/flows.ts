@@ -242,14 +242,18 @@ export class Flows {
     }
   }
 
-  /** Looks for flows whose endpoint or VIP is gone, a bounded number per call. True while there is more to look at. */
+  /** Brings flows in line with a new snapshot: those whose endpoint or VIP is gone end. A bounded number per call; true while there are more. */
   sweep(now: number): boolean {
     for (let step = 0; step < STEPS; step++) {
       const slot = this.#sweep.next();
       if (slot === 0) return false;
       if (slot < 0) continue;
       const target = this.targets.networks[this.#words[(slot << 4) + KIND]! >>> 16];
-      if (target !== undefined && this.isCurrent(slot, target)) continue;
+      if (target !== undefined && this.isCurrent(slot, target)) {
+        // Its service's time-outs may be shorter than when it was armed.
+        this.#expiry.track(slot);
+        continue;
+      }
       this.#counts[Counter.flowsEnded]! += 1;
       this.endBoth(slot, now);
     }

@@ -138,7 +138,7 @@ export class Targets {
   ) {}
 
   /**
-   * Takes a snapshot over. Answers whether an endpoint or a VIP of before is gone, so that flows may have to end.
+   * Takes a snapshot over. Answers whether flows must be looked at: an endpoint or a VIP of before is gone, or time-outs changed.
    * Throws when the address book is full; the configuration is then the one before.
    */
   configure(snapshot: Snapshot, now: number): boolean {
@@ -160,21 +160,22 @@ export class Targets {
       for (const handle of handles) this.book.release(handle);
       throw error;
     }
-    const isGone = somethingGone(this.networks, networks);
+    const concernsFlows = changeConcernsFlows(this.networks, networks);
     // Only now: what is in both never leaves the book, and keeps its handle.
     for (const handle of this.#handles) this.book.release(handle);
     this.#handles = handles;
     this.networks = networks;
     this.epoch = snapshot.epoch;
-    return isGone;
+    return concernsFlows;
   }
 }
 
-function somethingGone(before: readonly (NetworkTarget | undefined)[], after: readonly (NetworkTarget | undefined)[]): boolean {
+function changeConcernsFlows(before: readonly (NetworkTarget | undefined)[], after: readonly (NetworkTarget | undefined)[]): boolean {
   return before.some((network, index) =>
     network?.services().some((service) => {
       const now = after[index]?.service(false, service.config.vip);
-      return now === undefined || service.endpoints.some((endpoint) => now.endpoint(false, endpoint.config.address, endpoint.since) === undefined);
+      if (now === undefined || now.timeouts.some((timeout, state) => timeout !== service.timeouts[state])) return true;
+      return service.endpoints.some((endpoint) => now.endpoint(false, endpoint.config.address, endpoint.since) === undefined);
     }),
   );
 }

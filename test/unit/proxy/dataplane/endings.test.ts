@@ -76,6 +76,14 @@ test('a snapshot from which nothing is gone starts no sweep', (t) => {
   t.false(mesh.pipeline.sweep());
 });
 
+test('time-outs that get shorter hold for flows that are there', (t) => {
+  const mesh = new Mesh();
+  connect(mesh, IPV4);
+  mesh.apply(plain({ timeouts: { ...DEFAULT_TIMEOUTS, established: 300 } }));
+  mesh.wait(302_000);
+  t.deepEqual([mesh.table.size, mesh.takeEmitted().length], [0, 2]);
+});
+
 test('another task at the same address is another endpoint', (t) => {
   const mesh = new Mesh({ config: snapshot(1, [service(VIP, [endpoint(ENDPOINTS[0], 1, 'task1')])]) });
   connect(mesh, IPV4);
