@@ -22,8 +22,7 @@ export interface Sysctl {
  *
  * - rp_filter 1: every source has its /32 route through the link it may come from (tasks: their veth; VIPs and the balancer:
  *   vip0), so the strict check of RFC 3704 holds for all that is right, hairpin and replies included, and a task that takes
- *   another's address, a VIP or the balancer's gets nothing through. For the same reason nothing needs accept_local: VIP
- *   and balancer are routed, never local.
+ *   another's address, a VIP or the balancer's gets nothing through. VIP and balancer are routed, never local.
  * - send_redirects 0: two tasks are neighbours by their own belief, and a redirect would tell them to bypass us.
  */
 export const SANDBOX_SYSCTLS: readonly Sysctl[] = [
@@ -43,14 +42,17 @@ export const SANDBOX_SYSCTLS_NO_IPV6: readonly Sysctl[] = [
 /** Packets that wait for the worker, as on an Ethernet link; a TUN's own 500 overflow when the worker loses its CPU for a moment. */
 const TX_QUEUE = 1000;
 
-/** Once vip0 is there and up. */
-export function sandboxLines(addresses: { gateway: string; balancer: string }): string[] {
-  return [`addr add ${addresses.gateway}/32 dev lo`, ...balancerLines(addresses.balancer)];
-}
+/**
+ * Of vip0, as soon as it is there: the sandbox's own ICMP errors about packets that the balancer wrote (too big, TTL) come
+ * back from vip0 with the gateway as their source, when the balancer has translated them. It is vip0's own address, so that
+ * rp_filter, which finds it there, lets it through from nowhere else.
+ */
+export const VIP_SYSCTLS: readonly Sysctl[] = [{ key: `net/ipv4/conf/${VIP_LINK}/accept_local`, value: '1' }];
 
-/** What vip0 itself has, however often it is made. */
-export function balancerLines(balancer: string): string[] {
-  return [`link set ${VIP_LINK} txqueuelen ${TX_QUEUE}`, `route add ${balancer}/32 dev ${VIP_LINK}`];
+/** What vip0 has, however often it is made. Once it is there and up. */
+export function vipLinkLines(addresses: { gateway: string; balancer: string }): string[] {
+  const { gateway, balancer } = addresses;
+  return [`link set ${VIP_LINK} txqueuelen ${TX_QUEUE}`, `addr add ${gateway}/32 dev ${VIP_LINK}`, `route add ${balancer}/32 dev ${VIP_LINK}`];
 }
 
 /** From the VIPs that are routed, of either family, to those that should be. Sorted, so that the same change is the same text. */

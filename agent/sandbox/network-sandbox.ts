@@ -9,17 +9,18 @@ import { openTun, type TunDevice } from '../../kernel/tun/tun.js';
 import { HAS_IPV6 } from './ipv6.js';
 import {
   attachLines,
-  balancerLines,
   attachSysctls,
   checkAddresses,
   routedVips,
   SANDBOX_SYSCTLS,
   SANDBOX_SYSCTLS_NO_IPV6,
-  sandboxLines,
   taskLines,
   vethName,
   VIP_LINK,
+  VIP_SYSCTLS,
   vipLines,
+  vipLinkLines,
+  type Sysctl,
   type TaskLink,
 } from './network-plan.js';
 import {
@@ -76,9 +77,10 @@ export class NetworkSandbox {
     const namespace = createNamespace(options.directory, options.name);
     let queues: TunDevice[] = [];
     try {
-      for (const { key, value } of [...SANDBOX_SYSCTLS, ...(ipv6 ? SANDBOX_SYSCTLS_6 : HAS_IPV6 ? SANDBOX_SYSCTLS_NO_IPV6 : [])]) setSysctl(namespace, key, value);
+      setSysctls(namespace, [...SANDBOX_SYSCTLS, ...(ipv6 ? SANDBOX_SYSCTLS_6 : HAS_IPV6 ? SANDBOX_SYSCTLS_NO_IPV6 : [])]);
       queues = openTun(namespace, { name: VIP_LINK, mtu: options.mtu, queues: options.queues });
-      await ipBatch(namespace, sandboxLines(options));
+      setSysctls(namespace, VIP_SYSCTLS);
+      await ipBatch(namespace, vipLinkLines(options));
       if (ipv6) await ipBatch(namespace, sandboxLines6(ipv6), 6);
       return new NetworkSandbox(options, namespace, queues);
     } catch (error) {
@@ -105,9 +107,10 @@ export class NetworkSandbox {
    */
   async renewTun(): Promise<void> {
     this.#closeTun();
-    this.#queues = openTun(this.namespace, { name: VIP_LINK, mtu: this.#options.mtu, queues: this.#options.queues });
-    const { balancer, ipv6 } = this.#options;
-    await ipBatch(this.namespace, [...balancerLines(balancer), ...(ipv6 ? balancerLines6(ipv6.balancer) : [])]);
+    const { mtu, queues, ipv6 } = this.#options;
+    this.#queues = openTun(this.namespace, { name: VIP_LINK, mtu, queues });
+    setSysctls(this.namespace, VIP_SYSCTLS);
+    await ipBatch(this.namespace, [...vipLinkLines(this.#options), ...(ipv6 ? balancerLines6(ipv6.balancer) : [])]);
     this.#vips = new Set();
   }
 
@@ -148,8 +151,8 @@ export class NetworkSandbox {
     if (link6) checkAddresses6(link6.subnet6, link6.address6);
     await this.#makeVeth(link, link6);
     try {
-      for (const { key, value } of attachSysctls(link)) setSysctl(this.namespace, key, value);
-      if (link6) for (const { key, value } of taskSysctls6(device)) setSysctl(task, key, value);
+      setSysctls(this.namespace, attachSysctls(link));
+      if (link6) setSysctls(task, taskSysctls6(device));
       else if (HAS_IPV6) setSysctl(task, `net/ipv6/conf/${device}/disable_ipv6`, '1');
       await ipBatch(task, taskLines(link));
       if (link6) await ipBatch(task, taskLines6(link6));
@@ -201,6 +204,10 @@ export class NetworkSandbox {
   #closeTun(): void {
     for (const queue of this.#queues) queue.close();
   }
+}
+
+function setSysctls(namespace: Namespace, sysctls: readonly Sysctl[]): void {
+  for (const { key, value } of sysctls) setSysctl(namespace, key, value);
 }
 
 function isIpv6Text(address: string): boolean {

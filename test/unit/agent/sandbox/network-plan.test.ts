@@ -5,10 +5,11 @@ import {
   checkAddresses,
   macOf,
   routedVips,
-  sandboxLines,
   taskLines,
   vethName,
+  VIP_SYSCTLS,
   vipLines,
+  vipLinkLines,
 } from '../../../../agent/sandbox/network-plan.js';
 import { AddressError } from '../../../../proxy/net/addr.js';
 
@@ -18,7 +19,8 @@ test('a sandbox, a task’s link and its VIPs, as ip is told', (t) => {
   t.is(
     [
       '# sandbox',
-      ...sandboxLines({ gateway: '10.0.1.1', balancer: '10.0.1.250' }),
+      ...VIP_SYSCTLS.map(({ key, value }) => `# ${key} = ${value}`),
+      ...vipLinkLines({ gateway: '10.0.1.1', balancer: '10.0.1.250' }),
       ...attachLines(link),
       ...attachSysctls(link).map(({ key, value }) => `# ${key} = ${value}`),
       '# task',
@@ -27,8 +29,9 @@ test('a sandbox, a task’s link and its VIPs, as ip is told', (t) => {
       ...vipLines(new Set(['10.0.1.2', '10.0.1.3']), new Set(['10.0.1.9', '10.0.1.3', '10.0.1.4'])),
     ].join('\n'),
     `# sandbox
-addr add 10.0.1.1/32 dev lo
+# net/ipv4/conf/vip0/accept_local = 1
 link set vip0 txqueuelen 1000
+addr add 10.0.1.1/32 dev vip0
 route add 10.0.1.250/32 dev vip0
 link add v-1f0c9a3b7e21 mtu 1450 type veth peer name eth0 mtu 1450 address 02:42:0a:00:01:05 netns /run/netns/vm-t-1f0c9a3b7e21
 link set v-1f0c9a3b7e21 up
