@@ -5,14 +5,18 @@
  * Every fragment repeats the headers that routers read (up to Routing, else Hop-by-Hop); the rest of the packet is cut into
  * parts of a multiple of 8 bytes, the last of what is left.
  */
-import { IP, makeFrame, type Frame } from '../wire/frame.js';
+import { FRAME_SIZE, IP, makeFrame, type Frame } from '../wire/frame.js';
 import * as ipv6 from '../wire/ipv6.js';
-import { copyBytes } from './piece-store.js';
+import { WINDOW, WindowCache } from './windows.js';
 
 const FRAGMENT_UNIT = 8;
 
-/** Fragments are built here, one after the other. A thread cuts one packet at a time. */
-const fragment: Frame = makeFrame();
+/** Where the fragment lies: behind as many windows as the frame that is cut has. */
+const FRAGMENT_AT = Math.ceil(FRAME_SIZE / WINDOW) * WINDOW;
+/** The frame that is cut, then the fragment, which is built anew each time. A thread cuts one packet at a time. */
+const area = new Uint8Array(FRAGMENT_AT + FRAME_SIZE);
+const fragment: Frame = makeFrame(area.subarray(FRAGMENT_AT));
+const cache = new WindowCache();
 const chain = new ipv6.Chain();
 
 /**
@@ -31,7 +35,9 @@ export function fragment6(frame: Frame, length: number, mtu: number, identificat
   const payload = header + ipv6.FRAGMENT_HEADER;
   const most = (mtu - (payload - IP)) & ~(FRAGMENT_UNIT - 1);
   // The virtio header of a packet that needs nothing is all zero, and so is this one.
-  copyBytes(frame.bytes, IP, bytes, IP, header - IP);
+  const windows = cache.of(frame.bytes);
+  for (let i = 0; i * WINDOW < length; i++) area.set(windows[i]!, i * WINDOW);
+  area.copyWithin(FRAGMENT_AT + IP, IP, header);
   bytes[header] = bytes[chain.routeField]!;
   bytes[header + 1] = 0;
   bytes[chain.routeField] = ipv6.FRAGMENT;
@@ -42,7 +48,7 @@ export function fragment6(frame: Frame, length: number, mtu: number, identificat
     const more = at + size < length ? ipv6.MORE_FRAGMENTS : 0;
     view.setUint16(IP + ipv6.PAYLOAD_LENGTH, payload + size - IP - ipv6.HEADER);
     view.setUint16(header + ipv6.FRAGMENT_OFFSET, (at - header) | more);
-    copyBytes(frame.bytes, at, bytes, payload, size);
+    area.copyWithin(FRAGMENT_AT + payload, at, at + size);
     emit(fragment, payload + size);
   }
 }

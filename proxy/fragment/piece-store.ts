@@ -1,18 +1,15 @@
 /**
  * Memory for pieces of packets: a fixed number of chunks, of which a piece takes as many as it needs. What is taken is
- * therefore known at any time, and no piece, however small, is had for less than a chunk. Nothing is allocated after construction.
+ * therefore known at any time, and no piece, however small, is had for less than a chunk. Nothing is allocated after
+ * construction: a chunk is a window (windows.ts) of the frame that the piece came in.
  *
  * A piece is a run of bytes of one datagram's payload, `start` to `end`, and is known by its first chunk. Pieces of one
- * datagram are chained by the caller through `next`.
+ * datagram are chained by the caller through `next`. They are put together in a draft, and from there copied to a frame.
  */
+import { FRAME_SIZE } from '../wire/frame.js';
+import { WINDOW, WindowCache, windowsOf } from './windows.js';
 
-/** Byte by byte: a view of a part, which `set` would want, is an allocation. */
-export function copyBytes(from: Uint8Array, at: number, into: Uint8Array, to: number, length: number): void {
-  for (let i = 0; i < length; i++) into[to + i] = from[at + i]!;
-}
-
-/** Holds a full-sized fragment of an ordinary link. */
-export const CHUNK = 2048;
+export const CHUNK = WINDOW;
 
 export class PieceStore {
   /** By piece: of its bytes, in the datagram's payload. */
@@ -20,19 +17,28 @@ export class PieceStore {
   readonly end: Int32Array;
   /** By piece: the datagram's next, -1 for none. */
   readonly next: Int32Array;
+  /** Chunks, then the draft. */
   readonly #bytes: Uint8Array;
+  readonly #draft: number;
+  readonly #draftWindows: readonly Uint8Array[];
+  /** By piece: where in its first chunk it begins. */
+  readonly #skip: Int32Array;
   /** By chunk: the piece's next, -1 for none; of free chunks the next free one. */
   readonly #continued: Int32Array;
+  readonly #cache = new WindowCache();
   #free = 0;
   #available: number;
 
   /** @param size bytes, rounded down to chunks; at least one */
   constructor(size: number) {
     const chunks = Math.floor(size / CHUNK);
-    this.#bytes = new Uint8Array(chunks * CHUNK);
+    this.#draft = chunks * CHUNK;
+    this.#bytes = new Uint8Array(this.#draft + FRAME_SIZE);
+    this.#draftWindows = windowsOf(this.#bytes.subarray(this.#draft));
     this.start = new Int32Array(chunks);
     this.end = new Int32Array(chunks);
     this.next = new Int32Array(chunks);
+    this.#skip = new Int32Array(chunks);
     this.#continued = Int32Array.from({ length: chunks }, (_, chunk) => (chunk + 1 < chunks ? chunk + 1 : -1));
     this.#available = chunks;
   }
@@ -42,51 +48,61 @@ export class PieceStore {
     return this.#available;
   }
 
-  /** Chunks that a piece of `length` bytes takes; at least one. */
-  static chunksFor(length: number): number {
-    return Math.max(1, Math.ceil(length / CHUNK));
+  /** Chunks that a piece of `length` bytes, 1 or more, at `frame[at]` takes. */
+  static chunksFor(at: number, length: number): number {
+    return Math.floor((at + length - 1) / CHUNK) - Math.floor(at / CHUNK) + 1;
   }
 
-  /** Copies `length` bytes from `from[at]`, which begin at `start` in the payload. The caller has seen that there are chunks. */
-  store(from: Uint8Array, at: number, length: number, start: number): number {
+  /** Keeps `length` bytes from `frame[at]`, which begin at `start` in the payload. The caller has seen that there are chunks. */
+  store(frame: Uint8Array, at: number, length: number, start: number): number {
+    const windows = this.#cache.of(frame);
     const piece = this.#free;
+    const first = Math.floor(at / CHUNK);
+    const chunks = PieceStore.chunksFor(at, length);
     let last = piece;
-    let taken = 0;
-    for (let chunk = piece; ; chunk = this.#continued[chunk]!) {
-      last = chunk;
-      this.#available -= 1;
-      copyBytes(from, at + taken, this.#bytes, chunk * CHUNK, Math.min(CHUNK, length - taken));
-      taken += CHUNK;
-      if (taken >= length) break;
+    for (let i = 0; i < chunks; i++) {
+      last = i === 0 ? piece : this.#continued[last]!;
+      this.#bytes.set(windows[first + i]!, last * CHUNK);
     }
+    this.#available -= chunks;
     this.#free = this.#continued[last]!;
     this.#continued[last] = -1;
+    this.#skip[piece] = at - first * CHUNK;
     this.start[piece] = start;
     this.end[piece] = start + length;
     this.next[piece] = -1;
     return piece;
   }
 
-  /** Copies a piece to `into[at]`. */
-  load(piece: number, into: Uint8Array, at: number): void {
+  /** Copies a piece to `at` of the draft. */
+  draw(piece: number, at: number): void {
     let left = this.end[piece]! - this.start[piece]!;
+    let skip = this.#skip[piece]!;
+    let to = this.#draft + at;
     for (let chunk = piece; left > 0; chunk = this.#continued[chunk]!) {
-      copyBytes(this.#bytes, chunk * CHUNK, into, at, Math.min(CHUNK, left));
-      at += CHUNK;
-      left -= CHUNK;
+      const size = Math.min(CHUNK - skip, left);
+      this.#bytes.copyWithin(to, chunk * CHUNK + skip, chunk * CHUNK + skip + size);
+      to += size;
+      left -= size;
+      skip = 0;
     }
   }
 
-  /** Whether a piece holds the same bytes as `from[at…]`. */
-  equals(piece: number, from: Uint8Array, at: number): boolean {
+  /** Copies the first `length` bytes of the draft over those of `frame`, and what follows in their last window. It has FRAME_SIZE bytes. */
+  copyDraft(frame: Uint8Array, length: number): void {
+    for (let i = 0; i * WINDOW < length; i++) frame.set(this.#draftWindows[i]!, i * WINDOW);
+  }
+
+  /** Whether a piece holds the same bytes as `frame[at…]`. */
+  equals(piece: number, frame: Uint8Array, at: number): boolean {
     const bytes = this.#bytes;
     let left = this.end[piece]! - this.start[piece]!;
+    let skip = this.#skip[piece]!;
     for (let chunk = piece; left > 0; chunk = this.#continued[chunk]!) {
-      for (let i = 0; i < CHUNK && i < left; i++) {
-        if (bytes[chunk * CHUNK + i] !== from[at + i]) return false;
+      for (; skip < CHUNK && left > 0; skip++, left--) {
+        if (bytes[chunk * CHUNK + skip] !== frame[at++]) return false;
       }
-      at += CHUNK;
-      left -= CHUNK;
+      skip = 0;
     }
     return true;
   }

@@ -208,8 +208,8 @@ export class Reassembler {
 
   /** Lets the oldest datagrams go until there is room for one more fragment; false when its own would have to. */
   #makeRoom(place: number, packet: Parsed): boolean {
-    const headers = packet.fragmentOffset === 0 ? PieceStore.chunksFor(packet.headersLength) : 0;
-    const chunks = PieceStore.chunksFor(packet.l4Length) + headers;
+    const headers = packet.fragmentOffset === 0 ? PieceStore.chunksFor(IP, packet.headersLength) : 0;
+    const chunks = PieceStore.chunksFor(packet.l4, packet.l4Length) + headers;
     while (this.#pieces.available < chunks || (place < 0 && this.#list.size === this.#maxDatagrams)) {
       const oldest = this.#list.oldest;
       if (oldest === place) return false;
@@ -260,10 +260,13 @@ export class Reassembler {
     const isCongested = (ecn & (1 << ECN_CE)) !== 0;
     if (total > largest(family) || (isCongested && (ecn & 1) !== 0)) return this.#drop(place, FragmentEvent.malformed, 0);
 
-    pieces.load(headers, bytes, IP);
-    const fragmentHeader = IP + headersLength;
-    if (family === 6) bytes[this.#field[place]!] = bytes[fragmentHeader]!;
-    for (let piece = this.#first[place]!; piece >= 0; piece = pieces.next[piece]!) pieces.load(piece, bytes, fragmentHeader + pieces.start[piece]!);
+    const payload = IP + headersLength;
+    pieces.draw(headers, IP);
+    pieces.copyDraft(bytes, payload + fragmentHeaderLength(family));
+    const nextHeader = bytes[payload]!;
+    for (let piece = this.#first[place]!; piece >= 0; piece = pieces.next[piece]!) pieces.draw(piece, payload + pieces.start[piece]!);
+    pieces.copyDraft(bytes, IP + total);
+    if (family === 6) bytes[this.#field[place]!] = nextHeader;
     if (isCongested) bytes[IP + 1]! |= family === 4 ? ECN_CE : ECN_CE << 4;
     this.#drop(place, FragmentEvent.reassembled, 0);
     if (family === 4) this.#completeIpv4(frame, headersLength, total);
