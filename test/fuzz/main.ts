@@ -5,10 +5,11 @@
 import { parseArgs } from 'node:util';
 import { fuzzDns } from './dns.js';
 import { fuzzPipeline } from './pipeline.js';
+import { fuzzSim } from '../sim/history.js';
 
 type Target = (seed: number, iterations: number) => Record<string, number> | Promise<Record<string, number>>;
 
-const TARGETS: Readonly<Record<string, Target>> = { pipeline: fuzzPipeline, dns: fuzzDns };
+const TARGETS: Readonly<Record<string, Target>> = { pipeline: fuzzPipeline, dns: fuzzDns, sim: fuzzSim };
 
 const { values, positionals } = parseArgs({ options: { seed: { type: 'string' }, iterations: { type: 'string' } }, allowPositionals: true });
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);

@@ -10,6 +10,7 @@ import { FlowTable } from '../../proxy/flow/table.js';
 import { parseIpv4 } from '../../proxy/net/addr.js';
 import { type Ipv6, parseIpv6 } from '../../proxy/net/addr6.js';
 import { AffinityTable } from '../../proxy/sched/affinity.js';
+import type { Shared } from '../../proxy/sched/balancer.js';
 import { EndpointStats } from '../../proxy/sched/stats.js';
 import { makeFrame } from '../../proxy/wire/frame.js';
 
@@ -77,6 +78,12 @@ export interface MeshOptions {
   readonly config?: Snapshot;
   /** Which of how many workers the pipeline is of. */
   readonly worker?: { readonly index: number; readonly count: number };
+  /** What workers share, when it is one of several. */
+  readonly shared?: Shared;
+}
+
+export function makeShared(): Shared {
+  return { stats: new EndpointStats(EndpointStats.allocate()), affinity: new AffinityTable(AffinityTable.allocate(256)) };
 }
 
 export class Mesh {
@@ -84,7 +91,7 @@ export class Mesh {
   readonly book: AddressBook;
   readonly reader: FlowReader;
   readonly counters = new Counters(Counters.allocate());
-  readonly stats = new EndpointStats(EndpointStats.allocate());
+  readonly stats: EndpointStats;
   readonly pipeline: Pipeline;
   readonly frame = makeFrame();
   /** What came out without having been asked for by a packet, oldest first. */
@@ -94,6 +101,8 @@ export class Mesh {
 
   constructor(options: MeshOptions = {}) {
     const maxFlows = options.maxFlows ?? 1024;
+    const shared = options.shared ?? makeShared();
+    this.stats = shared.stats;
     const buffer = FlowTable.allocate(maxFlows);
     const book = AddressBook.allocate(maxFlows + 256);
     this.table = new FlowTable(buffer, { hashKey: [0x12345678, -7] });
@@ -103,7 +112,7 @@ export class Mesh {
       table: this.table,
       book: this.book,
       counters: this.counters,
-      shared: { stats: this.stats, affinity: new AffinityTable(AffinityTable.allocate(256)) },
+      shared,
       worker: options.worker ?? { index: 0, count: 1 },
       emit: (_network, frame, length) => this.emitted.push(Buffer.from(frame.bytes.subarray(0, length))),
     });
