@@ -7,7 +7,7 @@ import { checksumsRight } from '../rewrite/verify.js';
 import type { Frame } from '../wire/frame.js';
 import { IP } from '../wire/frame.js';
 import { canAnswer, UDP } from '../wire/ipv4.js';
-import * as ipv6 from '../wire/ipv6.js';
+import { canAnswer6 } from '../wire/ipv6.js';
 import type { Parsed } from '../wire/parsed.js';
 import { RST } from '../wire/tcp.js';
 import { Counter, type Counters } from './counters.js';
@@ -59,7 +59,7 @@ export class Answers {
 
   /** Whether anything may be sent to the packet's source (RFC 1122 3.2.1.3, RFC 4291 2.7, RFC 4443 2.4). */
   canAnswer(frame: Frame): boolean {
-    return this.#packet.family === 6 ? ipv6.canAnswer6(frame, IP + ipv6.SOURCE) : canAnswer(this.#packet.source);
+    return this.#packet.family === 6 ? canAnswer6(frame, IP) : canAnswer(this.#packet.source);
   }
 
   drop(cause: number): 0 {

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { parseIpv4 } from '../../../../proxy/net/addr.js';
-import { BALANCER, CLIENT, EMPTY_VIP, endpoint, ENDPOINTS, Mesh, PLAIN, service, VIP } from '../../../support/mesh.js';
+import { BALANCER, CLIENT, EMPTY_VIP, endpoint, ENDPOINTS, IPV6, Mesh, PLAIN, service, VIP } from '../../../support/mesh.js';
 import { checksumFault, decode, echoFrame, icmpFrame, tcpFrame, udpFrame, VNET } from '../../../support/packets.js';
 
 const TO_VIP = { from: CLIENT, to: VIP };
@@ -180,6 +180,20 @@ test('a refusal is not given to a packet with a wrong checksum, nor to an addres
   }
   t.is(mesh.send(udpFrame({ from: '127.0.0.1', to: BALANCER })), undefined);
   t.is(mesh.count('droppedMartianSource'), 13);
+});
+
+test('IPv6: nor to an address that cannot be answered', (t) => {
+  const mesh = new Mesh();
+  const martians = ['::', '::1', 'ff02::1', IPV6.emptyVip, IPV6.balancer];
+  for (const from of martians) {
+    t.is(mesh.send(tcpFrame({ from, to: IPV6.vip, flags: 'S' })), undefined, from);
+    t.is(mesh.send(echoFrame({ from, to: IPV6.vip })), undefined, from);
+    t.is(mesh.send(udpFrame({ from, to: IPV6.vip })), undefined, from);
+  }
+  t.is(mesh.count('droppedMartianSource'), 3 * martians.length);
+  // Zeros where a half of such an address has them are no fault.
+  t.truthy(mesh.send(tcpFrame({ from: 'fd00::', to: IPV6.vip, flags: 'S' })));
+  t.truthy(mesh.send(tcpFrame({ from: '2001:db8::ff00:0:0:1', to: IPV6.vip, flags: 'S' })));
 });
 
 test('port unreachables are limited to 100 in 100 ms; RSTs are not', (t) => {
