@@ -13,6 +13,7 @@ const missing = installTools('the tests', {
   iperf3: 'iperf3',
   nc: 'netcat-openbsd',
   ping: 'iputils-ping',
+  traceroute: 'traceroute',
   curl: 'curl',
 });
 if (missing.length > 0) console.log(`not found: ${missing.join(', ')}; tests that need them are skipped`);

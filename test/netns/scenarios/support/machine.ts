@@ -207,10 +207,19 @@ export class Machine {
   }
 
   /** Runs several commands in one one-off task; answers the output of each by its label. Their exit codes are ignored. */
-  async eachInTask<Label extends string>(network: string, commands: Readonly<Record<Label, string>>): Promise<Record<Label, string>> {
+  eachInTask<Label extends string>(network: string, commands: Readonly<Record<Label, string>>): Promise<Record<Label, string>> {
+    return this.#each(commands, (script) => this.inTask(network, script));
+  }
+
+  /** The same in a task that runs. */
+  eachIn<Label extends string>(task: string, commands: Readonly<Record<Label, string>>): Promise<Record<Label, string>> {
+    return this.#each(commands, (script) => this.vipmesh('exec', task, '--', 'sh', '-c', script));
+  }
+
+  async #each<Label extends string>(commands: Readonly<Record<Label, string>>, execute: (script: string) => Promise<string>): Promise<Record<Label, string>> {
     const mark = '=====';
     const script = Object.entries<string>(commands).map(([label, command]) => `echo '${mark}${label}'; { ${command}; } 2>&1`);
-    const parts = (await this.inTask(network, [...script, 'true'].join('\n'))).split(mark).slice(1);
+    const parts = (await execute([...script, 'true'].join('\n'))).split(mark).slice(1);
     return Object.fromEntries(parts.map((part) => [part.slice(0, part.indexOf('\n')), part.slice(part.indexOf('\n') + 1)])) as Record<Label, string>;
   }
 }
