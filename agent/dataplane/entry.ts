@@ -83,6 +83,8 @@ if (parentPort) {
   const book = new AddressBook(input.book, { hashKey });
   const shared = { stats: new EndpointStats(input.stats), affinity: new AffinityTable(input.affinity) };
   const worker = { index: input.index, count: peers.length };
-  const makePipeline = (emit: Emit): Pipeline => new Pipeline({ table, book, counters, shared, worker, emit, identification: hashKey[0] ^ hashKey[1] });
+  // Each worker has an eighth of all numbers (MAX_WORKERS): fragments of two datagrams with one number would be put together.
+  const identification = ((hashKey[0] ^ hashKey[1]) + (input.index << 29)) | 0;
+  const makePipeline = (emit: Emit): Pipeline => new Pipeline({ table, book, counters, shared, worker, emit, identification });
   new DataplaneWorker({ makePipeline, flows: table, counters, io: kernelIo(input, parentPort), peers }).run();
 }

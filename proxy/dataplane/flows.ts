@@ -99,8 +99,14 @@ export class Flows {
     const address = v6 ? endpoint.handle : endpoint.config.address;
     if (v6 && address === 0) return NO_ENDPOINT;
     const endpointPort = ports & 0xffff;
-    const port = this.#ports.take(kind, address, endpointPort, v6 ? key : client, ports >>> 16, v6 ? endpoint.cursor6 : endpoint.cursor, now);
-    if (port === 0) return NO_PORT;
+    const cursor = v6 ? endpoint.cursor6 : endpoint.cursor;
+    let port = this.#ports.take(kind, address, endpointPort, v6 ? key : client, ports >>> 16, cursor, now);
+    if (port === 0) {
+      const victim = this.#ports.victim(kind, address, endpointPort, cursor, now);
+      if (victim === 0) return NO_PORT;
+      port = this.#words[(victim << 4) + ENDPOINT_PORTS]! & 0xffff;
+      this.#evict(victim, now);
+    }
 
     const endpointPorts = (endpointPort << 16) | port;
     const epoch = this.targets.epoch;
@@ -108,8 +114,7 @@ export class Flows {
     if (slot === 0) {
       const victim = this.#expiry.victim();
       if (victim === 0) return NO_ROOM;
-      this.#counts[Counter.flowsEvicted]! += 1;
-      this.endBoth(victim, now);
+      this.#evict(victim, now);
       slot = this.#table.insert(kind, state, client, vip, ports, address, endpointPorts, epoch, now);
     }
     if (v6) {
@@ -122,6 +127,11 @@ export class Flows {
     this.#shared.stats.opened(service.balancer.row(chosen), true);
     this.#counts[Counter.flowsOpened]! += 1;
     return slot;
+  }
+
+  #evict(slot: number, now: number): void {
+    this.#counts[Counter.flowsEvicted]! += 1;
+    this.endBoth(slot, now);
   }
 
   /** Whether a flow may go on under the snapshot in force; it then remembers the epoch and is not asked again. */

@@ -40,6 +40,13 @@ RANKS[State.closingClientLast] = RANKS[State.closingEndpointLast] = 2;
 RANKS[State.udp] = RANKS[State.icmp] = 3;
 RANKS[State.established] = RANKS[State.halfClosedByClient] = RANKS[State.halfClosedByEndpoint] = 4;
 const RANK_COUNT = 5;
+export const DATAGRAM_RANK = 3;
+export const ESTABLISHED_RANK = 4;
+
+/** 0 to 4: which flows give way before which, the lowest first. */
+export function rankOf(state: number): number {
+  return RANKS[state]!;
+}
 
 export class Expiry {
   readonly #table: FlowTable;

@@ -8,10 +8,15 @@
  * another client, whose timestamps may be behind, would be ignored for a second. The same client may use it again at once.
  * What rests is remembered in a cache of fixed size; what it forgets costs that second and no more.
  *
+ * When every port is taken, a flow may give its port to a new one, as one gives way when the table is full: otherwise SYNs that
+ * nobody follows up would shut an endpoint for everybody until they expire.
+ *
  * Replies name the worker by this port (owner.ts), so each worker's pool gives only ports that it owns. Port 0 is never given:
  * it means that there is no port. An ICMP query's identifier is a port here, toward endpoint port 0.
  */
+import { DATAGRAM_RANK, ESTABLISHED_RANK, rankOf } from './expiry.js';
 import { ownerOf } from './owner.js';
+import { KIND, LAST_SEEN, STATE_MASK } from './slot.js';
 import type { FlowTable } from './table.js';
 
 export const FIRST_PORT = 1024;
@@ -22,6 +27,8 @@ const REST = 600;
 const REST_ENTRIES = 1 << 16;
 /** Free ports that rest and are passed over before one of them is taken all the same. */
 const PASS_OVER = 64;
+/** Silence after which a flow of UDP or ICMP gives its port away, deciseconds: no mapping ends within two minutes (RFC 4787 REQ-5). */
+const DATAGRAM_IDLE = 1200;
 /** After a full round without a free port, deciseconds until the next round is tried. */
 const RETRY = 10;
 
@@ -101,6 +108,32 @@ export class PortPool {
     cursor.exhaustedPort = endpointPort;
     cursor.exhaustedUntil = now + RETRY;
     return 0;
+  }
+
+  /**
+   * After `take` gave 0: the flow that gives its port to the new one, among those of the next 64 ports; 0 for none. Of the lowest
+   * rank that there is (expiry.ts) the one silent for longest, but no established one, and none of UDP or ICMP that was used in the
+   * last two minutes.
+   */
+  victim(kind: number, endpoint: number, endpointPort: number, cursor: PortCursor, now: number): number {
+    const { words } = this.#table;
+    let best = 0;
+    let bestRank = ESTABLISHED_RANK;
+    let bestSeen = 0;
+    let port = cursor.next === 0 ? this.#first : cursor.next;
+    for (let visits = 0; visits < PASS_OVER; visits++, port = this.#after(port)) {
+      const slot = this.#table.findByEndpoint(kind, endpoint, (endpointPort << 16) | port);
+      if (slot === 0) continue;
+      const rank = rankOf(words[(slot << 4) + KIND]! & STATE_MASK);
+      const seen = words[(slot << 4) + LAST_SEEN]!;
+      if (rank === DATAGRAM_RANK && now - seen < DATAGRAM_IDLE) continue;
+      if (rank > bestRank || (rank === bestRank && (best === 0 || seen >= bestSeen))) continue;
+      best = slot;
+      bestRank = rank;
+      bestSeen = seen;
+    }
+    cursor.next = port;
+    return best;
   }
 
   /** The port that this worker owns after one that it owns: the other of a pair, or the first of its next pair. */

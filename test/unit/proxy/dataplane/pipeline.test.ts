@@ -376,6 +376,16 @@ test('port exhaustion: each port once, then a drop with its own counter, and aga
   t.is(mesh.count('droppedPortExhausted'), 2);
   t.truthy(mesh.send(udpFrame({ from: CLIENT, to: VIP, destinationPort: 54 })), 'another port of the endpoint is another space');
   t.truthy(mesh.send(udpFrame({ from: CLIENT, to: VIP, sourcePort: 1000 })), 'its own port below the pool is free');
-  mesh.wait(301_000);
-  t.truthy(mesh.send(udpFrame({ from: CLIENT, to: VIP, sourcePort: 2000 })));
+  mesh.wait(121_000);
+  t.is(mesh.count('flowsEvicted'), 0);
+  t.truthy(mesh.send(udpFrame({ from: CLIENT, to: VIP, sourcePort: 2000 })), 'one that was silent for two minutes gives its port away');
+  t.deepEqual([mesh.count('flowsEvicted'), mesh.unaccounted()], [1, 0]);
+});
+
+test('SYNs that nobody follows up do not shut an endpoint: one of them gives its port to the next connection', (t) => {
+  const mesh = new Mesh({ maxFlows: 70_000, config: { ...PLAIN, networks: [{ ...PLAIN.networks[0]!, services: [service(VIP, [endpoint(ENDPOINTS[0])])] }] } });
+  for (let i = 0; i < 64_512; i++) mesh.pass(tcpFrame({ from: `10.7.${i >> 8}.${i & 255}`, to: VIP, sourcePort: 2000, flags: 'S' }));
+  for (let client = 1; client < 200; client++) mesh.pass(tcpFrame({ from: `10.8.0.${client}`, to: VIP, sourcePort: 2000, flags: 'S' }));
+  t.deepEqual([mesh.count('flowsEvicted'), mesh.count('droppedPortExhausted'), mesh.table.size, mesh.unaccounted()], [199, 0, 64_512, 0]);
+  t.is(mesh.stats.active(65_536), 64_512, "the endpoint's count follows");
 });

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { ownerOf } from '../../../../proxy/flow/owner.js';
 import { FIRST_PORT, LAST_PORT, PortCursor, PortPool, type PortPoolOptions } from '../../../../proxy/flow/port-pool.js';
-import { State } from '../../../../proxy/flow/slot.js';
+import { KIND as SLOT_KIND, LAST_SEEN, State } from '../../../../proxy/flow/slot.js';
 import { FlowTable } from '../../../../proxy/flow/table.js';
 
 const KIND = 6 << 8;
@@ -88,6 +88,30 @@ test('exhausted: 0, at once while nothing can have changed, and a port again whe
   t.is(bench.take(OTHER, 40_000), 0, 'a second passes before the next search');
   bench.now += 10;
   t.is(bench.take(OTHER, 40_000), 50_000);
+});
+
+test('who gives its port away: the lowest rank, then the longest silence, among the next 64 ports; nobody who is established', (t) => {
+  const bench = new Bench();
+  const { words } = bench.table;
+  const victim = (): number => bench.pool.victim(KIND, ENDPOINT, 80, bench.cursor, bench.now);
+  const occupy = (port: number, state: number, seen: number): number => {
+    const slot = bench.use(port);
+    words[(slot << 4) + SLOT_KIND] = KIND | state;
+    words[(slot << 4) + LAST_SEEN] = seen;
+    return slot;
+  };
+  for (let port = FIRST_PORT; port < FIRST_PORT + 64; port++) occupy(port, State.established, 0);
+  const opening = [900, 800, 810].map((seen, i) => occupy(FIRST_PORT + 64 + i, State.synSent, seen));
+  const closing = occupy(FIRST_PORT + 64 + 3, State.closingClientLast, 1);
+  t.is(victim(), 0);
+  t.is(bench.cursor.next, FIRST_PORT + 64, 'the next search goes on from there');
+  t.is(victim(), opening[1]!);
+  bench.cursor.next = FIRST_PORT + 64;
+  const closed = occupy(FIRST_PORT + 64 + 4, State.closed, 999);
+  t.is(victim(), closed);
+  for (const slot of [...opening, closed]) bench.table.remove(slot);
+  bench.cursor.next = FIRST_PORT + 64;
+  t.is(victim(), closing);
 });
 
 test('what is exhausted for TCP is not for UDP', (t) => {
