@@ -71,7 +71,7 @@ export class Services {
     const { queue, random, start } = this.parts;
     const { name, places } = this.all[Math.floor(random() * this.all.length)]!;
     const place = places[Math.floor(random() * places.length)]!;
-    if (!place.isListed) return;
+    if (!place.isListed || !place.host.isAlive) return;
     const kind = random();
     if (kind < 0.1) {
       // Nobody takes anything new.
