@@ -152,7 +152,8 @@ export class Balancer {
         this.#private.set(endpoint.id, row);
         gone.delete(endpoint.id);
       }
-      stats.initialize(row, JOINED_AT, joined);
+      // A task that is not ready yet has weight 0. It joins when it takes part: its time to warm up begins then.
+      if (endpoint.weight > 0) stats.initialize(row, JOINED_AT, joined);
       return { ...endpoint, row };
     });
     for (const id of gone) {

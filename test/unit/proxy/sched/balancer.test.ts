@@ -132,6 +132,18 @@ test('an endpoint that joins takes a growing part; those of the first configurat
   t.is(shareAt(1100), 100);
 });
 
+test('slow start begins when a new endpoint first has a weight, not when it is first heard of', (t) => {
+  const policy = { slowStart: 10_000 };
+  const balancer = balancerOf(serviceOf(endpoints(1, 1), policy));
+  balancer.configure(serviceOf(endpoints(1, 1, 0), policy), 1000);
+  balancer.configure(serviceOf(endpoints(1, 1, 1), policy), 5000);
+  const early = counts(choices(balancer, 300, 5001), 3)[2]!;
+  t.true(early > 0 && early < 30, `${early} of 300`);
+  balancer.configure(serviceOf(endpoints(1, 1, 0), policy), 5200);
+  balancer.configure(serviceOf(endpoints(1, 1, 1), policy), 5210);
+  t.is(counts(choices(balancer, 300, 5211), 3)[2], 100, 'one that has warmed up takes its share at once');
+});
+
 test('slow start again after an ejection', (t) => {
   const balancer = balancerOf(serviceOf(endpoints(1, 1, 1), { slowStart: 10_000 }), 1);
   t.true(fail(balancer, 0, 100));
