@@ -45,7 +45,7 @@ import * as ipv6 from '../wire/ipv6.js';
 import { parse, Parsed, Reason } from '../wire/parsed.js';
 import * as tcp from '../wire/tcp.js';
 import { ACK, SYN } from '../wire/tcp.js';
-import { GSO_NONE } from '../wire/virtio.js';
+import { GSO_NONE, GSO_SIZE } from '../wire/virtio.js';
 import { Answers } from './answers.js';
 import { Counter, type Counters } from './counters.js';
 import { Flows, NO_ENDPOINT, NO_PORT } from './flows.js';
@@ -134,6 +134,8 @@ export class Pipeline {
       if (this.#worker !== REASSEMBLER) return this.#handOver(REASSEMBLER, length);
       const whole = this.#reassembler.add(frame, packet, network, nowMs);
       if (whole === 0) return this.#answers.drop(Counter.heldFragments);
+      // Its sender cuts it for a path that may be narrower than the network, so it goes on in parts that pass everywhere: noted for its worker.
+      if (packet.family === 6 && whole - IP > ipv6.MINIMUM_MTU) frame.view.setUint16(GSO_SIZE, ipv6.MINIMUM_MTU, true);
       reason = parse(frame, whole, packet);
     }
     if (reason !== Reason.ok) return this.#answers.drop(FIRST_REASON + reason);
@@ -243,7 +245,7 @@ export class Pipeline {
     const ports = words[word + CLIENT_PORTS]!;
     const deltas = ~words[word + DELTAS]!;
     applyTuple(frame, packet, this.#book, words[word + VIP]!, words[word + CLIENT]!, (ports << 16) | (ports >>> 16), deltas >>> 16, deltas & 0xffff);
-    return this.#forwarded(kind, target, frame);
+    return this.#forwarded(kind, frame);
   }
 
   /** A packet of a flow that may not go on: the flow ends here, and a connection's two sides are told. */
@@ -264,7 +266,7 @@ export class Pipeline {
     const deltas = words[word + DELTAS]!;
     const balancer = target.balancerOf((kind & FLAG_V6) !== 0);
     applyTuple(frame, packet, this.#book, balancer, words[word + ENDPOINT]!, (ports << 16) | (ports >>> 16), deltas >>> 16, deltas & 0xffff);
-    return this.#forwarded(kind, target, frame);
+    return this.#forwarded(kind, frame);
   }
 
   /** A packet from the client side that belongs to no flow: the first of one, or refused, or dropped. */
@@ -357,7 +359,7 @@ export class Pipeline {
     } else {
       translateError(frame, packet, quoted, this.#book, balancer, endpoint, endpoint, balancer, words[word + ENDPOINT_PORTS]!);
     }
-    return this.#forwarded(kind, target, frame);
+    return this.#forwarded(kind, frame);
   }
 
   #resolveQuoted(frame: Frame): void {
@@ -377,16 +379,16 @@ export class Pipeline {
     if (clampMss(frame, this.#packet, mss)) this.#counts[Counter.clampedMss]! += 1;
   }
 
-  #forwarded(kind: number, target: NetworkTarget, frame: Frame): number {
+  #forwarded(kind: number, frame: Frame): number {
     const counts = this.#counts;
     const bytes = this.#packet.totalLength;
     counts[Counter.forwardedPackets]! += 1;
     counts[Counter.forwardedBytes]! += bytes;
-    // No router cuts an IPv6 packet, so one that is too large was put together by us, complete with its checksum.
-    if (bytes > target.mtu && (kind & FLAG_V6) !== 0 && this.#packet.gso === GSO_NONE && !this.#packet.needsChecksum) {
+    // No router cuts an IPv6 packet, so we do it with those that we put together, complete with their checksums.
+    if ((kind & FLAG_V6) !== 0 && this.#packet.gso === GSO_NONE && frame.view.getUint16(GSO_SIZE, true) !== 0) {
       this.#identification = (this.#identification + 1) | 0;
       this.#cutFor = kind >>> 16;
-      fragment6(frame, IP + bytes, target.mtu, this.#identification, this.#emitPart);
+      fragment6(frame, IP + bytes, ipv6.MINIMUM_MTU, this.#identification, this.#emitPart);
       return 0;
     }
     return IP + bytes;

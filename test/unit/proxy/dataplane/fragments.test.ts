@@ -60,6 +60,15 @@ test('IPv4: a datagram in any order comes out whole, translated, and free to be 
   );
 });
 
+test('IPv6: what was cut for a path narrower than the network stays cut', (t) => {
+  const mesh = new Mesh();
+  const body = payload.subarray(0, 1390);
+  for (const part of cut6(udpFrame({ from: IPV6.client, to: IPV6.vip, payload: body }), 1200)) t.is(mesh.send(part), undefined);
+  const out = mesh.takeEmitted();
+  t.deepEqual(out.map((frame) => [frame.length - VNET <= 1280, frame[VNET + 6], frame.readUInt16LE(4)]), [[true, FRAGMENT, 0], [true, FRAGMENT, 0]]);
+  t.deepEqual(Buffer.concat(out.map((frame) => frame.subarray(VNET + 48))).subarray(8), body);
+});
+
 test('IPv6: a datagram in any order is translated and cut to what fits the network, there and back', (t) => {
   for (const size of [1000, 1400]) {
     const mesh = new Mesh();
