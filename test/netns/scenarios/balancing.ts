@@ -2,48 +2,15 @@
  * What a user says of a service's balancing, and what its clients see of it.
  */
 import assert from 'node:assert/strict';
-import { fileURLToPath } from 'node:url';
 import type { TaskSummary } from '../../../agent/control.js';
 import type { TaskObject } from '../../../overlay/model/object.js';
 import { isEnded } from '../../../overlay/model/task-state.js';
-import type { Event } from '../../support/held-flows.js';
 import { pollUntil } from '../../support/poll-until.js';
-import { Command, MeshAgent, SERVE, SOON, vipmesh } from './support/mesh-agent.js';
-
-const HELD_FLOWS = fileURLToPath(new URL('../../support/held-flows.js', import.meta.url));
+import { HeldFlows } from './support/held.js';
+import { MeshAgent, SERVE, SOON, vipmesh } from './support/mesh-agent.js';
 
 /** Milliseconds by which two processes' notes of one moment may differ. */
 const CLOCK_SLACK = 50;
-
-/** test/support/held-flows at work. */
-class HeldFlows {
-  private constructor(readonly command: Command) {}
-
-  static inTask(...args: string[]): HeldFlows {
-    return new HeldFlows(Command.vipmesh('run', '--rm', '--network', 'overlay1', '--', process.execPath, HELD_FLOWS, ...args));
-  }
-
-  static onHost(...args: string[]): HeldFlows {
-    return new HeldFlows(new Command(process.execPath, [HELD_FLOWS, ...args]));
-  }
-
-  get events(): Event[] {
-    return this.command.stdout.split('\n').slice(0, -1).map((line) => JSON.parse(line) as Event);
-  }
-
-  of<K extends Event['kind']>(kind: K): Extract<Event, { kind: K }>[] {
-    return this.events.filter((event): event is Extract<Event, { kind: K }> => event.kind === kind);
-  }
-
-  until(what: string, fits: (flows: this) => boolean, timeout = SOON.timeout): Promise<boolean> {
-    return pollUntil(what, () => fits(this), { timeout, interval: 5 });
-  }
-
-  async end(): Promise<void> {
-    this.command.child.kill('SIGTERM');
-    await this.command.ended;
-  }
-}
 
 async function startMesh(...options: string[]): Promise<MeshAgent> {
   const agent = await MeshAgent.up();

@@ -14,6 +14,7 @@ import { NOBODY } from '../../support/capability.js';
 import type { MachineUser } from '../../support/machine-users.js';
 import { Machine, type Running } from './support/machine.js';
 
+const HELD_FLOWS = fileURLToPath(new URL('../../support/held-flows.js', import.meta.url));
 const DATAGRAM_CLIENT = fileURLToPath(new URL('../../support/datagram-client.js', import.meta.url));
 const SIZES = [4000, 60_000];
 /** Of the narrow hop, by family; both less than any network's own. */
@@ -138,4 +139,34 @@ async function pathMtu(mesh: Mesh): Promise<void> {
   const sum = `${blobHash(BYTES)}  -\n`;
   assert.deepEqual(received, { ipv4: sum, ipv6: sum });
   assert.deepEqual(await learnt(web, balancer), [NARROW[4], NARROW[6]], 'the endpoint was told');
+}
+
+const CONNECTIONS = 300;
+const LARGE = 64 << 20;
+
+/** With two workers: many connections that stay, and beside them transfers both ways and datagrams. */
+export async function workers(user: MachineUser): Promise<void> {
+  const machine = Machine.setUp(user);
+  const agent = await machine.up('--workers', '2');
+  assert.match(await machine.vipmesh('status'), /^Workers: +2$/m);
+  await machine.vipmesh('network', 'create', 'overlay1');
+  await machine.vipmesh('service', 'create', '--name', 'web', '--replicas', '2', '--network', 'overlay1', '--stop-grace-period', '1s', '--', ...machine.endpoint());
+  const ids = (await machine.objects<TaskObject>('service', 'ps', 'web')).map(({ id }) => id).sort();
+  const held = '/run/tmp/held';
+  const views = await machine.eachInTask('overlay1', {
+    begin: `${process.execPath} ${HELD_FLOWS} tcp web 7 ${CONNECTIONS} > ${held} & holder=$!`,
+    down: `(for i in 1 2 3 4; do curl -sS --max-time 60 http://web/blob/${LARGE} | sha256sum & done; wait)`,
+    up: `head -c ${LARGE} /dev/zero | nc -N -w 60 web 7`,
+    names: 'for i in $(seq 20); do curl -sS --max-time 20 http://web; done',
+    held: `until [ $(wc -l < ${held}) -ge ${CONNECTIONS} ]; do sleep 0.05; done; ss -Htn state established 'dport = :7' | wc -l`,
+    end: `grep -vc '"open"' ${held}; kill $holder`,
+  });
+  assert.deepEqual(views.down.trim().split('\n'), Array<string>(4).fill(`${blobHash(LARGE)}  -`));
+  assert.match(views.up, new RegExp(`^(${ids.join('|')}) ${LARGE} ${createHash('sha256').update(Buffer.alloc(LARGE)).digest('hex')}\n$`));
+  const names = [...views.names.matchAll(/^[0-9a-f]{12}(?= )/gm)].map(([id]) => id);
+  // Each worker goes round by itself.
+  assert.deepEqual([names.length, [...new Set(names)].sort()], [20, ids]);
+  assert.equal(views.held, `${CONNECTIONS}\n`);
+  assert.match(views.end, /^0$/m, 'none was refused, none ended');
+  await machine.stop(agent);
 }
