@@ -159,8 +159,11 @@ export class Flows {
     const { balancer } = service!;
     if (isActive(before) !== isActive(after)) this.#shared.stats.moved(balancer.row(endpoint.index), isActive(after));
     if (before !== State.synSent) return;
-    if (after === State.synReceived) balancer.succeeded(endpoint.index);
-    else if (after === State.closed) this.#failed(slot, service!, endpoint, now);
+    if (after === State.synReceived) {
+      service!.tookConnection((this.#words[at]! & FLAG_V6) !== 0, this.#words[(slot << 4) + CLIENT_PORTS]! & 0xffff, now);
+      balancer.succeeded(endpoint.index);
+    }
+    if (after === State.closed) this.#failed(slot, service!, endpoint, now);
   }
 
   /** The client repeats a SYN that nobody answered. Answers whether the connection should begin anew, at another endpoint. */
@@ -178,6 +181,8 @@ export class Flows {
     if ((this.#words[at]! & FLAG_FAILED) !== 0) return;
     this.#words[at]! |= FLAG_FAILED;
     this.#counts[Counter.connectFailures]! += 1;
+    const v6 = (this.#words[at]! & FLAG_V6) !== 0;
+    if (!service.isServed(v6, this.#words[(slot << 4) + CLIENT_PORTS]! & 0xffff, now)) return;
     if (service.balancer.failed(endpoint.index, now)) this.#counts[Counter.endpointsEjected]! += 1;
   }
 

@@ -35,8 +35,15 @@ export class EndpointTarget {
   }
 }
 
+/** Ports of a service that its endpoints were seen to serve, remembered one per slot: a power of two. */
+const SERVED = 64;
+/** Deciseconds for which it is remembered. */
+const SERVED_FOR = 6000;
+
 export class ServiceTarget {
   readonly balancer: Balancer;
+  /** Two words per slot: port << 1 | family, and when a connection to it was last taken. */
+  readonly #served: Int32Array;
   /** Deciseconds by state. */
   readonly timeouts: Int32Array;
   readonly endpoints: readonly EndpointTarget[];
@@ -53,6 +60,7 @@ export class ServiceTarget {
   ) {
     this.balancer = before?.balancer ?? new Balancer(shared);
     this.balancer.configure(config, now);
+    this.#served = before === undefined ? new Int32Array(SERVED * 2) : before.#served;
     this.timeouts = timeoutsByState(config.timeouts ?? DEFAULT_TIMEOUTS);
     const old = new Map(before?.endpoints.map((endpoint) => [endpoint.config.id, endpoint]));
     this.endpoints = config.endpoints.map((endpoint, index) => {
@@ -65,11 +73,31 @@ export class ServiceTarget {
     }
   }
 
+  /** An endpoint took a connection to this port of the VIP. */
+  tookConnection(v6: boolean, port: number, now: number): void {
+    const at = servedAt(v6, port);
+    this.#served[at] = (port << 1) | Number(v6);
+    this.#served[at + 1] = now;
+  }
+
+  /**
+   * Whether some endpoint took a connection to this port of late. Where none did, it is the port that nobody serves (a wrong
+   * one, or IPv6 with servers for IPv4 alone), and no endpoint is to blame for refusing it.
+   */
+  isServed(v6: boolean, port: number, now: number): boolean {
+    const at = servedAt(v6, port);
+    return this.#served[at] === ((port << 1) | Number(v6)) && now - this.#served[at + 1]! < SERVED_FOR;
+  }
+
   /** The endpoint that a flow last checked in `epoch` goes to; undefined when it is gone. Draining ones are there. */
   endpoint(v6: boolean, address: number, epoch: number): EndpointTarget | undefined {
     const endpoint = v6 ? this.#byHandle.get(address) : this.#byAddress.get(address);
     return endpoint !== undefined && endpoint.since <= epoch ? endpoint : undefined;
   }
+}
+
+function servedAt(v6: boolean, port: number): number {
+  return (((port << 1) | Number(v6)) & (SERVED - 1)) << 1;
 }
 
 export class NetworkTarget {

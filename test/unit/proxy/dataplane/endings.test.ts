@@ -138,6 +138,20 @@ test('a SYN that the endpoint refuses is a failure; one that it takes ends the r
   for (let port = 10; port < 20; port++) t.is(open(port, 'SA'), second);
 });
 
+test('a port that no endpoint serves ejects nobody, in one family or in both', (t) => {
+  const mesh = new Mesh({ config: snapshot(1, plain({ policy: { ...DEFAULT_POLICY, ejectAfter: 1 } })) });
+  const open = (net: Addresses, sourcePort: number, destinationPort: number, flags: string): void => {
+    const syn = decode(mesh.pass(tcpFrame({ from: net.client, to: net.vip, sourcePort, destinationPort, flags: 'S' })));
+    mesh.pass(tcpFrame({ from: syn.toText, to: net.balancer, sourcePort: destinationPort, destinationPort: syn.sourcePort, flags }));
+  };
+  open(IPV4, 1, 80, 'SA');
+  for (let port = 2; port < 12; port++) open(IPV4, port, 81, 'RA');
+  for (let port = 12; port < 22; port++) open(IPV6, port, 80, 'RA');
+  t.deepEqual([mesh.count('connectFailures'), mesh.count('endpointsEjected')], [20, 0]);
+  open(IPV4, 30, 80, 'RA');
+  t.is(mesh.count('endpointsEjected'), 1, 'the other one took a connection to this port');
+});
+
 test('max-conns: an endpoint has no more flows than that, and a place is free when one ends', (t) => {
   const mesh = new Mesh({ config: snapshot(1, plain({ policy: { ...DEFAULT_POLICY, maxConnections: 1 } })) });
   connect(mesh, IPV4, 1);
