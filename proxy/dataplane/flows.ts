@@ -160,7 +160,7 @@ export class Flows {
     if (isActive(before) !== isActive(after)) this.#shared.stats.moved(balancer.row(endpoint.index), isActive(after));
     if (before !== State.synSent) return;
     if (after === State.synReceived) {
-      service!.tookConnection((this.#words[at]! & FLAG_V6) !== 0, this.#words[(slot << 4) + CLIENT_PORTS]! & 0xffff, now);
+      service!.tookConnection((this.#words[at] & FLAG_V6) !== 0, this.#words[(slot << 4) + CLIENT_PORTS]! & 0xffff, now);
       balancer.succeeded(endpoint.index);
     }
     if (after === State.closed) this.#failed(slot, service!, endpoint, now);
