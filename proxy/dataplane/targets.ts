@@ -170,23 +170,21 @@ export class Targets {
    * Throws when the address book is full; the configuration is then the one before.
    */
   configure(snapshot: Snapshot, now: number): boolean {
+    // All of them before anything else is changed: the book may be full.
     const handles: number[] = [];
-    const handleOf = (address: Ipv6 | undefined): number => {
-      if (address === undefined) return 0;
-      const handle = this.book.intern(address[0], address[1], address[2], address[3]);
-      if (handle === 0) throw new Error('the address book is full: raise --max-flows');
+    for (const [w0, w1, w2, w3] of addressesOf(snapshot)) {
+      const handle = this.book.intern(w0, w1, w2, w3);
+      if (handle === 0) {
+        for (const held of handles) this.book.release(held);
+        throw new Error('the address book is full: raise --max-flows');
+      }
       handles.push(handle);
-      return handle;
-    };
+    }
+    const handleOf = (address: Ipv6 | undefined): number => (address === undefined ? 0 : this.book.find(address[0], address[1], address[2], address[3]));
     const size = snapshot.networks.reduce((most, network) => Math.max(most, network.index + 1), 0);
     const networks = new Array<NetworkTarget | undefined>(size).fill(undefined);
-    try {
-      for (const network of snapshot.networks) {
-        networks[network.index] = new NetworkTarget(network, snapshot.epoch, this.networks[network.index], this.shared, now, handleOf);
-      }
-    } catch (error) {
-      for (const handle of handles) this.book.release(handle);
-      throw error;
+    for (const network of snapshot.networks) {
+      networks[network.index] = new NetworkTarget(network, snapshot.epoch, this.networks[network.index], this.shared, now, handleOf);
     }
     const concernsFlows = changeConcernsFlows(this.networks, networks);
     // Only now: what is in both never leaves the book, and keeps its handle.
@@ -196,6 +194,14 @@ export class Targets {
     this.epoch = snapshot.epoch;
     return concernsFlows;
   }
+}
+
+/** Every IPv6 address that a snapshot names. */
+function addressesOf(snapshot: Snapshot): Ipv6[] {
+  return snapshot.networks.flatMap(({ balancer6, services }) => {
+    const ofServices = services.flatMap(({ vip6, endpoints }) => [vip6, ...endpoints.map(({ address6 }) => address6)]);
+    return [balancer6, ...ofServices].filter((address) => address !== undefined);
+  });
 }
 
 function changeConcernsFlows(before: readonly (NetworkTarget | undefined)[], after: readonly (NetworkTarget | undefined)[]): boolean {

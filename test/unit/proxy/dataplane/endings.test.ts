@@ -163,3 +163,13 @@ test('max-conns: an endpoint has no more flows than that, and a place is free wh
   connect(mesh, IPV4, 3);
   t.is(mesh.table.size, 2);
 });
+
+test('a snapshot with more IPv6 addresses than there is room for is refused as a whole', (t) => {
+  const mesh = new Mesh({ maxFlows: 1 });
+  const held = mesh.book.size;
+  const many = Array.from({ length: 300 }, (_, i) => endpoint(`10.0.${2 + (i >> 8)}.${i & 255}`));
+  t.throws(() => mesh.configure([service(VIP, many)]), { message: /address book is full/ });
+  t.is(mesh.book.size, held);
+  const syn = decode(mesh.pass(tcpFrame({ from: IPV6.client, to: IPV6.vip, flags: 'S' })));
+  t.true(IPV6.endpoints.includes(syn.toText), 'the one before is in force');
+});
