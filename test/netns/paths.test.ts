@@ -23,3 +23,6 @@ for (const user of MACHINE_USERS) {
   inTurn(`traceroute, IP options, fragments and path MTU through a VIP, as ${user}`, (t) => runOnMachine(t, user, paths, 'paths', 'ipv6', ...tools));
   inTurn(`two workers: hundreds of connections beside large transfers, as ${user}`, (t) => runOnMachine(t, user, paths, 'workers', ...tools));
 }
+for (const user of ['root', 'nobody'] as const) {
+  inTurn(`a task is killed, or a connection silent for too long: a reset at once, as ${user}`, (t) => runScenario(t, user, ends, 'abandoned', 'command:curl', 'command:ss'));
+}
