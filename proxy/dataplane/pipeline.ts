@@ -190,11 +190,10 @@ export class Pipeline {
     const words = this.#words;
     const slot = this.#table.findByClient(kind, packet.source, packet.destination, (packet.sourcePort << 16) | packet.destinationPort);
     if (slot === 0) return this.#begin(kind, target, frame, now);
-
     const word = slot << 4;
     const isTcp = packet.protocol === TCP;
     const isSyn = isTcp && (packet.flags & (SYN | ACK)) === SYN;
-    if (isTcp && (packet.flags & ACK) !== 0) words[word + CLIENT_ACK] = frame.view.getInt32(packet.l4 + tcp.ACKNOWLEDGEMENT);
+    if (isTcp && (packet.flags & ACK) !== 0) this.#advance(word + CLIENT_ACK, frame.view.getInt32(packet.l4 + tcp.ACKNOWLEDGEMENT));
     if (!this.#flows.isCurrent(slot, target)) {
       // A connection cannot move; a datagram or the begin of a connection can, and does so at once.
       if (isTcp && !isSyn) return this.#endpointGone(slot, frame, now);
@@ -202,17 +201,15 @@ export class Pipeline {
       this.#flows.end(slot, now);
       return this.#begin(kind, target, frame, now);
     }
+    words[word + LAST_SEEN] = now;
     if (isTcp) {
       const state = words[word + KIND]! & STATE_MASK;
       if (isSyn && (isOver(state) || (state === State.synSent && this.#flows.unanswered(slot, target, now)))) {
         this.#flows.end(slot, now);
         return this.#begin(kind, target, frame, now);
       }
-      words[word + LAST_SEEN] = now;
       const next = nextTcpState(state, true, packet.flags, packet.payloadLength);
       if (next !== state) this.#flows.enter(slot, target, state, next, now);
-    } else {
-      words[word + LAST_SEEN] = now;
     }
     return this.#toEndpoint(slot, target, frame);
   }
@@ -228,7 +225,7 @@ export class Pipeline {
     }
 
     const word = slot << 4;
-    if (isTcp && (packet.flags & ACK) !== 0) words[word + ENDPOINT_ACK] = frame.view.getInt32(packet.l4 + tcp.ACKNOWLEDGEMENT);
+    if (isTcp && (packet.flags & ACK) !== 0) this.#advance(word + ENDPOINT_ACK, frame.view.getInt32(packet.l4 + tcp.ACKNOWLEDGEMENT));
     if (!this.#flows.isCurrent(slot, target)) return this.#endpointGone(slot, frame, now);
     words[word + LAST_SEEN] = now;
     if (isTcp) {
@@ -236,7 +233,11 @@ export class Pipeline {
       const next = nextTcpState(state, false, packet.flags, packet.payloadLength);
       if (next !== state) this.#flows.enter(slot, target, state, next, now);
       if ((packet.flags & SYN) !== 0) {
-        words[word + CLIENT_ACK] = (frame.view.getInt32(packet.l4 + tcp.SEQUENCE) + 1) | 0;
+        // Numbers begin here. Later it is a copy that was under way for long.
+        if (state <= State.synReceived && (packet.flags & ACK) !== 0) {
+          words[word + CLIENT_ACK] = (frame.view.getInt32(packet.l4 + tcp.SEQUENCE) + 1) | 0;
+          words[word + ENDPOINT_ACK] = frame.view.getInt32(packet.l4 + tcp.ACKNOWLEDGEMENT);
+        }
         this.#clamp(frame, target);
       }
     }
@@ -246,6 +247,11 @@ export class Pipeline {
     const deltas = ~words[word + DELTAS]!;
     applyTuple(frame, packet, this.#book, words[word + VIP]!, words[word + CLIENT]!, (ports << 16) | (ports >>> 16), deltas >>> 16, deltas & 0xffff);
     return this.#forwarded(kind, frame);
+  }
+
+  /** Sequence numbers only go up: one packet can overtake another, and a RST with the older number would not be believed. */
+  #advance(at: number, number: number): void {
+    if (((number - this.#words[at]!) | 0) > 0) this.#words[at] = number;
   }
 
   /** A packet of a flow that may not go on: the flow ends here, and a connection's two sides are told. */

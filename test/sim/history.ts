@@ -22,6 +22,8 @@ export class SimError extends Error {
 /** Virtual milliseconds. */
 const BUSY = 25_000;
 const LIMIT = 900_000;
+/** More than several times over a link, and a sweep. */
+const SOON = 1000;
 const PORT = 80;
 const SCHEDULERS = ['rr', 'wrr', 'lc', 'wlc', 'sh', 'mh'] as const;
 /** Seconds; below every pause. */
@@ -59,11 +61,13 @@ class History {
   readonly #outcome: Outcome = { complete: 0, reset: 0, refused: 0 };
   readonly #isTight: boolean;
   readonly #isShort: boolean;
+  /** Links lose and reorder. */
+  readonly #isBad: boolean;
   readonly #datagrams: Datagrams;
 
   constructor(private readonly seed: number) {
     const random = (this.#random = seededRandom(seed));
-    const bad = random() < 0.75;
+    const bad = (this.#isBad = random() < 0.7);
     const quality = {
       loss: bad ? random() * 0.15 : 0,
       duplicate: bad ? random() * 0.1 : 0,
@@ -81,11 +85,26 @@ class History {
     this.#meshes = Array.from({ length: count }, (_, index) => new Mesh({ maxFlows: isSmall ? 4 : 256, config, worker: { index, count }, shared }));
     const queue = this.#queue;
     const fail = (what: string): never => this.#fail(what);
-    this.#router = new Router({ queue, random, quality, meshes: this.#meshes, fail, isTight: this.#isTight, forwarded: (packet, host) => this.#byEnds.get(`${packet.fromText} ${packet.sourcePort} ${packet.toText}`)?.servers.add(host) });
+    this.#router = new Router({
+      queue,
+      random,
+      quality,
+      meshes: this.#meshes,
+      fail,
+      isTight: this.#isTight,
+      sweeps: !bad || random() < 0.5,
+      forwarded: (packet, host) => this.#byEnds.get(`${packet.fromText} ${packet.sourcePort} ${packet.toText}`)?.servers.add(host),
+    });
     const scheduler = SCHEDULERS[Math.floor(random() * SCHEDULERS.length)]!;
     const policy = { ...DEFAULT_POLICY, maxConnections, affinity: random() < 0.2 ? 10 : 0, ejectAfter: Math.floor(random() * 4), ejectFor: 3000 };
     const timeouts = this.#isShort ? { established: SHORT_ESTABLISHED, transitory: 10, closed: 5, udp: 2, icmp: 2 } : DEFAULT_TIMEOUTS;
-    this.#services = new Services({ queue, random, meshes: this.#meshes, start: (service, address) => this.#startServer(service, address) }, { scheduler, policy, timeouts });
+    this.#services = new Services({
+      queue,
+      random,
+      meshes: this.#meshes,
+      start: (service, address) => this.#startServer(service, address),
+      unlisted: (host) => this.#unlisted(host),
+    }, { scheduler, policy, timeouts });
     this.#clients = [40, 41, 42].map((host) => this.#start(`10.0.1.${host}`, {}));
     this.#datagrams = new Datagrams({ queue, random, fail });
     for (const mesh of this.#meshes) mesh.apply(this.#services.configs());
@@ -170,7 +189,7 @@ class History {
     const localPort = 40_000 + Math.floor(random() * 12);
     if (!host.isFree(remote, PORT, localPort)) return this.#queue.after(500, () => this.#connect());
     const size = () => 4 + Math.floor(random() ** 2 * 6000);
-    const pause = random() < 0.2 ? SHORT_ESTABLISHED * 1000 + 10_000 : 0;
+    const pause = random() < 0.3 ? SHORT_ESTABLISHED * 1000 + 10_000 : 0;
     const plan = { id: this.#connections.length, service: name, fromClient: size(), fromServer: size(), pause, serverEndsFirst: random() < 0.4 };
     const connection = new Connection(plan, host, {
       after: (ms, run) => this.#queue.after(ms, run),
@@ -185,6 +204,15 @@ class History {
   #converse(): void {
     const { name, vip } = this.#services.all[Math.floor(this.#random() * 2)]!;
     this.#datagrams.start(this.#clients[Math.floor(this.#random() * this.#clients.length)]!, name, vip);
+  }
+
+  /** Where no packet is lost, the clients of a server that is gone are told at once, and silent ones too. */
+  #unlisted(server: Host): void {
+    if (this.#isBad) return;
+    const hit = this.#connections.filter(({ servers, clientState, client }) => [...servers].at(-1) === server && clientState === 'open' && !client!.isOver);
+    this.#queue.after(SOON, () => {
+      for (const { plan, clientState, host } of hit) if (clientState === 'open' && host.isAlive) this.#fail(`connection ${plan.id} is not told that its server is gone`);
+    });
   }
 
   /** A connection does not end in order. May it? */

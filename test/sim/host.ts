@@ -43,6 +43,7 @@ export class Host {
   readonly takers = new Map<number | string, (packet: Decoded, payload: Buffer) => void>();
   /** Of an ICMP error: what it quotes. */
   onError: (error: Decoded, quoted: Buffer) => void = () => undefined;
+  /** Identifications begin elsewhere than those of the host that had the address before, whose fragments may still be held. */
   #datagrams = 0;
   readonly #assembly = new Assembly();
 
@@ -74,7 +75,7 @@ export class Host {
     const length = fields.payload?.length ?? 0;
     if (length <= LARGEST_UNCUT) return this.send(udpFrame({ ...fields, partial: this.parts.random() < 0.5 }));
     const at = Array.from({ length: Math.floor(length / 1200) }, (_, i) => 1200 * (i + 1));
-    for (const part of cut(udpFrame(fields), { at, id: ++this.#datagrams & 0xffff })) this.send(part);
+    for (const part of cut(udpFrame(fields), { at, id: (1000 * this.options.incarnation + ++this.#datagrams) & 0xffff })) this.send(part);
   }
 
   send(frame: Buffer): void {

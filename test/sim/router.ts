@@ -34,6 +34,8 @@ export interface RouterParts {
   readonly forwarded: (from: Decoded, host: Host) => void;
   /** The table is so small, or endpoints take so few, that a new flow may find no place. */
   readonly isTight: boolean;
+  /** Flows of endpoints that are gone are looked for; otherwise each flow's next packet finds it. */
+  readonly sweeps: boolean;
 }
 
 export class Router {
@@ -55,7 +57,7 @@ export class Router {
     for (const mesh of this.parts.meshes) {
       this.#setClock(mesh);
       mesh.pipeline.expire(mesh.now);
-      mesh.pipeline.sweep();
+      if (this.parts.sweeps) mesh.pipeline.sweep();
       this.#takeEmitted(mesh);
     }
   }

@@ -26,6 +26,8 @@ export interface ServicesParts {
   readonly meshes: readonly Mesh[];
   /** A new host at an address. */
   readonly start: (service: string, address: string) => Host;
+  /** All workers have been told that it is gone, or are about to be. */
+  readonly unlisted: (host: Host) => void;
 }
 
 export class Services {
@@ -95,6 +97,7 @@ export class Services {
     queue.after(dies ? random() * 4000 : 0, () => {
       place.isListed = false;
       this.publish();
+      this.parts.unlisted(host);
       queue.after(1000 + random() * 8000, () => {
         host.die();
         place.host = start(name, place.address);

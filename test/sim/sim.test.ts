@@ -2,9 +2,9 @@ import test from 'ava';
 import { fuzzSim, runHistory } from './history.js';
 
 const SEED = 1;
-const PACKETS = 45_000;
+const PACKETS = 60_000;
 
-test('150 short histories', (t) => {
+test('200 short histories', (t) => {
   const sums = fuzzSim(SEED, PACKETS);
   // Otherwise the histories would not get far into the code.
   const reached = ['complete', 'reset', 'refused', 'answered', 'handedOver', 'flowsExpired', 'flowsEvicted', 'flowsEnded', 'emittedResets', 'connectFailures', 'endpointsEjected', 'refusedNoEndpoint', 'refusedNoFlow', 'refusedEndpointGone', 'fragmentsReassembled'];

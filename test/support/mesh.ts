@@ -114,6 +114,8 @@ export class Mesh {
       counters: this.counters,
       shared,
       worker: options.worker ?? { index: 0, count: 1 },
+      // So far apart that no two workers cut datagrams under one number.
+      identification: (options.worker?.index ?? 0) << 16,
       emit: (_network, frame, length) => this.emitted.push(Buffer.from(frame.bytes.subarray(0, length))),
     });
     this.config = options.config ?? PLAIN;

@@ -252,14 +252,14 @@ test('a dead endpoint: whichever side speaks first, both get a RST that they bel
   for (const clientFirst of [true, false]) {
     const mesh = new Mesh();
     const flow = connect(mesh);
-    const fromClient = { ...TO_VIP, flags: 'A', ack: 77 };
+    const fromClient = { ...TO_VIP, flags: 'A', ack: 2077 };
     const fromEndpoint = { from: flow.endpoint, to: BALANCER, sourcePort: 80, destinationPort: flow.port, flags: 'A', ack: 88 };
     mesh.pass(tcpFrame(fromClient));
     mesh.pass(tcpFrame(fromEndpoint));
     mesh.configure([service(VIP, [endpoint(ENDPOINTS.find((address) => address !== flow.endpoint)!)])]);
-    t.is(mesh.send(tcpFrame(clientFirst ? { ...fromClient, ack: 79 } : { ...fromEndpoint, ack: 90 })), undefined);
+    t.is(mesh.send(tcpFrame(clientFirst ? { ...fromClient, ack: 2079 } : { ...fromEndpoint, ack: 90 })), undefined);
     const [toClient, toEndpoint] = mesh.takeEmitted();
-    const [clientNext, endpointNext] = clientFirst ? [79, 88] : [77, 90];
+    const [clientNext, endpointNext] = clientFirst ? [2079, 88] : [2077, 90];
     t.like(decode(toClient!), { flags: RST | ACK, seq: clientNext, ack: endpointNext, from: parseIpv4(VIP), to: parseIpv4(CLIENT), sourcePort: 80, destinationPort: 40000 });
     t.like(decode(toEndpoint!), { flags: RST | ACK, seq: endpointNext, ack: clientNext, from: parseIpv4(BALANCER), to: parseIpv4(flow.endpoint), sourcePort: flow.port, destinationPort: 80 });
     t.deepEqual([checksumFault(toClient!), checksumFault(toEndpoint!)], [undefined, undefined]);
@@ -296,8 +296,8 @@ test('a VIP that is gone: a connection gets a RST, a datagram nothing; an unchan
   for (let i = 0; i < 5; i++) mesh.apply(PLAIN.networks[0]!.services);
   t.is(decode(mesh.pass(tcpFrame(TO_VIP))).from, parseIpv4(BALANCER));
   mesh.configure([]);
-  t.is(mesh.send(tcpFrame({ ...TO_VIP, ack: 5 })), undefined);
-  t.like(decode(mesh.takeEmitted()[0]!), { flags: RST | ACK, seq: 5, to: parseIpv4(CLIENT) });
+  t.is(mesh.send(tcpFrame({ ...TO_VIP, ack: 2005 })), undefined);
+  t.like(decode(mesh.takeEmitted()[0]!), { flags: RST | ACK, seq: 2005, to: parseIpv4(CLIENT) });
   t.is(mesh.send(udpFrame(TO_VIP)), undefined);
   t.is(mesh.count('droppedUnknownDestination'), 1);
   t.is(mesh.table.size, 0);
