@@ -223,7 +223,6 @@ export class Pipeline {
       if (isTcp) return this.#answers.reset(frame, Counter.refusedNoFlow);
       return packet.protocol === UDP ? this.#answers.unreachable(frame, Counter.refusedNoFlow, now) : this.#answers.drop(Counter.droppedIcmpUnmatched);
     }
-
     const word = slot << 4;
     if (isTcp && (packet.flags & ACK) !== 0) this.#advance(word + ENDPOINT_ACK, frame.view.getInt32(packet.l4 + tcp.ACKNOWLEDGEMENT));
     if (!this.#flows.isCurrent(slot, target)) return this.#endpointGone(slot, frame, now);
@@ -241,7 +240,6 @@ export class Pipeline {
         this.#clamp(frame, target);
       }
     }
-
     this.#doubles[(slot << 3) + BYTES_OUT]! += packet.totalLength;
     const ports = words[word + CLIENT_PORTS]!;
     const deltas = ~words[word + DELTAS]!;
