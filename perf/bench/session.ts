@@ -8,6 +8,7 @@ import { sampleKey, type Failure, type Report } from './measure/report.js';
 import type { Options } from './options.js';
 import type { Peer, RunningPeer } from './peers/peer.js';
 import { PEERS } from './peers/peers.js';
+import { metricText } from './render/number.js';
 import type { Daemon } from './process.js';
 import { startServers } from './servers.js';
 import { makeLane, type Lane } from './topology.js';
@@ -89,7 +90,7 @@ export class Session {
         if (!Number.isFinite(value)) throw new Error(`${key} is not a number`);
         (this.#samples[sampleKey(work.name, key, peer.name)] ??= []).push(value);
       }
-      const shown = work.metrics.map(({ key, unit }) => `${(values[key] ?? Number.NaN).toPrecision(4)} ${unit}`);
+      const shown = work.metrics.map(({ key, title, unit }) => `${title} ${metricText(values[key] ?? Number.NaN, unit)} ${unit}`);
       this.say(`${label}: ${shown.join(', ')}`);
     } catch (error) {
       this.#fail({ peer: peer.name, work: work.name, round, message: textOf(error) });

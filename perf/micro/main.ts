@@ -33,8 +33,31 @@ const TOPICS: Readonly<Record<string, Topic>> = {
 
 const USAGE = `usage: npm run bench:micro -- [${Object.keys(TOPICS).join('|')} …] [--quick] [--json FILE]`;
 
-function wanted(): { topics: string[]; effort: Effort; json: string | undefined } {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { quick: { type: 'boolean', default: false }, json: { type: 'string' } } });
+const HELP = `${USAGE}
+
+What the parts of the packet path cost by themselves: each step of the packet path, the whole of it, memory for each flow,
+garbage per packet. Without a topic, all of them, one table each: medians with the fastest and the slowest round.
+
+  --quick      ${QUICK.rounds} short rounds instead of ${FULL.rounds}. For a look, not for a decision
+  --json FILE  everything that was measured
+  --help       this text
+
+Compare rows of one run with each other, not with another run: perf/micro/README.md
+`;
+
+interface Wanted {
+  readonly topics: readonly string[];
+  readonly effort: Effort;
+  readonly json: string | undefined;
+}
+
+/** undefined: help is wanted. */
+function wanted(): Wanted | undefined {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { quick: { type: 'boolean', default: false }, json: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+  });
+  if (values.help === true) return undefined;
   const stranger = positionals.find((name) => !Object.hasOwn(TOPICS, name));
   if (stranger !== undefined) throw new Error(`no such topic: ${stranger}`);
   return { topics: positionals.length === 0 ? Object.keys(TOPICS) : positionals, effort: values.quick ? QUICK : FULL, json: values.json };
@@ -47,6 +70,10 @@ async function main(): Promise<number> {
   } catch (error) {
     console.error(`${(error as Error).message}\n${USAGE}`);
     return 2;
+  }
+  if (!want) {
+    process.stdout.write(HELP);
+    return 0;
   }
   const machine = { node: process.version, cpu: os.cpus()[0]?.model ?? 'unknown', cpus: os.cpus().length };
   console.log(`Node ${machine.node}, ${machine.cpus} × ${machine.cpu}; load ${os.loadavg().map((value) => value.toFixed(1)).join(' ')}\n`);

@@ -24,6 +24,19 @@ import { ABOUT, pageName, TOOLS, type Tool } from './tools.js';
 const OUT = fileURLToPath(new URL('../../../perf/profile/out/', import.meta.url));
 const SESSION = fileURLToPath(new URL('./session.js', import.meta.url));
 const USAGE = `usage: npm run perf -- [${TOOLS.join('|')} …] [--seconds N] [--rows N]   (all of them, 8 s of load each, 12 rows)`;
+const HELP = `${USAGE}
+
+Profiles an agent under load, one run for each profiler, each on a test host of its own. Prints the functions that
+cost most, thread by thread, and leaves perf/profile/out/index.html, which links what the profilers made.
+
+${TOOLS.map((tool) => `  ${tool.padEnd(11)}${ABOUT[tool]}`).join('\n')}
+
+  --seconds N  of load in each run, 1 to 600
+  --rows N     functions to print of each thread
+  --help       this text
+
+How to read it: perf/profile/README.md
+`;
 
 interface Wanted {
   readonly tools: readonly Tool[];
@@ -31,12 +44,14 @@ interface Wanted {
   readonly rows: number;
 }
 
-function wanted(argv: readonly string[]): Wanted {
+/** undefined: help is wanted. */
+function wanted(argv: readonly string[]): Wanted | undefined {
   const { values, positionals } = parseArgs({
     args: [...argv],
     allowPositionals: true,
-    options: { seconds: { type: 'string', default: '8' }, rows: { type: 'string', default: '12' } },
+    options: { seconds: { type: 'string', default: '8' }, rows: { type: 'string', default: '12' }, help: { type: 'boolean', short: 'h' } },
   });
+  if (values.help === true) return undefined;
   const isTool = (name: string): name is Tool => (TOOLS as readonly string[]).includes(name);
   const stranger = positionals.find((name) => !isTool(name));
   if (stranger !== undefined) throw new Error(`no such profiler: ${stranger}`);
@@ -85,12 +100,16 @@ function entriesOf(tool: Tool, directory: string, report: SessionReport | string
 }
 
 async function main(): Promise<number> {
-  let want: Wanted;
+  let want: Wanted | undefined;
   try {
     want = wanted(process.argv.slice(2));
   } catch (error) {
     console.error(`${(error as Error).message}\n${USAGE}`);
     return 2;
+  }
+  if (!want) {
+    process.stdout.write(HELP);
+    return 0;
   }
   const entries: PageEntry[] = [];
   const reports: ThreadReport[] = [];

@@ -10,6 +10,11 @@ export function shortNumber(value: number): string {
   return value.toFixed(size >= 1 || size === 0 ? 2 : 3);
 }
 
+/** What a process or the machine has beside the load varies by more than little memory: less than nothing was not measured. */
+export function metricText(value: number, unit: string): string {
+  return value < 0 && unit.startsWith('bytes') ? '–' : shortNumber(value);
+}
+
 /** `1.23 ×` */
 export function ratioText(value: number): string {
   return Number.isFinite(value) ? `${value.toFixed(2)} ×` : '–';

@@ -3,7 +3,7 @@
  */
 import { bestOf, summaryOf, type Report, type ReportWork } from '../measure/report.js';
 import { judgeAll } from '../measure/verdicts.js';
-import { ratioText, shortNumber } from './number.js';
+import { metricText, ratioText } from './number.js';
 
 export interface Table {
   readonly title: string;
@@ -13,23 +13,26 @@ export interface Table {
 }
 
 /**
- * Per peer: for the first metric its median, the least and the most, and its ratio to the best of its class; for the others
- * the median. Peers that do not do this work are left out; those that failed at it show dashes.
+ * Per peer: for the first metric its median, the least and the most, and its ratio to the best of its class, which is named when
+ * there are several; for the others the median. Peers that do not do this work are left out; those that failed at it show dashes.
  */
 export function workTable(report: Report, work: ReportWork): Table {
   const [main, ...others] = work.metrics;
   if (!main) return { title: work.title, head: [], rows: [] };
   const failed = new Set(report.failures.filter((failure) => (failure.work ?? work.name) === work.name).map(({ peer }) => peer));
-  const rows = report.peers.flatMap((peer) => {
+  const doing = report.peers.filter((peer) => failed.has(peer.name) || summaryOf(report, work.name, main.key, peer.name));
+  const classes = new Set(doing.map((peer) => peer.class)).size;
+  const rows = doing.map((peer) => {
     const summary = summaryOf(report, work.name, main.key, peer.name);
-    if (!summary) return failed.has(peer.name) ? [[peer.title, 'failed', '–', '–', ...others.map(() => '–')]] : [];
+    const kind = classes > 1 ? [peer.class] : [];
+    if (!summary) return [peer.title, 'failed', '–', ...kind, '–', ...others.map(() => '–')];
     const rivals = report.peers.filter((other) => other.class === peer.class).map(({ name }) => name);
     const best = bestOf(report, work.name, main.key, rivals, main.better) ?? Number.NaN;
-    const rest = others.map(({ key }) => shortNumber(summaryOf(report, work.name, key, peer.name)?.median ?? Number.NaN));
-    const spread = `${shortNumber(summary.least)} … ${shortNumber(summary.most)}`;
-    return [[peer.title, shortNumber(summary.median), spread, ratioText(summary.median / best), ...rest]];
+    const rest = others.map(({ key, unit }) => metricText(summaryOf(report, work.name, key, peer.name)?.median ?? Number.NaN, unit));
+    const spread = `${metricText(summary.least, main.unit)} … ${metricText(summary.most, main.unit)}`;
+    return [peer.title, metricText(summary.median, main.unit), spread, ...kind, ratioText(summary.median / best), ...rest];
   });
-  const head = ['', `${main.title}, ${main.unit}`, 'least … most', `to best (${main.better === 'more' ? 'more' : 'less'} is better)`];
+  const head = ['', `${main.title}, ${main.unit}`, 'least … most', ...(classes > 1 ? ['class'] : []), `to best${classes > 1 ? ' of class' : ''} (${main.better} is better)`];
   return { title: work.title, head: [...head, ...others.map(({ title, unit }) => `${title}, ${unit}`)], rows };
 }
 
@@ -42,7 +45,8 @@ export function verdictTable(report: Report): Table {
     const sign = goal.better === 'more' ? '≥' : '≤';
     return [goal.title, `${sign} ${ratioText(goal.least)}`, `${sign} ${ratioText(goal.aim)}`, measured, WORD[word]];
   });
-  return { title: 'Must reach (the VIP; where there are two figures: up, down; the worse one counts)', head: ['', 'at least', 'aim', 'measured', 'verdict'], rows };
+  const look = report.settings.rounds === 1 ? '; one round: for a look only' : '';
+  return { title: `Must reach (the VIP; where there are two figures: up, down; the worse one counts)${look}`, head: ['', 'at least', 'aim', 'measured', 'verdict'], rows };
 }
 
 /** What did not work, one line each. */
@@ -57,6 +61,7 @@ export function failureLines(report: Report): string[] {
 export function headline(report: Report): string {
   const { machine, settings } = report;
   const where = `${machine.cpus} × ${machine.model}, ${Math.round(machine.memoryBytes / 2 ** 30)} GiB, Linux ${machine.kernel}, Node ${machine.node}, load ${machine.load.toFixed(1)} before`;
-  const how = `${settings.rounds} round${settings.rounds === 1 ? '' : 's'} of ${settings.seconds} s, ${settings.rate} requests/s at equal load, ${settings.held} connections held, ${settings.flows} flows`;
+  const flows = report.works.some(({ name }) => name === 'flows') ? `, ${settings.flows} flows` : '';
+  const how = `${settings.rounds} round${settings.rounds === 1 ? '' : 's'} of ${settings.seconds} s, ${settings.rate} requests/s at equal load, ${settings.held} connections held${flows}`;
   return `${where}; ${how}; ${Math.round(report.seconds)} s in all; ${report.date}`;
 }

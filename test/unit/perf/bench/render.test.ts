@@ -1,7 +1,7 @@
 import test from 'ava';
-import { ratioText, shortNumber } from '../../../../perf/bench/render/number.js';
+import { metricText, ratioText, shortNumber } from '../../../../perf/bench/render/number.js';
 import { renderHtml } from '../../../../perf/bench/render/html.js';
-import { verdictTable, workTable } from '../../../../perf/bench/render/rows.js';
+import { headline, verdictTable, workTable } from '../../../../perf/bench/render/rows.js';
 import { renderSvg, tickStep } from '../../../../perf/bench/render/svg.js';
 import { renderTable, renderText } from '../../../../perf/bench/render/text.js';
 import type { ReportWork } from '../../../../perf/bench/measure/report.js';
@@ -23,18 +23,22 @@ const report = reportOf(
 test('three figures that count', (t) => {
   t.deepEqual([0, 0.1234, 1.234, 12.34, 123.4, 12_345.6, Number.NaN].map(shortNumber), ['0.00', '0.123', '1.23', '12.3', '123', '12,346', '–']);
   t.is(ratioText(0.856), '0.86 ×');
+  t.deepEqual([metricText(-12, 'bytes each'), metricText(0, 'bytes each'), metricText(-12, 'ms')], ['–', '0.00', '-12.0'], 'less memory than nothing was not measured');
 });
 
 test('a work as a table: medians, spread, ratio to the best of the class; failed peers stay visible, others are left out', (t) => {
   const table = workTable(report, report.works[0] as ReportWork);
   t.deepEqual(table.rows, [
-    ['no balancer', '11.0', '10.0 … 12.0', '1.00 ×', '1.00'],
-    ['nftables DNAT', 'failed', '–', '–', '–'],
-    ['vipmesh, VIP', '6.60', '6.00 … 7.00', '1.00 ×', '3.00'],
-    ['HAProxy', 'failed', '–', '–', '–'],
-    ['nginx stream', '3.30', '3.30 … 3.30', '0.50 ×', '–'],
+    ['no balancer', '11.0', '10.0 … 12.0', 'kernel', '1.00 ×', '1.00'],
+    ['nftables DNAT', 'failed', '–', 'kernel', '–', '–'],
+    ['vipmesh, VIP', '6.60', '6.00 … 7.00', 'userspace', '1.00 ×', '3.00'],
+    ['HAProxy', 'failed', '–', 'userspace', '–', '–'],
+    ['nginx stream', '3.30', '3.30 … 3.30', 'userspace', '0.50 ×', '–'],
   ]);
-  t.is(table.head[3], 'to best (more is better)');
+  t.deepEqual(table.head.slice(3, 5), ['class', 'to best of class (more is better)']);
+  const alone = workTable(reportOf({ 'bulk-1-up/gbit/vip': [6], 'bulk-1-up/gbit/nginx': [3] }), report.works[0] as ReportWork);
+  t.deepEqual(alone.rows[1], ['nginx stream', '3.00', '3.00 … 3.00', '0.50 ×', '–'], 'of one class: it need not be named');
+  t.is(alone.head[3], 'to best (more is better)');
 });
 
 test('on the terminal: columns line up', (t) => {
@@ -49,6 +53,14 @@ test('the whole text: where, tables, verdicts, failures on one line each', (t) =
   t.is(verdictTable(report).rows.length, 7);
   t.false(renderText(reportOf({})).includes('Must reach'), 'no verdict without a measurement');
   t.regex(text, /nftables DNAT +≥ 0\.70 × +≥ 0\.90 × +– +not measured/);
+});
+
+test('one round is for a look; flows are mentioned where they are held', (t) => {
+  const quick = reportOf({}, { settings: { ...report.settings, rounds: 1 } });
+  t.true(verdictTable(quick).title.endsWith('; one round: for a look only'));
+  t.false(verdictTable(report).title.includes('look'));
+  t.false(headline(quick).includes('flows'));
+  t.true(headline({ ...quick, works: [{ name: 'flows', title: 'idle flows', metrics: [] }] }).includes(', 100000 flows;'));
 });
 
 test('ticks are round and few', (t) => {
