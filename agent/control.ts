@@ -116,6 +116,8 @@ export interface ServiceSummary extends ServiceObject {
 export interface TaskSummary extends TaskObject {
   /** Flows that it still has, while it is to stop and waits for them. */
   readonly flows?: number;
+  /** Milliseconds for which it still gets no new flow, because connects to it failed. Absent: it is not ejected. */
+  readonly ejectedFor?: number;
 }
 
 export interface DoctorCheck {

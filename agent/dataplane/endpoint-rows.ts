@@ -31,7 +31,7 @@ export class EndpointRows {
       services: network.services.map((service) => ({
         ...service,
         endpoints: service.endpoints.map((endpoint) => {
-          const key = `${network.index} ${endpoint.id}`;
+          const key = keyOf(network.index, endpoint.id);
           present.add(key);
           const row = this.#rowOf(key);
           return row === undefined ? endpoint : { ...endpoint, row };
@@ -51,6 +51,11 @@ export class EndpointRows {
     while (this.#retired.length > 0 && this.#retired[0]!.epoch <= epoch) this.#free.push(this.#retired.shift()!.row);
   }
 
+  /** The row of an endpoint of the last snapshot, if it has one. */
+  find(network: number, endpoint: string): number | undefined {
+    return this.#rows.get(keyOf(network, endpoint));
+  }
+
   #rowOf(key: string): number | undefined {
     const known = this.#rows.get(key);
     if (known !== undefined) return known;
@@ -61,3 +66,5 @@ export class EndpointRows {
     return row;
   }
 }
+
+const keyOf = (network: number, endpoint: string): string => `${network} ${endpoint}`;

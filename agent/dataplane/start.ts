@@ -18,6 +18,7 @@ import { AddressBook } from '../../proxy/flow/address-book.js';
 import { FlowReader } from '../../proxy/flow/reader.js';
 import { DEFAULT_MAX_FLOWS, FlowTable } from '../../proxy/flow/table.js';
 import { AffinityTable } from '../../proxy/sched/affinity.js';
+import { ejectionLeft } from '../../proxy/sched/outlier.js';
 import { EndpointStats } from '../../proxy/sched/stats.js';
 import { EndpointRows } from './endpoint-rows.js';
 import { DataplaneError, type RequestBody, WorkerThread } from './thread.js';
@@ -43,15 +44,18 @@ export function defaultWorkers(processors: number = os.availableParallelism()): 
   return Math.min(Math.max(1, Math.floor(processors / 2)), MAX_WORKERS);
 }
 
-/** Flows of one worker's table: with several, some more than its share, which is even only on average. */
+/** Flows of one worker's table: its part of all. */
 export function flowsOfWorker(maxFlows: number, workers: number): number {
-  return workers === 1 ? maxFlows : Math.min(MAX_FLOWS, Math.ceil((maxFlows / workers) * 1.25));
+  return Math.ceil(maxFlows / workers);
 }
 
 /** Endpoints, VIPs and balancer addresses that an address book holds beside the clients of its worker's flows. */
 const ADDRESSES_OF_SNAPSHOT = 65_536;
 /** Endpoints that are counted by all workers together; of those beyond, each worker knows only its own flows. */
 const ENDPOINT_ROWS = 65_536;
+
+/** Milliseconds of the clock that all threads share. */
+const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 /** Starts the worker threads and resolves when they serve. Another `entry` is for tests. Throws RangeError. */
 export async function startDataplane(options: DataplaneOptions = {}, entry = new URL('./entry.js', import.meta.url)): Promise<Dataplane> {
@@ -69,6 +73,8 @@ class WorkersDataplane implements Dataplane {
   readonly #counters: readonly Counters[];
   readonly #flows: readonly FlowReader[];
   readonly #rows: EndpointRows;
+  readonly #stats: EndpointStats;
+  readonly #clockStart = now();
   /** Networks whose loss has not been told: every worker that served the device reports it. */
   readonly #attached = new Set<number>();
   #snapshot: Snapshot = { epoch: 0, networks: [] };
@@ -91,15 +97,15 @@ class WorkersDataplane implements Dataplane {
     this.#counters = counters.map((buffer) => new Counters(buffer));
     this.#wakeUps = each.map(() => eventfd(EFD_NONBLOCK | EFD_CLOEXEC));
     const stats = EndpointStats.allocate(ENDPOINT_ROWS);
-    const endpointStats = new EndpointStats(stats);
-    this.#rows = new EndpointRows(ENDPOINT_ROWS, (row) => endpointStats.reset(row));
+    this.#stats = new EndpointStats(stats);
+    this.#rows = new EndpointRows(ENDPOINT_ROWS, (row) => this.#stats.reset(row));
     const random = randomBytes(8);
     const shared = {
       wakeUps: this.#wakeUps,
       stats,
       affinity: AffinityTable.allocate(),
       hashKey: [random.readInt32LE(0), random.readInt32LE(4)] as const,
-      clockStart: Number(process.hrtime.bigint()) / 1e6,
+      clockStart: this.#clockStart,
     };
     this.#threads = each.map((index) => {
       const own = { index, table: tables[index]!, book: books[index]!, counters: counters[index]!, ringsTo: rings[index]!, ringsFrom: rings.map((to) => to[index]!) };
@@ -135,6 +141,11 @@ class WorkersDataplane implements Dataplane {
 
   flowsTo(network: number, endpoint: EndpointAddress): number {
     return this.#flows.reduce((sum, reader) => sum + reader.countTo(network, endpoint.address, endpoint.address6), 0);
+  }
+
+  ejectedFor(network: number, endpoint: string): number {
+    const row = this.#rows.find(network, endpoint);
+    return row === undefined ? 0 : ejectionLeft(this.#stats, row, Math.floor((now() - this.#clockStart) / 100)) * 100;
   }
 
   counters(): Record<string, number> {

@@ -153,7 +153,7 @@ export class DaemonControl implements Control {
   async serviceTasks(ref: string): Promise<TaskSummary[]> {
     const { id } = await findService(this.#store, ref);
     const tasks = (await listObjects<TaskObject>(this.#store, TASKS)).filter((task) => task.serviceId === id);
-    return this.#withFlows(tasks.sort((a, b) => a.slot - b.slot || (a.createdAt > b.createdAt ? -1 : 1)));
+    return this.#withTraffic(tasks.sort((a, b) => a.slot - b.slot || (a.createdAt > b.createdAt ? -1 : 1)));
   }
 
   async *serviceLogs(ref: string, query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine> {
@@ -164,20 +164,21 @@ export class DaemonControl implements Control {
   }
 
   async tasks(): Promise<TaskSummary[]> {
-    return this.#withFlows(await listObjects(this.#store, TASKS));
+    return this.#withTraffic(await listObjects(this.#store, TASKS));
   }
 
   async task(ref: string): Promise<TaskSummary> {
     const found = await findTask(this.#store, ref);
-    const [task = found] = await this.#withFlows([found]);
+    const [task = found] = await this.#withTraffic([found]);
     return task;
   }
 
-  #withFlows(tasks: readonly TaskObject[]): Promise<TaskSummary[]> {
+  #withTraffic(tasks: readonly TaskObject[]): Promise<TaskSummary[]> {
     return Promise.all(
       tasks.map(async (task) => {
         const flows = await this.parts.node.drainingFlows(task.id);
-        return flows === undefined ? task : { ...task, flows };
+        const ejectedFor = this.parts.node.ejectedFor(task);
+        return { ...task, ...(flows !== undefined && { flows }), ...(ejectedFor > 0 && { ejectedFor }) };
       }),
     );
   }

@@ -54,6 +54,8 @@ export interface Dataplane {
   flows(): FlowRecord[];
   /** Flows to an endpoint of network `network` that go on: not closed; UDP and ICMP: not silent for QUIET_MS. */
   flowsTo(network: number, endpoint: EndpointAddress): number;
+  /** Milliseconds for which an endpoint (EndpointConfig.id) of network `network` is still ejected; 0: it is not. */
+  ejectedFor(network: number, endpoint: string): number;
   /** Packets, bytes and drops by cause, since the start. */
   counters(): Record<string, number>;
   close(): Promise<void>;

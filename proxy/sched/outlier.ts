@@ -23,6 +23,11 @@ export function isEjected(stats: EndpointStats, row: number, now: number): boole
   return stats.load(row, EJECTED_UNTIL) > now;
 }
 
+/** Deciseconds for which the endpoint is still ejected; 0: it is not. */
+export function ejectionLeft(stats: EndpointStats, row: number, now: number): number {
+  return Math.max(0, stats.load(row, EJECTED_UNTIL) - now);
+}
+
 /** A connect to the endpoint succeeded: its failures are no longer in a row. */
 export function countSuccess(stats: EndpointStats, row: number): void {
   if (stats.load(row, FAILURES) !== 0) stats.store(row, FAILURES, 0);

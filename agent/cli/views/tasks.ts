@@ -23,7 +23,7 @@ export function taskView(wall: number, noTrunc = false): View<TaskSummary> {
       { heading: 'NAME', cell: ({ name }) => name },
       { heading: 'NODE', cell: ({ node }) => node },
       { heading: 'DESIRED', cell: (task) => (isWanted(task) ? 'Running' : 'Shutdown') },
-      { heading: 'CURRENT STATE', cell: (task) => `${stateText(task)} ${ago(task.status.since, wall)}` },
+      { heading: 'CURRENT STATE', cell: (task) => `${stateText(task)} ${ago(task.status.since, wall)}${ejectionText(task)}` },
       { heading: 'HEALTH', cell: (task) => (task.status.health === 'none' || isEnded(task) ? '' : task.status.health) },
       // What has ended has given its addresses back: they may be another's.
       { heading: 'ADDRESS', cell: (task) => (isEnded(task) ? '' : task.addresses.map(addressText).join(',')) },
@@ -38,6 +38,10 @@ export function taskView(wall: number, noTrunc = false): View<TaskSummary> {
 function stateText({ status, flows }: TaskSummary): string {
   if (status.state !== 'stopping' || flows === undefined) return STATE_WORD[status.state];
   return `Draining (${flows} ${flows === 1 ? 'flow' : 'flows'})`;
+}
+
+function ejectionText({ status, ejectedFor = 0 }: TaskSummary): string {
+  return status.state === 'running' && ejectedFor > 0 ? `, ejected for ${Math.ceil(ejectedFor / 1000)} s` : '';
 }
 
 /** A task that has ended is not started again, whatever was wanted of it: another takes its place. */

@@ -75,6 +75,12 @@ test('a task that drains says for how many flows it waits', (t) => {
   t.is(state(stopping), 'Stopping 5 minutes ago', 'its flows have had their time');
 });
 
+test('a task that is ejected says for how long, as long as it runs', (t) => {
+  const state = (task: TaskSummary): string => taskView(WALL).columns.find(({ heading }) => heading === 'CURRENT STATE')?.cell(task) ?? '';
+  t.is(state({ ...TASK, ejectedFor: 27_100 }), 'Running 5 minutes ago, ejected for 28 s');
+  t.is(state({ ...TASK, ejectedFor: 27_100, desired: 'shutdown', status: { ...TASK.status, state: 'stopping' } }), 'Stopping 5 minutes ago');
+});
+
 test('a task that failed without a word shows its exit code; one that was told to stop shows nothing', (t) => {
   const error = (status: TaskObject['status']): string => taskView(WALL).columns.find(({ heading }) => heading === 'ERROR')?.cell({ ...TASK, status }) ?? '';
   t.is(error({ state: 'failed', since: SINCE, health: 'none', exitCode: 127 }), 'exit code 127');

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { countFailure, countSuccess, isEjected } from '../../../../proxy/sched/outlier.js';
+import { countFailure, countSuccess, ejectionLeft, isEjected } from '../../../../proxy/sched/outlier.js';
 import { EJECTIONS, EndpointStats } from '../../../../proxy/sched/stats.js';
 
 const RULE = { after: 3, length: 300 };
@@ -18,12 +18,13 @@ function service(...weights: readonly number[]) {
     fail,
     succeed: (index: number) => countSuccess(stats, rows[index]!),
     ejected: (now: number) => weights.flatMap((_, i) => (isEjected(stats, rows[i]!, now) ? [i] : [])),
+    left: (index: number, now: number) => ejectionLeft(stats, rows[index]!, now),
     ejections: (index: number) => stats.load(rows[index]!, EJECTIONS),
   };
 }
 
 test('failures in a row eject, and a success between them counts them anew', (t) => {
-  const { fail, succeed, ejected } = service(1, 1, 1);
+  const { fail, succeed, ejected, left } = service(1, 1, 1);
   t.false(fail(1, 100, 2));
   succeed(1);
   t.false(fail(1, 101, 2));
@@ -32,6 +33,8 @@ test('failures in a row eject, and a success between them counts them anew', (t)
   t.deepEqual(ejected(102), [1]);
   t.deepEqual(ejected(401), [1]);
   t.deepEqual(ejected(402), []);
+  t.deepEqual([102, 401, 402, 1000].map((now) => left(1, now)), [300, 1, 0, 0]);
+  t.is(left(0, 102), 0);
 });
 
 test('the n-th ejection lasts n times as long, and a quiet while makes n less', (t) => {
