@@ -3,15 +3,19 @@ import { ValidationError } from '../../overlay/model/errors.js';
 import { ClientError } from '../api/client-error.js';
 import type { Context } from './context.js';
 import { UsageError } from './command.js';
+import { withOptionNames } from './option-names.js';
 
 export function failureText(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const said = error instanceof Error ? error.message : String(error);
+  const message = isInvalid(error) ? withOptionNames(said) : said;
   const remedy = error instanceof Error ? (error as { remedy?: unknown }).remedy : undefined;
   const [first = '', ...more] = message.split('\n');
   const lines = [`vipmesh: ${first}`, ...more.map(indented)];
   if (typeof remedy === 'string') lines.push(...remedy.split('\n').map(indented));
   return lines.map((line) => line + '\n').join('');
 }
+
+const isInvalid = (error: unknown): boolean => error instanceof ClientError && error.code === 'invalid';
 
 const indented = (line: string): string => (line === '' ? '' : `  ${line.replace(/^ {2}/, '')}`);
 
@@ -26,6 +30,5 @@ export function exitCodeOf(error: unknown): number {
   const own = error instanceof Error ? (error as { exitCode?: unknown }).exitCode : undefined;
   if (typeof own === 'number') return own;
   // What the agent refuses as invalid was no better on the command line.
-  const invalid = error instanceof ClientError && error.code === 'invalid';
-  return invalid || error instanceof UsageError || error instanceof ValidationError ? 2 : 1;
+  return isInvalid(error) || error instanceof UsageError || error instanceof ValidationError ? 2 : 1;
 }

@@ -98,7 +98,7 @@ export function conflicts(balancing: BalancingSpec, endpointMode: EndpointMode, 
   const { scheduler, slowStart, weight, slotWeights } = balancing;
   if (endpointMode === 'dnsrr' && ports.length === 0) {
     for (const path of changed(balancing)) {
-      add(path, `nothing is balanced in endpoint mode dnsrr without published ports, where clients connect to the tasks themselves: leave ${path} out, or use endpoint mode vip`);
+      add(path, `nothing is balanced in endpoint mode dnsrr without published ports, where clients connect to the tasks themselves: leave it out, or use endpoint mode vip`);
     }
     return issues;
   }
@@ -107,9 +107,12 @@ export function conflicts(balancing: BalancingSpec, endpointMode: EndpointMode, 
   }
   if (scheduler === 'rr' || scheduler === 'lc') {
     const other = scheduler === 'rr' ? 'wrr' : 'wlc';
-    const weighs = [weight, ...Object.values(slotWeights)].find((value) => value > 1);
+    const weighs = [weight, ...Object.values(slotWeights)].find((value) => value > 1 && value <= MAX_WEIGHT);
     const path = weight > 1 ? 'weight' : 'slotWeights';
-    if (weighs !== undefined) add(path, `scheduler ${scheduler} does not look at weights, but for 0: use ${other} for a weight of ${weighs}`);
+    if (weighs !== undefined) {
+      const remedy = path === 'weight' ? 'give every replica a weight of 1' : 'give every replica a weight of 1 at once, which takes away those of single ones';
+      add(path, `scheduler ${scheduler} does not look at weights, but for 0: use ${other} for a weight of ${weighs}, or ${remedy} (--endpoint-weight 1)`);
+    }
   }
   return issues;
 }

@@ -195,11 +195,15 @@ function boundedDuration(problem: (milliseconds: number) => string | undefined) 
   });
 }
 
-/** At most a day. */
-function period() {
+/** At most a day, and nothing that `problem` finds wrong. */
+function period(problem: (milliseconds: number) => string | undefined = () => undefined) {
   return boundedDuration((milliseconds) =>
-    milliseconds > LONGEST_PERIOD ? `${formatDuration(milliseconds)} is more than ${formatDuration(LONGEST_PERIOD)}: use ${formatDuration(LONGEST_PERIOD)} or less` : undefined,
+    milliseconds > LONGEST_PERIOD ? `${formatDuration(milliseconds)} is more than ${formatDuration(LONGEST_PERIOD)}: use ${formatDuration(LONGEST_PERIOD)} or less` : problem(milliseconds),
   );
+}
+
+function ejectForProblem(milliseconds: number): string | undefined {
+  return milliseconds === 0 ? '0s is no time at all: to eject nothing, eject after 0 failures (--eject-after 0)' : undefined;
 }
 
 function affinityTimeoutProblem(milliseconds: number): string | undefined {
@@ -241,7 +245,7 @@ const balancingSchema: z.ZodType<BalancingSpec> = z.strictObject({
   slowStart: period().default(DEFAULT_BALANCING.slowStart),
   maxConns: z.int().min(0).max(MAX_COUNT).default(DEFAULT_BALANCING.maxConns),
   ejectAfter: z.int().min(0).max(MAX_COUNT).default(DEFAULT_BALANCING.ejectAfter),
-  ejectFor: period().default(DEFAULT_BALANCING.ejectFor),
+  ejectFor: period(ejectForProblem).default(DEFAULT_BALANCING.ejectFor),
   timeouts: timeoutsSchema.default(DEFAULT_BALANCING.timeouts),
   drainTimeout: durationSchema().exactOptional(),
 });

@@ -41,13 +41,17 @@ export const upCommand = command<UpOptions>({
     { flags: '--demo', about: 'deploy a small stack to look at, and say what to try' },
     stateDirOption,
     { flags: '--workers <n>', about: 'threads that balance packets, up to 8', parse: wholeNumber(1, MAX_WORKERS), shown: 'by the number of processors' },
-    { flags: '--max-flows <n>', about: 'connections that can be balanced at a time; 64 bytes each', parse: wholeNumber(1, MAX_FLOWS), shown: '262144' },
+    { flags: '--max-flows <n>', about: 'connections that can be balanced at a time; each worker has its part of them; about 90 bytes each', parse: wholeNumber(1, MAX_FLOWS), shown: '262144' },
     { flags: '--log-level <level>', about: 'how much is logged', choices: ['trace', 'debug', 'info', 'warn', 'error', 'silent'], fallback: 'info' },
     { flags: '--log-format <format>', about: 'lines for people or for programs', choices: ['human', 'json'], fallback: 'human' },
   ],
   notes: `Ctrl-C, or 'vipmesh down' elsewhere, stops the agent and all of its tasks. Networks
 and services are kept in the state directory, and the next start brings them
-back; on the host nothing else is left. Tasks run with the agent's rights.`,
+back; on the host nothing else is left. Tasks run with the agent's rights.
+
+When a worker's part of --max-flows is taken, a new flow takes another's place: of
+one that is closed, opening, closing, or idle UDP or ICMP; when there is none, of
+the connection that is next to time out, which is reset on both sides.`,
   examples: ['vipmesh up --demo', 'vipmesh up --mode rootless --detach'],
   async run(context, _, options) {
     const { up } = await import('../../lifecycle/up.js');

@@ -1,6 +1,7 @@
 /** The options of `service create` and `service update` about balancing, and what they come to. */
 import { PREFERENCES, SCHEDULERS, slotProblem } from '../../../overlay/model/balancing.js';
 import { parseDuration } from '../../../overlay/model/duration.js';
+import { ValidationError } from '../../../overlay/model/errors.js';
 import type { BalancingSpec, FlowTimeouts } from '../../../overlay/model/spec.js';
 import type { BalancingInput } from '../../api/inputs.js';
 import type { Affinity, Weight } from '../../grammar/balancing.js';
@@ -23,6 +24,12 @@ export interface BalancingOptions {
   readonly drainTimeout?: number | 'default';
 }
 
+function parseEjectFor(text: string): number {
+  const milliseconds = parseDuration(text);
+  if (milliseconds === 0) throw new ValidationError(`'${text}' is no time at all: to eject nothing, use --eject-after 0`);
+  return milliseconds;
+}
+
 const parseDrainTimeout = (text: string): number | 'default' => (text === 'default' ? text : parseDuration(text));
 
 /** @param defaults whether the help shows what applies when an option is left out (not so for an update) */
@@ -31,15 +38,15 @@ export function balancingOptions(defaults: boolean): OptionSpec[] {
   return [
     { flags: '--scheduler <name>', about: 'rr: in turn; lc: least connections; wrr, wlc: the same by weight; sh, mh: by client address', choices: SCHEDULERS, ...shown('rr') },
     { flags: '--endpoint-weight <weight>', about: 'WEIGHT of every replica, or SLOT=WEIGHT of one; 0 to 65535, 0 takes no new flow (repeatable)', many: true, parse: parseWeight, ...shown('1') },
-    { flags: '--affinity <kind>', about: 'none, or client-ip[,timeout=3h]: a client stays with its endpoint', parse: parseAffinity, ...shown('none') },
+    { flags: '--affinity <kind>', about: 'none, or client-ip[,timeout=3h]: a client stays with its endpoint, until so long (1s to 24h) after its last flow began', parse: parseAffinity, ...shown('none') },
     { flags: '--prefer <which>', about: "local: this node's endpoints, as long as one of them takes flows", choices: PREFERENCES, ...shown('none') },
     { flags: '--slow-start <duration>', about: 'in which a new endpoint comes to its full share', parse: parseDuration, ...shown('0s') },
     { flags: '--max-conns <n>', about: 'flows that an endpoint may have at once, 0 for any number', parse: wholeNumber(0), ...shown('0') },
     { flags: '--eject-after <n>', about: 'connect failures in a row after which an endpoint gets no new flow for a while, 0 for never', parse: wholeNumber(0), ...shown('5') },
-    { flags: '--eject-for <duration>', about: 'how long, times how often it was', parse: parseDuration, ...shown('30s') },
+    { flags: '--eject-for <duration>', about: 'how long, times how often it was; up to 24h', parse: parseEjectFor, ...shown('30s') },
     {
       flags: '--flow-timeout <name=duration>',
-      about: 'silence after which a flow ends: established=7440s, transitory=240s, closed=10s, udp=300s, icmp=60s (repeatable, or separated by commas)',
+      about: 'silence after which a flow ends: established=7440s, transitory=240s (both from 10s), closed=10s (from 1s), udp=300s (from 120s), icmp=60s (from 60s); up to 8000s (repeatable, or separated by commas)',
       many: true,
       parse: parseTimeouts,
     },

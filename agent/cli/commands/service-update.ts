@@ -98,6 +98,9 @@ export const serviceUpdate = command<UpdateOptions>({
     ...balancingOptions(false),
     ...waitOptions,
   ],
+  notes: `A task is stopped, and drained first, before the one that replaces it starts.
+Meanwhile new connections go to the other tasks. A service of one task takes none
+until its flows have ended or --drain-timeout is over: scale it to 2 before.`,
   examples: ['vipmesh service update --env-add LEVEL=debug vote', 'vipmesh service update --publish-rm 80 --publish-add 9090:80 vote', 'vipmesh service update --endpoint-weight 2=0 vote'],
   async run(context, [ref, words], options) {
     const input = (spec: ServiceSpec): ServiceInput => updatedInput(spec, options, commandWords(words), context.env);

@@ -99,6 +99,9 @@ const rm = command({
   alias: 'remove',
   purpose: 'Remove services: their tasks are stopped, their addresses freed.',
   args: [{ name: '<service...>', about: 'names or ids' }],
+  notes: `Nothing is drained: with the virtual address, connections to the service end at
+once. 'vipmesh service scale NAME=0' first lets them go on until they end, or
+--drain-timeout does.`,
   examples: ['vipmesh service rm vote'],
   async run(context, [refs]) {
     const client = await context.client();

@@ -119,6 +119,9 @@ const rm = command({
   alias: 'down',
   purpose: 'Remove stacks: all of their services and networks.',
   args: [{ name: '<stack...>', about: 'names of stacks' }],
+  notes: `Nothing is drained: connections to the services end at once.
+'vipmesh service scale NAME=0' first lets them go on until they end, or
+--drain-timeout does.`,
   examples: ['vipmesh stack rm shop'],
   async run(context: Context, [stacks]) {
     const client = await context.client();

@@ -35,7 +35,7 @@ test('a network with IPv6: one subnet and one gateway of each family', async (t)
   const twice = await run('network', 'create', '--ipv6', '--subnet', 'fd00:1::/64', '--subnet', 'fd00:2::/64', 'x');
   t.like(twice, { stderr: 'vipmesh: --subnet is given 2 times for IPv6 (fd00:1::/64, fd00:2::/64): give one of each family\n' });
   const without = await run('network', 'create', '--subnet', 'fd00:1::/64', 'x');
-  t.regex(without.stderr, /^vipmesh: subnet6: 'fd00:1::\/64' is given, but IPv6 is not asked for: turn it on \(--ipv6;/);
+  t.regex(without.stderr, /^vipmesh: --subnet: 'fd00:1::\/64' is given, but IPv6 is not asked for: turn it on \(--ipv6;/);
   t.is(control.networkList.length, 2);
 });
 

@@ -31,6 +31,7 @@ for (const [args, stderr] of [
   [['run', '--network', 'n'], /^vipmesh: there is no command to run\n/],
   [['exec', 'task', '--'], /^vipmesh: there is no command to run\n/],
   [['stack', 'deploy', 'x'], /^vipmesh: a stack needs a compose file\n/],
+  [['service', 'create', '--name', 'x', '--eject-for', '0s', '--', 'z'], "vipmesh: --eject-for: '0s' is no time at all: to eject nothing, use --eject-after 0\n"],
   [['up', '--workers', '0'], "vipmesh: --workers: '0' is not a whole number from 1 to 8\n"],
   [['up', '--workers', '9'], "vipmesh: --workers: '9' is not a whole number from 1 to 8\n"],
   [['up', '--max-flows', '16777217'], "vipmesh: --max-flows: '16777217' is not a whole number from 1 to 16777216\n"],

@@ -137,10 +137,12 @@ const services: readonly Case[] = [
   ['ingress publishing with dnsrr', service({ endpointMode: 'dnsrr', ports: [{ target: 80, mode: 'host' }, { target: 81 }] }), 'ports[1].mode', 'mode=host', 'endpoint mode vip'],
   ['an unknown scheduler', service({ balancing: { scheduler: 'nq' } }), 'balancing.scheduler', '"nq"', 'rr, wrr, lc, wlc, sh, mh'],
   ['a weight beyond 16 bits', service({ balancing: { scheduler: 'wrr', weight: 65_536 } }), 'balancing.weight', '65536', '65535 or less'],
+  ['a weight beyond 16 bits, for rr', service({ balancing: { slotWeights: { 1: 70_000 } } }), 'balancing.slotWeights.1', '65535 or less'],
   ['a weight below 0', service({ balancing: { scheduler: 'wrr', slotWeights: { 1: -1 } } }), 'balancing.slotWeights.1', '0 or more'],
   ['a weight of slot 0', service({ balancing: { slotWeights: { 0: 1 } } }), 'balancing.slotWeights.0', "'0'", '1 to 1000'],
   ['a weight of a slot by name', service({ balancing: { slotWeights: { all: 1 } } }), 'balancing.slotWeights.all', "'all'"],
-  ['weights for rr', service({ balancing: { slotWeights: { 1: 3 } } }), 'balancing.slotWeights', 'rr does not look at weights', 'wrr'],
+  ['weights for rr', service({ balancing: { slotWeights: { 1: 3 } } }), 'balancing.slotWeights', 'rr does not look at weights', 'wrr', 'takes away those of single ones (--endpoint-weight 1)'],
+  ['a time of no length to be ejected for', service({ balancing: { ejectFor: 0 } }), 'balancing.ejectFor', '0s', '--eject-after 0'],
   ['weights for lc', service({ balancing: { scheduler: 'lc', weight: 3 } }), 'balancing.weight', 'lc does not look at weights', 'wlc'],
   ['slow start with sh', service({ balancing: { scheduler: 'sh', slowStart: '10s' } }), 'balancing.slowStart', 'scheduler sh', 'leave one of them out'],
   ['slow start with mh', service({ balancing: { scheduler: 'mh', slowStart: 1 } }), 'balancing.slowStart', 'scheduler mh'],
@@ -158,7 +160,7 @@ const services: readonly Case[] = [
   ['unknown balancing', service({ balancing: { algorithm: 'rr' } }), 'balancing', "'algorithm'"],
   ['half a connection', service({ balancing: { maxConns: 0.5 } }), 'balancing.maxConns', 'whole number'],
   ['a negative drain', service({ balancing: { drainTimeout: -1 } }), 'balancing.drainTimeout', '-1'],
-  ['balancing where nothing balances', service({ endpointMode: 'dnsrr', balancing: { maxConns: 5 } }), 'balancing.maxConns', 'endpoint mode dnsrr', 'leave maxConns out'],
+  ['balancing where nothing balances', service({ endpointMode: 'dnsrr', balancing: { maxConns: 5 } }), 'balancing.maxConns', 'endpoint mode dnsrr', 'leave it out'],
   ['unknown keys', service({ image: 'x', scale: 1 }), '', "'image', 'scale'", 'spelling'],
 ];
 for (const [what, input, path, ...parts] of services) {
