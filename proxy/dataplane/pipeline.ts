@@ -389,7 +389,7 @@ export class Pipeline {
     counts[Counter.forwardedPackets]! += 1;
     counts[Counter.forwardedBytes]! += bytes;
     // No router cuts an IPv6 packet, so we do it with those that we put together, complete with their checksums.
-    if ((kind & FLAG_V6) !== 0 && this.#packet.gso === GSO_NONE && frame.view.getUint16(GSO_SIZE, true) !== 0) {
+    if (bytes > ipv6.MINIMUM_MTU && (kind & FLAG_V6) !== 0 && this.#packet.gso === GSO_NONE && !this.#packet.needsChecksum && frame.view.getUint16(GSO_SIZE, true) !== 0) {
       this.#identification = (this.#identification + 1) | 0;
       this.#cutFor = kind >>> 16;
       fragment6(frame, IP + bytes, ipv6.MINIMUM_MTU, this.#identification, this.#emitPart);
