@@ -19,6 +19,8 @@ export class Mirror {
   readonly tasks = new Map<string, TaskObject>();
   #revision = 0;
   #waiting: { revision: number; resolve: () => void }[] = [];
+  /** Nothing is followed any more: the agent is stopping. */
+  #ended = false;
 
   constructor(
     private readonly store: Store,
@@ -30,12 +32,19 @@ export class Mirror {
   /** Reads everything, then follows until the signal aborts. Resolves after the first full read. */
   async start(signal: AbortSignal): Promise<void> {
     await this.#load();
+    signal.addEventListener('abort', () => {
+      this.#ended = true;
+      for (const { resolve } of this.#waiting.splice(0)) resolve();
+    });
     void this.#follow(signal);
   }
 
-  /** Resolves once the mirror shows `revision` (a commit's result), so that whoever wrote can rely on reading it here. */
+  /**
+   * Resolves once the mirror shows `revision` (a commit's result), so that whoever wrote can rely on reading it here; or once
+   * the store is followed no more, since who waits then is to end, too.
+   */
   caughtUp(revision: number): Promise<void> {
-    if (this.#revision >= revision) return Promise.resolve();
+    if (this.#ended || this.#revision >= revision) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push({ revision, resolve }));
   }
 
