@@ -151,10 +151,8 @@ export class Pipeline {
     }
     if (packet.protocol === ICMP || packet.protocol === ipv6.ICMPV6) return this.#icmp(kind, target, frame, now);
     const fromEndpoint = packet.destination === target.balancerOf(packet.family === 6);
-    if (this.#workers > 1) {
-      const owner = ownerOf(fromEndpoint ? packet.destinationPort : packet.sourcePort, this.#workers);
-      if (owner !== this.#worker) return this.#handOver(owner, IP + packet.totalLength);
-    }
+    const owner = this.#ownerElsewhere(fromEndpoint ? packet.destinationPort : packet.sourcePort);
+    if (owner >= 0) return this.#handOver(owner, IP + packet.totalLength);
     return fromEndpoint ? this.#fromEndpoint(kind, target, frame, now) : this.#fromClient(kind, target, frame, now);
   }
 

@@ -104,9 +104,7 @@ export class NetworkTarget {
   readonly balancer: number;
   /** Handle, 0 when the network has no IPv6. */
   readonly balancer6: number;
-  /** Largest packet, bytes; 65,535 when the snapshot names none. */
-  readonly mtu: number;
-  /** Largest TCP segment that fits it, by family. */
+  /** Largest TCP segment that fits the network, by family; one of 65,535 bytes where the snapshot names no MTU. */
   readonly mss: number;
   readonly mss6: number;
   readonly #services: ReadonlyMap<number, ServiceTarget>;
@@ -122,9 +120,9 @@ export class NetworkTarget {
   ) {
     this.balancer = config.balancer;
     this.balancer6 = handleOf(config.balancer6);
-    this.mtu = config.mtu ?? 0xffff;
-    this.mss = this.mtu - IPV4_HEADER - TCP_HEADER;
-    this.mss6 = this.mtu - IPV6_HEADER - TCP_HEADER;
+    const mtu = config.mtu ?? 0xffff;
+    this.mss = mtu - IPV4_HEADER - TCP_HEADER;
+    this.mss6 = mtu - IPV6_HEADER - TCP_HEADER;
     const old = new Map(before?.services().map((service) => [service.config.id, service]));
     const services = config.services.map((service) => new ServiceTarget(service, epoch, old.get(service.id), shared, now, handleOf));
     this.#services = new Map(services.map((service) => [service.config.vip, service]));

@@ -10,6 +10,7 @@ import { nodeDaemon } from '../process.js';
 import { startHoldServers } from '../servers.js';
 import { CLIENTS, HOLD_PORT } from '../topology.js';
 import { generate } from './generator.js';
+import { HELD_METRICS } from './held.js';
 import { CONNECTIONS } from './latency.js';
 import type { Work } from './work.js';
 
@@ -25,12 +26,7 @@ export function parts(count: number, most: number): number[] {
 export const flows: Work = {
   name: 'flows',
   title: 'idle flows, peers without sockets',
-  metrics: [
-    { key: 'p99', title: 'p99 beside them', unit: 'ms', better: 'less' },
-    { key: 'p50', title: 'p50 beside them', unit: 'ms', better: 'less' },
-    { key: 'peer', title: 'memory of the peer', unit: 'bytes each', better: 'less' },
-    { key: 'machine', title: 'memory of the machine', unit: 'bytes each', better: 'less' },
-  ],
+  metrics: HELD_METRICS,
   once: true,
   extra: true,
   suits: (peer) => !peer.sockets,

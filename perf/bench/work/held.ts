@@ -7,15 +7,18 @@ import { CONNECTIONS } from './latency.js';
 import { generate } from './generator.js';
 import type { Work } from './work.js';
 
+/** What idle connections cost, and what a peer still gives others beside them. */
+export const HELD_METRICS: Work['metrics'] = [
+  { key: 'p99', title: 'p99 beside them', unit: 'ms', better: 'less' },
+  { key: 'p50', title: 'p50 beside them', unit: 'ms', better: 'less' },
+  { key: 'peer', title: 'memory of the peer', unit: 'bytes each', better: 'less' },
+  { key: 'machine', title: 'memory of the machine', unit: 'bytes each', better: 'less' },
+];
+
 export const held: Work = {
   name: 'held',
   title: 'idle connections held',
-  metrics: [
-    { key: 'p99', title: 'p99 beside them', unit: 'ms', better: 'less' },
-    { key: 'p50', title: 'p50 beside them', unit: 'ms', better: 'less' },
-    { key: 'peer', title: 'memory of the peer', unit: 'bytes each', better: 'less' },
-    { key: 'machine', title: 'memory of the machine', unit: 'bytes each', better: 'less' },
-  ],
+  metrics: HELD_METRICS,
   once: true,
   suits: () => true,
   async measure(lane, { http, daemons }, { seconds, rate, held: count }) {
