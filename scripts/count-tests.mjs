@@ -1,7 +1,12 @@
 // Adds up what ava reported. Each argument is `FILE:CODE`: its output, as its default reporter writes it without a terminal,
-// and its exit code. Prints `N passed, N failed, N skipped`; ends with 1 when anything failed. `failed:N` adds N failures
-// of steps that are not tests.
+// and its exit code. Repeats what failed, so that it stands at the end whatever came between, then prints `N passed, N failed,
+// N skipped`; ends with 1 when anything failed. `failed:N` adds N failures of steps that are not tests.
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+
+/** A failed comparison of packets may print thousands of lines. */
+const REPEATED_LINES = 120;
+const REPEATED_COLUMNS = 300;
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 
@@ -11,13 +16,25 @@ for (const argument of process.argv.slice(2)) {
     total.failed += number;
     continue;
   }
-  const run = count(readFileSync(name, 'utf8'));
+  const output = readFileSync(name, 'utf8');
+  const run = count(output);
+  if (number !== 0) repeat(basename(name, '.out'), output);
   // A run that ended badly without a failed test did not get to its tests.
   if (number !== 0 && run.failed === 0) run.failed = 1;
   for (const kind of Object.keys(total)) total[kind] += run[kind];
 }
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
+
+/** The failed tests by name, then what ava says of each: it stands after the first rule. */
+function repeat(name, output) {
+  const lines = output.split('\n');
+  const details = lines.indexOf('  ─');
+  const repeated = [...lines.filter((line) => /^ {2}✘ /.test(line)), ...(details < 0 ? lines.slice(-20) : lines.slice(details))];
+  console.log(`== what failed as ${name}`);
+  for (const line of repeated.slice(0, REPEATED_LINES)) console.log(line.slice(0, REPEATED_COLUMNS));
+  if (repeated.length > REPEATED_LINES) console.log(`(${repeated.length - REPEATED_LINES} more lines: see above)`);
+}
 
 /** A test is a line that begins with its mark; what it logged follows, indented further. */
 function count(output) {

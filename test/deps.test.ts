@@ -79,7 +79,7 @@ function isModuleCall(callee: ts.Expression): boolean {
 
 const isOurs = (specifier: string): boolean => specifier.startsWith('.');
 
-/** `@lydell/node-pty/x` is of the package `@lydell/node-pty`. */
+/** `@types/ws/x` is of the package `@types/ws`. */
 function packageOf(specifier: string): string {
   return specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/');
 }

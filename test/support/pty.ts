@@ -1,9 +1,11 @@
 /**
- * A process on a terminal of its own: for tests of what a terminal shows; the product makes its own (kernel/run/terminal.ts). Bytes in, bytes out; what they mean, and where they go,
- * is the caller's.
+ * A process on a terminal of its own: for tests of what a terminal shows. Bytes in, bytes out; what they mean, and where they go,
+ * is the caller's. All that it writes arrives, however soon it ends (kernel/run/terminal.ts says what that takes).
  */
-import pty from '@lydell/node-pty';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import type { Namespace } from '../../kernel/netns/netns.js';
+import { openTerminal } from '../../kernel/run/terminal.js';
 
 export interface PtyOptions {
   netns?: Namespace;
@@ -15,50 +17,36 @@ export interface PtyOptions {
 
 export interface PtyProcess {
   readonly pid: number;
-  /** Output as it comes. Register before the next turn of the event loop: what comes before is lost. */
+  /** Output as it comes. */
   onData(fn: (chunk: Buffer) => void): void;
   write(data: string): void;
   resize(columns: number, rows: number): void;
   /** Sends a signal to the process itself; a process that is gone is no error. */
   kill(signal: NodeJS.Signals): void;
-  /** `signal` is 0 unless one ended it. A command that cannot be executed exits with 1. */
-  readonly exited: Promise<{ code: number; signal: number }>;
+  /** After all output. What ended the process is null unless a signal did. A command that cannot be executed exits with 126 or 127. */
+  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
 
-/** Starts a process as the leader of a session with a new terminal. Throws what forkpty(3) fails with. */
+/** Starts a process as the leader of a session with a new terminal. Throws what openTerminal throws. */
 export function startPty(command: string, args: readonly string[], options: PtyOptions): PtyProcess {
-  const fork = (): pty.IPty =>
-    pty.spawn(command, [...args], {
-      env: options.env,
-      cols: options.columns,
-      rows: options.rows,
-      encoding: null,
-      name: options.env.TERM ?? 'xterm',
-    });
-  const terminal = options.netns ? options.netns.within(fork) : fork();
-  let gone = false;
-  const exited = new Promise<{ code: number; signal: number }>((resolve) => {
-    terminal.onExit(({ exitCode, signal }) => {
-      gone = true;
-      resolve({ code: exitCode, signal: signal ?? 0 });
+  const terminal = openTerminal(options);
+  // setsid(1) becomes the command: what node starts leads no process group.
+  const fork = () => spawn('setsid', ['--ctty', command, ...args], { env: options.env, stdio: [terminal.slave, terminal.slave, terminal.slave] });
+  const child = options.netns ? options.netns.within(fork) : fork();
+  const shown = once(terminal.output, 'end');
+  const exited = new Promise<Awaited<PtyProcess['exited']>>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code, signal) => {
+      terminal.finish();
+      void shown.then(() => resolve({ code, signal }), reject);
     });
   });
   return {
-    pid: terminal.pid,
+    pid: child.pid ?? 0,
     exited,
-    // With encoding null the chunks are Buffers, whatever the declared type says.
-    onData: (fn) => void terminal.onData((chunk) => fn(chunk as unknown as Buffer)),
-    write: (data) => terminal.write(data),
-    resize(columns, rows) {
-      if (!gone) terminal.resize(columns, rows);
-    },
-    kill(signal) {
-      if (gone) return;
-      try {
-        process.kill(terminal.pid, signal);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-      }
-    },
+    onData: (fn) => void terminal.output.on('data', fn),
+    write: (data) => void terminal.input.write(data),
+    resize: (columns, rows) => terminal.resize(columns, rows),
+    kill: (signal) => void child.kill(signal),
   };
 }

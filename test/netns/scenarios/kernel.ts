@@ -65,7 +65,7 @@ export async function namespaces(): Promise<void> {
   const terminal = startPty('sh', ['-c', 'readlink /proc/self/ns/net; stty size'], { netns: a, env: process.env, columns: 81, rows: 25 });
   let shown = '';
   terminal.onData((chunk) => (shown += chunk.toString()));
-  assert.deepEqual(await terminal.exited, { code: 0, signal: 0 });
+  assert.deepEqual(await terminal.exited, { code: 0, signal: null });
   assert.equal(shown, `${inside}\r\n25 81\r\n`);
 
   assert.match(await run('ip', ['-br', 'link', 'show', 'lo'], { netns: a }), /LOOPBACK,UP/);
