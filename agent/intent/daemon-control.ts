@@ -177,7 +177,7 @@ export class DaemonControl implements Control {
     return Promise.all(
       tasks.map(async (task) => {
         const flows = await this.parts.node.drainingFlows(task.id);
-        const ejectedFor = this.parts.node.ejectedFor(task);
+        const ejectedFor = await this.parts.node.ejectedFor(task);
         return { ...task, ...(flows !== undefined && { flows }), ...(ejectedFor > 0 && { ejectedFor }) };
       }),
     );

@@ -96,12 +96,13 @@ export class Node {
     return runner?.draining === true ? this.#flowsTo(runner.task) : undefined;
   }
 
-  /** Milliseconds for which a task gets no new flow on some virtual address because connects to it failed; 0: it is not ejected. */
-  ejectedFor(task: TaskObject): number {
+  /** Milliseconds for which a task gets no new flow on some virtual address or published port because connects to it failed; 0: it is not ejected. */
+  async ejectedFor(task: TaskObject): Promise<number> {
     const service = this.options.mirror.services.get(task.serviceId ?? '');
     if (service === undefined || service.spec.balancing.ejectAfter === 0) return 0;
     const indexes = task.addresses.flatMap(({ networkId }) => this.#sandboxes.get(networkId)?.index ?? []);
-    return Math.max(0, ...indexes.map((index) => this.options.dataplane.ejectedFor(index, task.id)));
+    const onPorts = service.ports.length > 0 ? await this.options.relay.ejectedFor(task.id) : 0;
+    return Math.max(onPorts, ...indexes.map((index) => this.options.dataplane.ejectedFor(index, task.id)));
   }
 
   /** Takes over a sandbox that was made before the node was (ingress, which the relay lives in). */

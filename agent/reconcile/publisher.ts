@@ -71,7 +71,7 @@ export class Publisher {
 
   async #syncPort(key: string, wanted: DesiredPort): Promise<void> {
     const { endpoints, ...relay } = wanted.relay;
-    const choice: RelayChoice = { scheduler: relay.scheduler, ...(relay.policy && { policy: relay.policy }) };
+    const choice: RelayChoice = { scheduler: relay.scheduler, ...(relay.policy && { policy: relay.policy }), ...(relay.timeouts && { timeouts: relay.timeouts }) };
     const balanced = JSON.stringify([endpoints, choice]);
     const current = this.#published.get(key);
     if (current) {

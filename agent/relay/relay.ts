@@ -86,6 +86,10 @@ class WorkerRelay implements Relay {
     return this.#call({ kind: 'flowsTo', address });
   }
 
+  ejectedFor(endpoint: string): Promise<number> {
+    return this.#call({ kind: 'ejectedFor', endpoint });
+  }
+
   counters(): Promise<Record<string, number>> {
     return this.#call({ kind: 'counters' });
   }

@@ -41,7 +41,7 @@ export class RelayCore {
   constructor(private readonly environment: RelayEnvironment) {
     const { limits, clock } = environment;
     this.#budget = { open: 0, max: limits.maxConnections };
-    this.#table = new UdpTable(clock, limits.maxSessions, limits.sessionTimeout);
+    this.#table = new UdpTable(clock, limits.maxSessions);
   }
 
   /** Rejects with RelayError. */
@@ -66,6 +66,8 @@ export class RelayCore {
         for (const port of this.#ports.values()) count += port.flowsTo(request.address);
         return count;
       }
+      case 'ejectedFor':
+        return Math.max(0, ...[...this.#ports.values()].map((port) => port.ejectedFor(request.endpoint)));
       case 'counters':
         return { ...this.#counters.read(), relay_tcp_open: this.#budget.open, relay_udp_open: this.#table.size };
       case 'close':

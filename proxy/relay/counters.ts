@@ -23,6 +23,8 @@ const NAMES = [
   'relay_tcp_no_descriptor',
   /** Connections that ended with a reset by either side. */
   'relay_tcp_resets',
+  /** Connections reset because they were silent for longer than the service allows. */
+  'relay_tcp_expired',
   /** Connections ended because their endpoint is gone. */
   'relay_tcp_endpoint_gone',
   'relay_udp_sessions',
@@ -37,7 +39,7 @@ const NAMES = [
   'relay_udp_dropped_error',
   /** An endpoint answered with ICMP port unreachable. */
   'relay_udp_refused',
-  /** Sessions ended by sessionTimeout. */
+  /** Sessions that were silent for longer than the service allows. */
   'relay_udp_expired',
   /** Sessions ended early to make room for another. */
   'relay_udp_evicted',

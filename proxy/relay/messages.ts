@@ -14,15 +14,12 @@ export interface RelayLimits {
   readonly maxSessions: number;
   /** Milliseconds an endpoint has to accept a connection before the next one is tried. */
   readonly connectTimeout: number;
-  /** Milliseconds without a datagram in either direction after which a UDP session ends. */
-  readonly sessionTimeout: number;
 }
 
 export const DEFAULT_LIMITS: RelayLimits = {
   maxConnections: 16_384,
   maxSessions: 4096,
   connectTimeout: 2000,
-  sessionTimeout: 300_000,
 };
 
 export type RelayRequest =
@@ -31,6 +28,7 @@ export type RelayRequest =
   | { readonly kind: 'unpublish'; readonly id: string }
   | { readonly kind: 'flows' }
   | { readonly kind: 'flowsTo'; readonly address: number }
+  | { readonly kind: 'ejectedFor'; readonly endpoint: string }
   | { readonly kind: 'counters' }
   | { readonly kind: 'close' };
 
@@ -40,6 +38,7 @@ export interface RelayAnswers {
   unpublish: undefined;
   flows: FlowRecord[];
   flowsTo: number;
+  ejectedFor: number;
   counters: Record<string, number>;
   close: undefined;
 }

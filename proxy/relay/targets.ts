@@ -27,7 +27,7 @@ export class Targets {
 
   /** @param choice how they are chosen from now on; absent: as before */
   update(endpoints: readonly EndpointConfig[], choice?: RelayChoice): void {
-    if (choice) this.service = { id: this.service.id, ...choice };
+    if (choice) this.service = { id: this.service.id, scheduler: choice.scheduler, ...(choice.policy && { policy: choice.policy }) };
     this.#endpoints = endpoints;
     // A row is one of the data path's table; what goes through the relay is counted here.
     const ours = endpoints.map(({ row: _, ...endpoint }) => endpoint);
@@ -86,6 +86,12 @@ export class Targets {
   failed(endpoint: EndpointConfig): boolean {
     const index = this.#indexOf(endpoint);
     return index >= 0 && this.#balancer.failed(index, this.#now());
+  }
+
+  /** Milliseconds for which the endpoint with this id is still ejected; 0: it is not, or it is none of ours. */
+  ejectedFor(id: string): number {
+    const index = this.#endpoints.findIndex((endpoint) => endpoint.id === id);
+    return index < 0 ? 0 : this.#balancer.ejectionLeft(index, this.#now()) * 100;
   }
 
   #indexOf({ id, address }: EndpointConfig): number {

@@ -7,20 +7,19 @@
  *   closed       both sides are done
  *
  * What happens to one side happens to the other: FIN becomes FIN, reset becomes reset. No endpoint: the client is reset.
+ * Silence for longer than the service allows: both are reset.
  * How many connections there may be and where endpoints come from is for others.
  */
 import { connect, type Socket } from 'node:net';
-import type { EndpointConfig } from '../config/snapshot.js';
+import type { EndpointConfig, Timeouts } from '../config/snapshot.js';
 import type { FlowState } from '../dataplane/handle.js';
 import { formatIpv4 } from '../net/addr.js';
 import type { Clock } from '../time/clock.js';
 import type { RelayCounter, RelayCounters } from './counters.js';
+import { IdleTimer } from './idle-timer.js';
 import type { Targets } from './targets.js';
 
-/**
- * Idle milliseconds until TCP asks whether the other side still lives. Only a dead peer is found this way: an idle
- * connection is never ended (RFC 5382 REQ-5 asks for two hours at least).
- */
+/** Idle milliseconds until TCP asks whether the other side still lives. Finds a dead peer; one that lives may be silent for as long as the service allows. */
 export const KEEPALIVE_DELAY = 300_000;
 
 /** Errors of connect(2) that the endpoint, or the way to it, is to blame for; others are this host's own. */
@@ -32,6 +31,8 @@ export interface ConnectionContext {
   readonly connectTimeout: number;
   readonly clock: Clock;
   readonly counters: RelayCounters;
+  /** The service's, as they are now. */
+  readonly timeouts: () => Timeouts;
   /**
    * Whether the kernel has an error for the socket that nobody was told of. Asked when a stream ends, because libuv reports
    * end of file for a reset that finds data still unread (uv__stream_io, "short-circuit iff POLLHUP").
@@ -52,6 +53,7 @@ export class TcpConnection {
   #endpointSocket: Socket | undefined;
   #abandonAttempt: (() => void) | undefined;
   readonly #tried = new Set<string>();
+  readonly #idle: IdleTimer;
 
   /** `client` is paused. `onClosed` is called once, when nothing of the connection is left. */
   constructor(
@@ -62,6 +64,7 @@ export class TcpConnection {
     this.clientAddress = client.remoteAddress ?? '';
     this.clientPort = client.remotePort ?? 0;
     this.openedAt = this.#lastByte = context.clock.now();
+    this.#idle = new IdleTimer(context.clock, { lastSeen: () => this.#lastByte, timeout: () => this.#timeout(), end: () => this.#expire() });
     client.on('error', () => this.#resetByPeer());
     client.on('close', () => this.#sideClosed());
     this.#tryNext();
@@ -102,6 +105,10 @@ export class TcpConnection {
     this.reset();
   }
 
+  timeoutsChanged(): void {
+    if (this.#state !== 'closed') this.#idle.reset();
+  }
+
   /**
    * To be called now and then. The event loop does not watch a socket that is not being read (paused, or after its FIN), so
    * a reset or a keepalive that failed is found by asking.
@@ -114,6 +121,7 @@ export class TcpConnection {
   /** Resets both sides. */
   reset(): void {
     this.#state = 'closed';
+    this.#idle.cancel();
     this.#abandonAttempt?.();
     resetSocket(this.client);
     if (this.#endpointSocket) resetSocket(this.#endpointSocket);
@@ -177,7 +185,9 @@ export class TcpConnection {
 
   #join(socket: Socket): void {
     this.#state = 'established';
+    this.#lastByte = this.context.clock.now();
     this.#endpointSocket = socket;
+    this.#idle.reset();
     socket.on('error', () => this.#resetByPeer());
     socket.on('close', () => this.#sideClosed());
     this.#copy(this.client, socket);
@@ -190,7 +200,11 @@ export class TcpConnection {
       this.#lastByte = this.context.clock.now();
       if (!to.write(chunk)) from.pause();
     });
-    to.on('drain', () => from.resume());
+    to.on('drain', () => {
+      // Who reads slowly is not silent.
+      this.#lastByte = this.context.clock.now();
+      from.resume();
+    });
     from.on('end', () => {
       if (this.context.wasReset(from)) {
         this.#resetByPeer();
@@ -200,6 +214,20 @@ export class TcpConnection {
       this.#state = 'closing';
       to.end();
     });
+  }
+
+  /**
+   * Half-closed counts as established: the open half may be silent for long. After both FINs what little is unread has that
+   * time too; the rest of closing is the kernel's.
+   */
+  #timeout(): number {
+    const { established, transitory } = this.context.timeouts();
+    return (this.#state === 'opening' ? transitory : established) * 1000;
+  }
+
+  #expire(): void {
+    this.context.counters.count('relay_tcp_expired');
+    this.reset();
   }
 
   #resetByPeer(): void {
@@ -212,6 +240,7 @@ export class TcpConnection {
     if (this.#isOver || !this.client.destroyed || this.#endpointSocket?.destroyed === false) return;
     this.#isOver = true;
     this.#state = 'closed';
+    this.#idle.cancel();
     this.#uncount();
     this.onClosed(this);
   }

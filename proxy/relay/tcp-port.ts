@@ -2,7 +2,7 @@
  * A published TCP port: accepts connections, within a bound on how many there are, and lists them.
  */
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import type { EndpointConfig } from '../config/snapshot.js';
+import { DEFAULT_TIMEOUTS, type EndpointConfig, type Timeouts } from '../config/snapshot.js';
 import type { FlowRecord } from '../dataplane/handle.js';
 import { formatIpv4 } from '../net/addr.js';
 import { formatPeer } from './peer.js';
@@ -20,14 +20,18 @@ export interface ConnectionBudget {
 
 export class TcpPort {
   readonly #server: Server;
+  readonly #connectionContext: ConnectionContext;
+  #timeouts: Timeouts;
   readonly #connections = new Set<TcpConnection>();
   #cancelCheck: () => void = () => undefined;
 
   private constructor(
     private readonly port: RelayPort,
-    private readonly context: ConnectionContext,
+    private readonly context: Omit<ConnectionContext, 'timeouts'>,
     private readonly budget: ConnectionBudget,
   ) {
+    this.#timeouts = port.timeouts ?? DEFAULT_TIMEOUTS;
+    this.#connectionContext = { ...context, timeouts: () => this.#timeouts };
     this.#server = createServer(
       // Paused, so what a client sends before its endpoint is connected waits in the kernel: nothing lost, nothing held.
       { allowHalfOpen: true, pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_DELAY },
@@ -36,7 +40,7 @@ export class TcpPort {
   }
 
   /** Takes over `fd`, a listening socket. Rejects when it is none. */
-  static async open(port: RelayPort, fd: number, context: ConnectionContext, budget: ConnectionBudget): Promise<TcpPort> {
+  static async open(port: RelayPort, fd: number, context: Omit<ConnectionContext, 'timeouts'>, budget: ConnectionBudget): Promise<TcpPort> {
     const opened = new TcpPort(port, context, budget);
     await new Promise<void>((resolve, reject) => {
       opened.#server.once('error', reject);
@@ -54,7 +58,11 @@ export class TcpPort {
 
   update(endpoints: readonly EndpointConfig[], choice?: RelayChoice): void {
     this.context.targets.update(endpoints, choice);
-    for (const connection of this.#connections) connection.endpointsChanged();
+    if (choice) this.#timeouts = choice.timeouts ?? DEFAULT_TIMEOUTS;
+    for (const connection of this.#connections) {
+      connection.endpointsChanged();
+      if (choice) connection.timeoutsChanged();
+    }
   }
 
   flows(): FlowRecord[] {
@@ -87,6 +95,10 @@ export class TcpPort {
     return count;
   }
 
+  ejectedFor(endpoint: string): number {
+    return this.context.targets.ejectedFor(endpoint);
+  }
+
   /** Stops listening and resets what is open. */
   close(): void {
     this.#cancelCheck();
@@ -111,7 +123,7 @@ export class TcpPort {
       return;
     }
     this.budget.open++;
-    const connection = new TcpConnection(client, this.context, (closed) => {
+    const connection = new TcpConnection(client, this.#connectionContext, (closed) => {
       this.budget.open--;
       this.#connections.delete(closed);
     });

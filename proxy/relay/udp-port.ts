@@ -6,7 +6,7 @@
  * another (IP_PKTINFO). On a host with several addresses in one network, publish on the one that clients use.
  */
 import { createSocket, type Socket } from 'node:dgram';
-import type { EndpointConfig } from '../config/snapshot.js';
+import { DEFAULT_TIMEOUTS, type EndpointConfig, type Timeouts } from '../config/snapshot.js';
 import { QUIET_MS, type FlowRecord } from '../dataplane/handle.js';
 import { formatIpv4 } from '../net/addr.js';
 import type { Clock } from '../time/clock.js';
@@ -28,12 +28,14 @@ export class UdpPort {
   readonly #socket: Socket;
   readonly #sessions = new Map<string, UdpSession>();
   readonly #sessionContext: SessionContext;
+  #timeouts: Timeouts;
 
   private constructor(
     private readonly port: RelayPort,
     family: 'ipv4' | 'ipv6',
     private readonly context: UdpContext,
   ) {
+    this.#timeouts = port.timeouts ?? DEFAULT_TIMEOUTS;
     this.#socket = createSocket({ type: family === 'ipv6' ? 'udp6' : 'udp4', lookup: literalLookup });
     this.#socket.on('message', (data, from) => this.#receive(data, from.address, from.port));
     // An error here is about one datagram; the socket goes on.
@@ -61,7 +63,11 @@ export class UdpPort {
 
   update(endpoints: readonly EndpointConfig[], choice?: RelayChoice): void {
     this.context.targets.update(endpoints, choice);
-    for (const session of this.#sessions.values()) session.endpointsChanged();
+    if (choice) this.#timeouts = choice.timeouts ?? DEFAULT_TIMEOUTS;
+    for (const session of this.#sessions.values()) {
+      session.endpointsChanged();
+      if (choice) this.context.table.timeoutChanged(session);
+    }
   }
 
   flows(): FlowRecord[] {
@@ -96,6 +102,10 @@ export class UdpPort {
     return count;
   }
 
+  ejectedFor(endpoint: string): number {
+    return this.context.targets.ejectedFor(endpoint);
+  }
+
   /** Stops receiving and ends the sessions. */
   close(): void {
     this.#socket.close();
@@ -118,7 +128,8 @@ export class UdpPort {
 
   #begin(key: string, session: UdpSession): void {
     const { counters, table } = this.context;
-    table.add(session, (cause) => {
+    const timeout = (): number => this.#timeouts.udp * 1000;
+    table.add(session, timeout, (cause) => {
       counters.count(cause === 'expired' ? 'relay_udp_expired' : 'relay_udp_evicted');
       this.#sessions.delete(key);
       session.close();

@@ -11,7 +11,7 @@
 import { DEFAULT_POLICY, type BalancingPolicy, type EndpointConfig, type ServiceConfig } from '../config/snapshot.js';
 import { nameOf, type AffinityTable } from './affinity.js';
 import { EndpointGate, Rule } from './gate.js';
-import { countFailure, countSuccess, isEjected, type EjectionRule } from './outlier.js';
+import { countFailure, countSuccess, ejectionLeft, isEjected, type EjectionRule } from './outlier.js';
 import { weightsOf } from './overhead.js';
 import type { Scheduler } from './scheduler.js';
 import { makeScheduler } from './schedulers.js';
@@ -116,6 +116,11 @@ export class Balancer {
 
   isEjected(index: number, now: number): boolean {
     return this.#policy.ejectAfter > 0 && isEjected(this.#stats, this.#rows[index]!, now);
+  }
+
+  /** Deciseconds for which the endpoint is still ejected; 0: it is not. */
+  ejectionLeft(index: number, now: number): number {
+    return this.#policy.ejectAfter > 0 ? ejectionLeft(this.#stats, this.#rows[index]!, now) : 0;
   }
 
   /**

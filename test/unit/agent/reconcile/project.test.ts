@@ -104,7 +104,7 @@ test("a service's scheduler, policy and time-outs", (t) => {
   const [service] = projectSnapshot({ ...world(live(1)), services: [{ ...vote, spec: { ...vote.spec, balancing } }] }, 1, () => 0, 1450).networks[1]?.services ?? [];
   t.like(service, { scheduler: 'mh', policy: { maxConnections: 3 }, timeouts: { udp: 120, established: 7440 } });
   const relay = projectPorts({ ...world(live(1)), services: [{ ...vote, spec: { ...vote.spec, balancing } }] }).get('tcp/*:8080')?.relay;
-  t.like(relay, { scheduler: 'mh', policy: { maxConnections: 3 } });
+  t.like(relay, { scheduler: 'mh', policy: { maxConnections: 3 }, timeouts: { udp: 120, established: 7440 } });
 });
 
 test('a network without a sandbox here is left out', (t) => {

@@ -48,6 +48,7 @@ test.serial('the worker serves a descriptor made on this thread, and closes it i
   await exchange(t, port, 'through the worker');
   t.is((await relay.flows()).length, 1);
   t.is((await relay.counters())['relay_tcp_accepted'], 1);
+  t.is(await relay.ejectedFor(endpoint('127.0.0.2').id), 0);
   await t.throwsAsync(relay.update('nope', []), { name: 'RelayError', message: /nope is not published/ });
   await relay.close();
   await relay.close();

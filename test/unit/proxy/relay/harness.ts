@@ -8,12 +8,13 @@ import type { ExecutionContext } from 'ava';
 import { bindUdp, listenTcp } from '../../../../kernel/netns/sockets.js';
 import { socketFamily } from '../../../../kernel/netns/socket-info.js';
 import { wasReset } from '../../../../agent/relay/socket-reset.js';
-import type { BalancingPolicy, EndpointConfig } from '../../../../proxy/config/snapshot.js';
+import type { BalancingPolicy, EndpointConfig, Timeouts } from '../../../../proxy/config/snapshot.js';
 import { parseIpv4 } from '../../../../proxy/net/addr.js';
 import { RelayCore } from '../../../../proxy/relay/core.js';
+import type { RelayChoice } from '../../../../proxy/relay/relay.js';
 import { DEFAULT_LIMITS, type RelayLimits } from '../../../../proxy/relay/messages.js';
 import { systemClock, type Clock } from '../../../../proxy/time/clock.js';
-import { readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, readFileSync, readlinkSync } from 'node:fs';
 
 export function endpoint(address: string, weight = 1): EndpointConfig {
   return { id: `task-${address}`, address: parseIpv4(address), weight };
@@ -40,15 +41,16 @@ export class Rig {
   }
 
   /** Publishes on 127.0.0.1 and answers the port. */
-  async publish(protocol: 'tcp' | 'udp', targetPort: number, endpoints: EndpointConfig[], address = '127.0.0.1', policy?: BalancingPolicy): Promise<number> {
+  async publish(protocol: 'tcp' | 'udp', targetPort: number, endpoints: EndpointConfig[], address = '127.0.0.1', policy?: BalancingPolicy, timeouts?: Timeouts): Promise<number> {
     const fd = protocol === 'tcp' ? listenTcp(undefined, address, 0) : bindUdp(undefined, address, 0);
     const port = portOf(fd, address.includes(':') ? `${protocol}6` : protocol);
-    await this.core.handle({ kind: 'publish', port: { id: protocol, protocol, service: 'vote', scheduler: 'rr', ...(policy && { policy }), targetPort, endpoints }, fd });
+    const choice: RelayChoice = { scheduler: 'rr', ...(policy && { policy }), ...(timeouts && { timeouts }) };
+    await this.core.handle({ kind: 'publish', port: { id: protocol, protocol, service: 'vote', ...choice, targetPort, endpoints }, fd });
     return port;
   }
 
-  async update(protocol: 'tcp' | 'udp', endpoints: EndpointConfig[]): Promise<void> {
-    await this.core.handle({ kind: 'update', id: protocol, endpoints });
+  async update(protocol: 'tcp' | 'udp', endpoints: EndpointConfig[], choice?: RelayChoice): Promise<void> {
+    await this.core.handle({ kind: 'update', id: protocol, endpoints, ...(choice && { choice }) });
   }
 
   async counter(name: string): Promise<number> {
@@ -91,6 +93,27 @@ export class Rig {
     this.#t.teardown(() => socket.destroy());
     return new Client(socket);
   }
+}
+
+/** Says its name to every connection and echoes. */
+export function greeter(name: string): (socket: Socket) => void {
+  return (socket) => {
+    socket.write(`hello from ${name}\n`);
+    socket.pipe(socket);
+  };
+}
+
+/** A listener that answers no SYN: its queue is full and nobody accepts. */
+export function fullListener(t: { teardown(fn: () => void): void }, address: string): { port: number } {
+  const fd = listenTcp(undefined, address, 0, 0);
+  const port = portOf(fd, 'tcp');
+  const fillers = [connect(port, address), connect(port, address), connect(port, address)];
+  for (const socket of fillers) socket.on('error', () => undefined);
+  t.teardown(() => {
+    for (const socket of fillers) socket.destroy();
+    closeSync(fd);
+  });
+  return { port };
 }
 
 /** A TCP client that remembers what it got and how it ended. */

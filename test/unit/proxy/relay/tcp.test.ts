@@ -10,18 +10,10 @@ import { closeSync, fstatSync } from 'node:fs';
 import { connect } from 'node:net';
 import { FakeClock } from '../../../../proxy/time/clock.js';
 import { pollUntil } from '../../../support/poll-until.js';
-import { endpoint, portOf, Rig } from './harness.js';
+import { endpoint, fullListener, greeter, portOf, Rig } from './harness.js';
 
 const A = '127.0.0.2';
 const B = '127.0.0.3';
-
-/** Says its name to every connection and echoes. */
-function greeter(name: string): (socket: Socket) => void {
-  return (socket) => {
-    socket.write(`hello from ${name}\n`);
-    socket.pipe(socket);
-  };
-}
 
 test('connections go to the endpoints in turn, bytes go both ways, FIN ends both sides', async (t) => {
   const rig = new Rig(t);
@@ -360,19 +352,6 @@ function isOpen(fd: number, inode: number): boolean {
   } catch {
     return false;
   }
-}
-
-/** A listener that answers no SYN: its queue is full and nobody accepts. */
-function fullListener(t: { teardown(fn: () => void): void }, address: string): { port: number } {
-  const fd = listenTcp(undefined, address, 0, 0);
-  const port = portOf(fd, 'tcp');
-  const fillers = [connect(port, address), connect(port, address), connect(port, address)];
-  for (const socket of fillers) socket.on('error', () => undefined);
-  t.teardown(() => {
-    for (const socket of fillers) socket.destroy();
-    closeSync(fd);
-  });
-  return { port };
 }
 
 function unusedPort(): number {

@@ -5,12 +5,12 @@ import { UdpTable } from '../../../../proxy/relay/udp-table.js';
 
 function rig(maxSessions: number, timeout: number) {
   const clock = new FakeClock();
-  const table = new UdpTable(clock, maxSessions, timeout);
+  const table = new UdpTable(clock, maxSessions);
   const ended: string[] = [];
-  const add = (name: string): UdpSession => {
+  const add = (name: string, ownTimeout = (): number => timeout): UdpSession => {
     // The table never looks into a session's context.
     const session = new UdpSession(name, 1, undefined as never, clock.now());
-    table.add(session, (cause) => ended.push(`${name} ${cause} at ${clock.now()}`));
+    table.add(session, ownTimeout, (cause) => ended.push(`${name} ${cause} at ${clock.now()}`));
     return session;
   };
   return { clock, table, ended, add };
@@ -33,6 +33,23 @@ test('a session ends when it was idle for the time-out, to the millisecond', (t)
   add('c');
   clock.advance(300);
   t.is(ended.length, 3);
+});
+
+test('each session ends by its own time-out, which may change meanwhile', (t) => {
+  const { clock, table, ended, add } = rig(10, 300);
+  add('long');
+  let short = 200;
+  const changing = add('changing', () => short);
+  add('short', () => 50);
+  clock.advance(50);
+  t.deepEqual(ended, ['short expired at 50']);
+  short = 60;
+  table.timeoutChanged(changing);
+  clock.advance(10);
+  t.deepEqual(ended.slice(1), ['changing expired at 60']);
+  table.timeoutChanged(changing);
+  clock.advance(240);
+  t.deepEqual(ended.slice(2), ['long expired at 300']);
 });
 
 test('a full table gives up the session that was idle for longest', (t) => {

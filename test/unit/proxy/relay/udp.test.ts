@@ -4,6 +4,7 @@ import { closeSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import { bindUdp } from '../../../../kernel/netns/sockets.js';
+import { DEFAULT_TIMEOUTS } from '../../../../proxy/config/snapshot.js';
 import { QUIET_MS, type FlowRecord } from '../../../../proxy/dataplane/handle.js';
 import { parseIpv4 } from '../../../../proxy/net/addr.js';
 import { FakeClock } from '../../../../proxy/time/clock.js';
@@ -158,6 +159,30 @@ test('an idle session ends, and its client starts anew', async (t) => {
   t.deepEqual(await rig.core.handle({ kind: 'flows' }), []);
   t.is(await ask('2'), 'a:2');
   t.is(await rig.counter('relay_udp_sessions'), 2);
+});
+
+test('the service says how long a session may be silent, and may say something else later', async (t) => {
+  const clock = new FakeClock();
+  const rig = new Rig(t, {}, clock);
+  const target = (await rig.serveUdp(A, 0, echo('a'))).address().port;
+  const port = await rig.publish('udp', target, [endpoint(A)], '127.0.0.1', undefined, { ...DEFAULT_TIMEOUTS, udp: 400 });
+  const { ask } = await client(t, port);
+  const open = (): Promise<number> => rig.counter('relay_udp_open');
+  await ask('1');
+  clock.advance(399_999);
+  t.is(await open(), 1);
+  clock.advance(1);
+  t.is(await open(), 0);
+  await ask('2');
+  clock.advance(200_000);
+  await rig.update('udp', [endpoint(A)]);
+  t.is(await open(), 1, 'what is not said stays');
+  await rig.update('udp', [endpoint(A)], { scheduler: 'rr', timeouts: { ...DEFAULT_TIMEOUTS, udp: 250 } });
+  clock.advance(49_999);
+  t.is(await open(), 1);
+  clock.advance(1);
+  t.is(await open(), 0);
+  t.is(await rig.counter('relay_udp_expired'), 2);
 });
 
 test('beyond the bound the session idle for longest makes room', async (t) => {
