@@ -24,6 +24,8 @@ export const Counter = {
   flowsEnded: next++,
   /** RSTs to both sides of connections that ended here: expired, evicted, drained, or their endpoint gone. */
   emittedResets: next++,
+  /** ICMP time exceeded to senders of datagrams that were not whole in time. */
+  emittedTimeExceeded: next++,
   /** SYNs that an endpoint refused or did not answer, one per flow. */
   connectFailures: next++,
   /** Endpoints that got no new flow for a time because of these. */

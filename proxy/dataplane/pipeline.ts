@@ -2,16 +2,15 @@
  * The packet path as a pure function of packet, state and time: the same in the worker, a simulator, the fuzzer and a
  * benchmark. It reads and writes no descriptor, knows no clock and logs nothing.
  *
- * A frame is parsed (wire/), reassembled if it is a fragment (fragment/), its flow found or begun (flows.ts), and the frame
+ * A frame is parsed (wire/), reassembled if it is a fragment (reassembly.ts), its flow found or begun (flows.ts), and the frame
  * changed in place (rewrite/). Two kinds of destination are routed here: VIPs, whose packets come from the client side, and
  * the balancer address, whose packets come from the endpoint side. Every packet ends in exactly one counter besides those
  * of what was received. What each kind of packet gets is in proxy/README.md.
  */
 import type { Snapshot } from '../config/snapshot.js';
 import { fragment6 } from '../fragment/fragmenter.js';
-import { Reassembler } from '../fragment/reassembler.js';
 import type { AddressBook } from '../flow/address-book.js';
-import { findAddress, internAddress } from '../flow/handles.js';
+import { findAddresses, internAddress } from '../flow/handles.js';
 import { ownerOf } from '../flow/owner.js';
 import {
   BYTES_IN,
@@ -49,6 +48,7 @@ import { GSO_NONE, GSO_SIZE } from '../wire/virtio.js';
 import { Answers } from './answers.js';
 import { Counter, type Counters } from './counters.js';
 import { Flows, NO_ENDPOINT, NO_PORT } from './flows.js';
+import { Reassembly } from './reassembly.js';
 import type { NetworkTarget } from './targets.js';
 import type { Emit } from './worker.js';
 
@@ -78,7 +78,7 @@ export class Pipeline {
   readonly #counts: Float64Array;
   readonly #flows: Flows;
   readonly #answers: Answers;
-  readonly #reassembler: Reassembler;
+  readonly #reassembly: Reassembly;
   readonly #emit: Emit;
   readonly #worker: number;
   readonly #workers: number;
@@ -103,12 +103,7 @@ export class Pipeline {
     this.#answers = new Answers(this.#packet, options.counters);
     this.#emit = options.emit;
     this.#identification = options.identification ?? 0;
-    this.#reassembler = new Reassembler({
-      count: (event, fragments) => {
-        this.#counts[Counter.fragmentsReceived + event]! += fragments;
-      },
-      identification: this.#identification & 0xffff,
-    });
+    this.#reassembly = new Reassembly({ ...options, identification: this.#identification & 0xffff }, this.#packet, this.#flows.targets, this.#answers);
   }
 
   /** Decides every packet from now on by `snapshot`. Called between two packets; afterwards `sweep` until it says false. */
@@ -132,7 +127,7 @@ export class Pipeline {
     let reason = parse(frame, length, packet);
     if (reason === Reason.fragment) {
       if (this.#worker !== REASSEMBLER) return this.#handOver(REASSEMBLER, length);
-      const whole = this.#reassembler.add(frame, packet, network, nowMs);
+      const whole = this.#reassembly.add(frame, network, nowMs);
       if (whole === 0) return this.#answers.drop(Counter.heldFragments);
       // Its sender cuts it for a path that may be narrower than the network, so it goes on in parts that pass everywhere: noted for its worker.
       if (packet.family === 6 && whole - IP > ipv6.MINIMUM_MTU) frame.view.setUint16(GSO_SIZE, ipv6.MINIMUM_MTU, true);
@@ -145,7 +140,7 @@ export class Pipeline {
     let kind = (network << 16) | (packet.protocol << 8);
     if (packet.family === 6) {
       kind |= FLAG_V6;
-      this.#resolve(frame);
+      findAddresses(this.#book, frame, IP, packet);
       // What is in no snapshot has no handle. A network without IPv6 gets here too: its own kernel asks for routers.
       if (packet.destination === 0) return this.#answers.drop(Counter.droppedUnknownDestination);
     }
@@ -163,18 +158,12 @@ export class Pipeline {
   expire(nowMs: number): void {
     this.#now = (nowMs / 100) | 0;
     this.#flows.expire(this.#now);
-    this.#reassembler.expire(nowMs);
+    this.#reassembly.expire(nowMs);
   }
 
   /** One bounded step of ending flows whose endpoint or VIP left the snapshot. True while there is more to do. */
   sweep(): boolean {
     return this.#flows.sweep(this.#now);
-  }
-
-  /** Handles for the addresses of an IPv6 packet; 0 for one that is in no flow and no snapshot. */
-  #resolve(frame: Frame): void {
-    this.#packet.source = findAddress(this.#book, frame, IP + ipv6.SOURCE);
-    this.#packet.destination = findAddress(this.#book, frame, IP + ipv6.DESTINATION);
   }
 
   #handOver(owner: number, length: number): number {
@@ -333,7 +322,7 @@ export class Pipeline {
     const quoted = this.#quoted;
     const words = this.#words;
     const v6 = packet.family === 6;
-    if (v6) this.#resolveQuoted(frame);
+    if (v6) findAddresses(this.#book, frame, quoted.ip, quoted);
     const key = (kind & ~0xffff) | (quoted.protocol << 8) | (kind & FLAG_V6);
     // The quoted packet went the other way, from the address that the error is sent to.
     const ports = (quoted.destinationPort << 16) | quoted.sourcePort;
@@ -362,12 +351,6 @@ export class Pipeline {
       translateError(frame, packet, quoted, this.#book, balancer, endpoint, endpoint, balancer, words[word + ENDPOINT_PORTS]!);
     }
     return this.#forwarded(kind, frame);
-  }
-
-  #resolveQuoted(frame: Frame): void {
-    const quoted = this.#quoted;
-    quoted.source = findAddress(this.#book, frame, quoted.ip + ipv6.SOURCE);
-    quoted.destination = findAddress(this.#book, frame, quoted.ip + ipv6.DESTINATION);
   }
 
   #mayAnswer(frame: Frame, target: NetworkTarget): boolean {

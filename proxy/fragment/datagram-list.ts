@@ -65,6 +65,11 @@ export class DatagramList {
     return place;
   }
 
+  /** The network that the datagram came from. */
+  networkOf(place: number): number {
+    return this.#names[place * NAME]! >>> 9;
+  }
+
   remove(place: number): void {
     const older = this.#older[place]!;
     const newer = this.#newer[place]!;

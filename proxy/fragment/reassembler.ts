@@ -20,7 +20,7 @@
  * Don't Fragment, since who sends it on must cut it again; IPv6 is cut again by fragmenter.ts.
  */
 import { sumOf } from '../wire/checksum.js';
-import { IP, LARGEST_PACKET, type Frame } from '../wire/frame.js';
+import { IP, LARGEST_PACKET, makeFrame, type Frame } from '../wire/frame.js';
 import * as icmp from '../wire/icmp.js';
 import * as ipv4 from '../wire/ipv4.js';
 import * as ipv6 from '../wire/ipv6.js';
@@ -51,6 +51,11 @@ export const FragmentEvent = {
 export interface ReassemblerOptions {
   /** Told of `fragments` fragments, 1 or more, that met with a FragmentEvent. */
   readonly count: (event: number, fragments: number) => void;
+  /**
+   * Told of a datagram that was not whole in time and whose first fragment came: that fragment as it came, without a virtio
+   * header. The frame is the callee's to change until it returns.
+   */
+  readonly timedOut?: (network: number, firstFragment: Frame, length: number) => void;
   /** Datagrams held at once, at least 1. Default 256. */
   readonly maxDatagrams?: number;
   /** Bytes held at once, at least 128 KiB: the largest datagram with its headers. Default 4 MiB. */
@@ -69,6 +74,9 @@ const ECN_CE = 3;
 
 export class Reassembler {
   readonly #count: (event: number, fragments: number) => void;
+  readonly #timedOut: ReassemblerOptions['timedOut'];
+  /** For the first fragment of what was not whole in time. */
+  readonly #late = makeFrame();
   readonly #timeoutMs: number;
   readonly #list: DatagramList;
   readonly #maxDatagrams: number;
@@ -97,6 +105,7 @@ export class Reassembler {
     const { maxDatagrams = 256, maxBytes = 4 * 1024 * 1024 } = options;
     if (maxDatagrams < 1 || maxBytes < LEAST_BYTES) throw new RangeError(`reassembly needs 1 datagram and ${LEAST_BYTES} bytes at least`);
     this.#count = options.count;
+    this.#timedOut = options.timedOut;
     this.#timeoutMs = options.timeoutMs ?? 30_000;
     this.#identification = options.identification ?? 0;
     this.#list = new DatagramList(maxDatagrams);
@@ -152,8 +161,26 @@ export class Reassembler {
   /** Drops datagrams whose time is over. To be called now and then: they take memory until then. */
   expire(nowMs: number): void {
     for (let oldest = this.#list.oldest; oldest >= 0 && this.#deadline[oldest]! <= nowMs; oldest = this.#list.oldest) {
+      const network = this.#list.networkOf(oldest);
+      const length = this.#drawFirst(oldest);
       this.#drop(oldest, FragmentEvent.timeout, 0);
+      if (length !== 0) this.#timedOut?.(network, this.#late, length);
     }
+  }
+
+  /** Puts the first fragment in `#late` as it came. Answers its length, 0 when it did not come. */
+  #drawFirst(place: number): number {
+    const headers = this.#headers[place]!;
+    if (headers < 0) return 0;
+    const pieces = this.#pieces;
+    const first = this.#first[place]!;
+    const payload = IP + pieces.end[headers]!;
+    const length = payload + pieces.end[first]!;
+    pieces.draw(headers, IP);
+    pieces.draw(first, payload);
+    pieces.copyDraft(this.#late.bytes, length);
+    clearVirtioHeader(this.#late.bytes);
+    return length;
   }
 
   /** Whether a fragment makes sense by itself. */

@@ -40,12 +40,27 @@ export class Quoted {
   l4 = 0;
 }
 
-/** Each thread parses one packet at a time, and nothing of the walk outlives `parseQuoted`. */
+/** Each thread parses one packet at a time, and nothing of the walk outlives the function that walks. */
 const chain = new ipv6.Chain();
 
 /** Whether a parsed ICMP or ICMPv6 message is an error of those that are translated. */
 export function isError(packet: Parsed): boolean {
   return packet.family === 4 ? icmp.quotesPacket(packet.icmpType) : icmpv6.quotesPacket6(packet.icmpType);
+}
+
+/**
+ * Whether a first fragment, which has its whole L4 header, begins an ICMP error or a redirect: no error may be sent for those
+ * (RFC 1122 3.2.2, RFC 4443 2.4 e). `parse` answered Reason.fragment for it.
+ */
+export function beginsError(frame: Frame, packet: Parsed): boolean {
+  const { bytes } = frame;
+  if (packet.family === 4) {
+    const type = bytes[packet.l4 + icmp.TYPE]!;
+    return packet.protocol === ipv4.ICMP && (type === icmp.REDIRECT || icmp.quotesPacket(type));
+  }
+  if (!ipv6.walkChain(frame, packet.l4, packet.fragmentHeader, packet.l4 + packet.l4Length, chain)) return true;
+  const type = bytes[chain.end + icmp.TYPE]!;
+  return chain.protocol === ipv6.ICMPV6 && (type === icmpv6.REDIRECT || type < icmpv6.ECHO_REQUEST);
 }
 
 /** False when the quote is too short, or not of a packet that a flow could have: TCP, UDP, or an echo. `packet` is an error. */

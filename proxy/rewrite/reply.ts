@@ -56,6 +56,16 @@ export function replyHostUnreachable(frame: Frame, packet: Parsed): number {
     : replyError(frame, packet, icmpv6.UNREACHABLE, icmpv6.CODE_ADDRESS_UNREACHABLE);
 }
 
+/**
+ * An ICMP time exceeded in reassembly, of ICMP (RFC 792) or ICMPv6 (RFC 4443 3.3), with the same quote. `packet` is a first
+ * fragment: `parse` answered Reason.fragment for it.
+ */
+export function replyReassemblyTimeExceeded(frame: Frame, packet: Parsed): number {
+  return packet.family === 4
+    ? replyError(frame, packet, icmp.TIME_EXCEEDED, icmp.CODE_REASSEMBLY)
+    : replyError(frame, packet, icmpv6.TIME_EXCEEDED, icmpv6.CODE_REASSEMBLY);
+}
+
 function replyError(frame: Frame, packet: Parsed, type: number, code: number): number {
   const { bytes, view } = frame;
   const isV4 = packet.family === 4;

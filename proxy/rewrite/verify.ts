@@ -10,6 +10,11 @@ import type { Parsed } from '../wire/parsed.js';
 import * as udp from '../wire/udp.js';
 import * as virtio from '../wire/virtio.js';
 
+/** The IPv4 header's alone, which is all that a fragment has; IPv6 has none. */
+export function headerRight(frame: Frame, packet: Parsed): boolean {
+  return packet.family === 6 || sumOf(frame.bytes, IP, IP + packet.headersLength, 0) === 0xffff;
+}
+
 /**
  * IPv4 header and L4. A partial checksum counts as right, and so does one of TCP or UDP that the host vouches for: its field
  * may not be filled in. Nobody offloads those of ICMP.
@@ -17,7 +22,7 @@ import * as virtio from '../wire/virtio.js';
 export function checksumsRight(frame: Frame, packet: Parsed): boolean {
   const { bytes, view } = frame;
   const { family, protocol, l4 } = packet;
-  if (family === 4 && sumOf(bytes, IP, l4, 0) !== 0xffff) return false;
+  if (!headerRight(frame, packet)) return false;
   const isIcmp = protocol === ipv4.ICMP || protocol === ICMPV6;
   const trusted = isIcmp ? virtio.NEEDS_CSUM : virtio.NEEDS_CSUM | virtio.DATA_VALID;
   if ((bytes[virtio.FLAGS]! & trusted) !== 0) return true;

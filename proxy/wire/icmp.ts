@@ -16,12 +16,15 @@ export const HEADER = 8;
 export const ECHO_REPLY = 0;
 export const UNREACHABLE = 3;
 export const SOURCE_QUENCH = 4;
+export const REDIRECT = 5;
 export const ECHO_REQUEST = 8;
 export const TIME_EXCEEDED = 11;
 export const PARAMETER_PROBLEM = 12;
 
 export const CODE_HOST_UNREACHABLE = 1;
 export const CODE_PORT_UNREACHABLE = 3;
+/** Of time exceeded: a datagram was not whole in time. */
+export const CODE_REASSEMBLY = 1;
 
 /** Errors that quote the packet which caused them. A redirect (5) does too, but concerns one hop only and is not passed on. */
 export function quotesPacket(type: number): boolean {

@@ -10,9 +10,12 @@ export const TIME_EXCEEDED = 3;
 export const PARAMETER_PROBLEM = 4;
 export const ECHO_REQUEST = 128;
 export const ECHO_REPLY = 129;
+export const REDIRECT = 137;
 
 export const CODE_ADDRESS_UNREACHABLE = 3;
 export const CODE_PORT_UNREACHABLE = 4;
+/** Of time exceeded: a datagram was not whole in time. */
+export const CODE_REASSEMBLY = 1;
 
 /** Errors that quote the packet which caused them. A redirect (137) concerns one hop only and is not passed on. */
 export function quotesPacket6(type: number): boolean {
