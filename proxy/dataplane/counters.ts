@@ -26,7 +26,7 @@ export const Counter = {
   emittedResets: next++,
   /** ICMP time exceeded to senders of datagrams that were not whole in time. */
   emittedTimeExceeded: next++,
-  /** SYNs that an endpoint refused or did not answer, one per flow. */
+  /** SYNs that an endpoint refused, or left without an answer while it took no later one; one per flow. */
   connectFailures: next++,
   /** Endpoints that got no new flow for a time because of these. */
   endpointsEjected: next++,

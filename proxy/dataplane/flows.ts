@@ -66,6 +66,11 @@ export class Flows {
   readonly #sweep: FlowSweep;
   readonly #emit: Emit;
   readonly #scratch = makeFrame(new Uint8Array(128));
+  /** What `#portToward` found besides its answer: the first flow that would give its port away, and at which endpoint. */
+  #yielding = 0;
+  #yieldingAt = 0;
+  /** The port toward the endpoint that `#elsewhere` answered. */
+  #portElsewhere = 0;
 
   constructor(parts: FlowsParts) {
     this.#table = parts.table;
@@ -93,22 +98,20 @@ export class Flows {
     const v6 = (kind & FLAG_V6) !== 0;
     // Of an IPv6 client the handle may be another's later: what outlives the flow knows it by its hash.
     const key = v6 ? this.#book.key(client) : this.#table.hash.of(client, 0, 0, 0);
-    const chosen = service.balancer.choose(clientHash, key, ports >>> 16, now, v6);
-    if (chosen < 0) return NO_ENDPOINT;
-    const endpoint = service.endpoints[chosen]!;
-    const address = v6 ? endpoint.handle : endpoint.config.address;
-    if (v6 && address === 0) return NO_ENDPOINT;
-    const endpointPort = ports & 0xffff;
-    const cursor = v6 ? endpoint.cursor6 : endpoint.cursor;
-    let port = this.#ports.take(kind, address, endpointPort, v6 ? key : client, ports >>> 16, cursor, now);
+    let chosen = service.balancer.choose(clientHash, key, ports >>> 16, now, v6);
+    if (chosen < 0 || (v6 && service.endpoints[chosen]!.handle === 0)) return NO_ENDPOINT;
+    const name = v6 ? key : client;
+    this.#yielding = 0;
+    let port = this.#portToward(kind, service, chosen, ports, name, now);
     if (port === 0) {
-      const victim = this.#ports.victim(kind, address, endpointPort, cursor, now);
-      if (victim === 0) return NO_PORT;
-      port = this.#words[(victim << 4) + ENDPOINT_PORTS]! & 0xffff;
-      this.#evict(victim, now);
+      chosen = this.#elsewhere(kind, service, chosen, ports, name, now);
+      if (chosen < 0) return NO_PORT;
+      port = this.#portElsewhere;
     }
 
-    const endpointPorts = (endpointPort << 16) | port;
+    const { config, handle } = service.endpoints[chosen]!;
+    const address = v6 ? handle : config.address;
+    const endpointPorts = ((ports & 0xffff) << 16) | port;
     const epoch = this.targets.epoch;
     let slot = this.#table.insert(kind, state, client, vip, ports, address, endpointPorts, epoch, now);
     if (slot === 0) {
@@ -127,6 +130,51 @@ export class Flows {
     this.#shared.stats.opened(service.balancer.row(chosen), true);
     this.#counts[Counter.flowsOpened]! += 1;
     return slot;
+  }
+
+  /** The port toward an endpoint for a new flow: one that is free, or that of a flow that is over. 0 for none. */
+  #portToward(kind: number, service: ServiceTarget, index: number, ports: number, client: number, now: number): number {
+    const endpoint = service.endpoints[index]!;
+    const v6 = (kind & FLAG_V6) !== 0;
+    const address = v6 ? endpoint.handle : endpoint.config.address;
+    const endpointPort = ports & 0xffff;
+    const cursor = v6 ? endpoint.cursor6 : endpoint.cursor;
+    const port = this.#ports.take(kind, address, endpointPort, client, ports >>> 16, cursor, now);
+    if (port !== 0) return port;
+    const victim = this.#ports.victim(kind, address, endpointPort, cursor, now);
+    if (victim !== 0 && (this.#words[(victim << 4) + KIND]! & STATE_MASK) === State.closed) return this.#takePortOf(victim, now);
+    if (this.#yielding === 0) {
+      this.#yielding = victim;
+      this.#yieldingAt = index;
+    }
+    return 0;
+  }
+
+  /**
+   * Where a flow goes when there is no port toward the endpoint that was chosen: to the next in the list that takes flows and has
+   * one, an ejected one only when no other has; else to one where a flow gives its port away. -1 for none.
+   */
+  #elsewhere(kind: number, service: ServiceTarget, chosen: number, ports: number, client: number, now: number): number {
+    const { balancer, endpoints } = service;
+    const v6 = (kind & FLAG_V6) !== 0;
+    for (let ejected = 0; ejected <= 1; ejected++) {
+      for (let step = 1; step < endpoints.length; step++) {
+        const index = (chosen + step) % endpoints.length;
+        if (balancer.isEjected(index, now) !== (ejected === 1) || !balancer.admits(index, now, false)) continue;
+        if (v6 && endpoints[index]!.handle === 0) continue;
+        this.#portElsewhere = this.#portToward(kind, service, index, ports, client, now);
+        if (this.#portElsewhere !== 0) return index;
+      }
+    }
+    if (this.#yielding === 0) return -1;
+    this.#portElsewhere = this.#takePortOf(this.#yielding, now);
+    return this.#yieldingAt;
+  }
+
+  #takePortOf(slot: number, now: number): number {
+    const port = this.#words[(slot << 4) + ENDPOINT_PORTS]! & 0xffff;
+    this.#evict(slot, now);
+    return port;
   }
 
   #evict(slot: number, now: number): void {
@@ -161,17 +209,17 @@ export class Flows {
     if (before !== State.synSent) return;
     if (after === State.synReceived) {
       service!.tookConnection((this.#words[at] & FLAG_V6) !== 0, this.#words[(slot << 4) + CLIENT_PORTS]! & 0xffff, now);
-      balancer.succeeded(endpoint.index);
+      balancer.succeeded(endpoint.index, now);
     }
     if (after === State.closed) this.#failed(slot, service!, endpoint, now);
   }
 
-  /** The client repeats a SYN that nobody answered. Answers whether the connection should begin anew, at another endpoint. */
-  unanswered(slot: number, target: NetworkTarget, now: number): boolean {
+  /** The client repeats a SYN of `sentAt` that nobody answered. Answers whether the connection should begin anew, at another endpoint. */
+  unanswered(slot: number, target: NetworkTarget, sentAt: number, now: number): boolean {
     const service = this.#serviceOf(slot, target);
     const endpoint = service && this.#endpointOf(slot, service);
     if (endpoint === undefined) return false;
-    this.#failed(slot, service!, endpoint, now);
+    if (!service!.balancer.answeredSince(endpoint.index, sentAt)) this.#failed(slot, service!, endpoint, now);
     return service!.balancer.isEjected(endpoint.index, now);
   }
 

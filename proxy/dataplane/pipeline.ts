@@ -188,10 +188,11 @@ export class Pipeline {
       this.#flows.end(slot, now);
       return this.#begin(kind, target, frame, now);
     }
+    const before = words[word + LAST_SEEN]!;
     words[word + LAST_SEEN] = now;
     if (isTcp) {
       const state = words[word + KIND]! & STATE_MASK;
-      if (isSyn && (isOver(state) || (state === State.synSent && this.#flows.unanswered(slot, target, now)))) {
+      if (isSyn && (isOver(state) || (state === State.synSent && this.#flows.unanswered(slot, target, before, now)))) {
         this.#flows.end(slot, now);
         return this.#begin(kind, target, frame, now);
       }

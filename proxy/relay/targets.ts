@@ -79,7 +79,7 @@ export class Targets {
   /** The endpoint accepted a connection. */
   succeeded(endpoint: EndpointConfig): void {
     const index = this.#indexOf(endpoint);
-    if (index >= 0) this.#balancer.succeeded(index);
+    if (index >= 0) this.#balancer.succeeded(index, this.#now());
   }
 
   /** The endpoint did not accept a connection. True when that ejected it. */

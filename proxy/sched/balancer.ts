@@ -11,7 +11,7 @@
 import { DEFAULT_POLICY, type BalancingPolicy, type EndpointConfig, type ServiceConfig } from '../config/snapshot.js';
 import { nameOf, type AffinityTable } from './affinity.js';
 import { EndpointGate, Rule } from './gate.js';
-import { countFailure, countSuccess, ejectionLeft, isEjected, type EjectionRule } from './outlier.js';
+import { answeredSince, countFailure, countSuccess, ejectionLeft, isEjected, type EjectionRule } from './outlier.js';
 import { weightsOf } from './overhead.js';
 import type { Scheduler } from './scheduler.js';
 import { makeScheduler } from './schedulers.js';
@@ -105,8 +105,16 @@ export class Balancer {
   }
 
   /** The endpoint took a connection: it answered a SYN. */
-  succeeded(index: number): void {
-    countSuccess(this.#stats, this.#rows[index]!);
+  succeeded(index: number, now: number): void {
+    countSuccess(this.#stats, this.#rows[index]!, now);
+  }
+
+  /**
+   * Whether the endpoint took a connection after a SYN that was sent at `time` and has no answer. If so, one of the two packets was
+   * lost, and that is no failure of the endpoint: whole queues of SYNs are lost at a time, and all come again in the same moment.
+   */
+  answeredSince(index: number, time: number): boolean {
+    return answeredSince(this.#stats, this.#rows[index]!, time);
   }
 
   /** The endpoint did not take a connection: RST to a SYN, or no answer. True when that ejected it. */

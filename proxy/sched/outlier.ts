@@ -7,7 +7,7 @@
  *
  * What is known of an endpoint is in its row of EndpointStats, so all workers know the same.
  */
-import { EJECTED_UNTIL, EJECTIONS, FAILURES, type EndpointStats } from './stats.js';
+import { ANSWERED_AT, EJECTED_UNTIL, EJECTIONS, FAILURES, type EndpointStats } from './stats.js';
 
 /** Part of a service's endpoints that may be ejected at a time. */
 const MOST = 0.1;
@@ -29,8 +29,14 @@ export function ejectionLeft(stats: EndpointStats, row: number, now: number): nu
 }
 
 /** A connect to the endpoint succeeded: its failures are no longer in a row. */
-export function countSuccess(stats: EndpointStats, row: number): void {
+export function countSuccess(stats: EndpointStats, row: number, now: number): void {
   if (stats.load(row, FAILURES) !== 0) stats.store(row, FAILURES, 0);
+  if (stats.load(row, ANSWERED_AT) !== now) stats.store(row, ANSWERED_AT, now);
+}
+
+/** Whether the endpoint certainly took a connection after `time` (deciseconds). */
+export function answeredSince(stats: EndpointStats, row: number, time: number): boolean {
+  return stats.load(row, ANSWERED_AT) > time;
 }
 
 /**

@@ -21,7 +21,10 @@ export const EJECTIONS = 4;
 /** Time at which the endpoint joined; 0: not known yet; LONG_AGO: it was there before we were. */
 export const JOINED_AT = 5;
 
-/** Words of a row. The last two are free: a row is half a cache line. */
+/** When it last took a connection; 0: never yet. */
+export const ANSWERED_AT = 6;
+
+/** Words of a row. The last is free: a row is half a cache line. */
 const ROW_WORDS = 8;
 const ROW_SHIFT = 3;
 /** A first row that is no endpoint's: its first word is the lock of ejections. */

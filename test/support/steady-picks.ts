@@ -37,7 +37,7 @@ function picker(): (client: number, i: number) => number {
     stats.moved(row, false);
     stats.closed(row, false);
     if ((i & 3) === 0) balancer.failed(chosen, now);
-    else balancer.succeeded(chosen);
+    else balancer.succeeded(chosen, now);
     return chosen;
   };
 }

@@ -120,6 +120,25 @@ test('a SYN that nobody answers counts once, and goes elsewhere when that ejects
   t.deepEqual(new Set([20, 21].map(send)), new Set([dead, live]), 'after its time it takes its turn again');
 });
 
+test('SYNs that are lost while the endpoint takes others eject nobody; once it takes none they do', (t) => {
+  const mesh = new Mesh({ config: snapshot(1, plain({ policy: { ...DEFAULT_POLICY, ejectAfter: 2 } })) });
+  const send = (sourcePort: number): string => decode(mesh.pass(tcpFrame({ from: IPV4.client, to: VIP, sourcePort, flags: 'S' }))).toText;
+  const answer = (from: string, port: number): void => void mesh.pass(tcpFrame({ from, to: IPV4.balancer, sourcePort: 80, destinationPort: port, flags: 'SA' }));
+  const [first, second] = [send(1), send(2)];
+  t.deepEqual([send(3), send(4), send(5), send(6)], [first, second, first, second]);
+  mesh.wait(100);
+  t.is(send(7), first);
+  answer(first, 7);
+  answer(second, 2);
+  mesh.wait(900);
+  for (const port of [1, 3, 5]) t.is(send(port), first);
+  t.deepEqual([mesh.count('connectFailures'), mesh.count('endpointsEjected')], [0, 0]);
+  mesh.wait(2000);
+  t.is(send(1), first);
+  t.is(send(3), second, 'nobody was answered since these were sent');
+  t.deepEqual([mesh.count('connectFailures'), mesh.count('endpointsEjected')], [2, 1]);
+});
+
 test('a SYN that the endpoint refuses is a failure; one that it takes ends the row', (t) => {
   const mesh = new Mesh({ config: snapshot(1, plain({ policy: { ...DEFAULT_POLICY, ejectAfter: 2 } })) });
   const open = (sourcePort: number, flags: string): string => {

@@ -193,7 +193,7 @@ test('what an endpoint went through survives a new snapshot, and is the same for
   one.configure(serviceOf([...list].reverse()), 11);
   t.true(one.failed(0, 12), 'the fifth failure of task2, which is the first now');
   t.true(other.isEjected(2, 13));
-  other.succeeded(1);
+  other.succeeded(1, 12);
   other.configure(serviceOf([list[2]!, list[0]!]), 14);
   t.true(other.isEjected(0, 15));
 });

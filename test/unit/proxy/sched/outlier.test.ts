@@ -1,5 +1,5 @@
 import test from 'ava';
-import { countFailure, countSuccess, ejectionLeft, isEjected } from '../../../../proxy/sched/outlier.js';
+import { answeredSince, countFailure, countSuccess, ejectionLeft, isEjected } from '../../../../proxy/sched/outlier.js';
 import { EJECTIONS, EndpointStats } from '../../../../proxy/sched/stats.js';
 
 const RULE = { after: 3, length: 300 };
@@ -16,7 +16,8 @@ function service(...weights: readonly number[]) {
   return {
     stats,
     fail,
-    succeed: (index: number) => countSuccess(stats, rows[index]!),
+    succeed: (index: number, now = 0) => countSuccess(stats, rows[index]!, now),
+    answered: (index: number, time: number) => answeredSince(stats, rows[index]!, time),
     ejected: (now: number) => weights.flatMap((_, i) => (isEjected(stats, rows[i]!, now) ? [i] : [])),
     left: (index: number, now: number) => ejectionLeft(stats, rows[index]!, now),
     ejections: (index: number) => stats.load(rows[index]!, EJECTIONS),
@@ -54,6 +55,15 @@ test('the n-th ejection lasts n times as long, and a quiet while makes n less', 
   t.deepEqual(ejected(2600 + 600), []);
   t.true(fail(0, 100_000));
   t.deepEqual(ejected(100_300), [], 'all forgotten');
+});
+
+test('what an endpoint answered is known to the decisecond: after a time is after it', (t) => {
+  const { succeed, answered } = service(1, 1);
+  t.false(answered(0, 0));
+  succeed(0, 100);
+  succeed(0, 105);
+  t.deepEqual([99, 104, 105, 106].map((time) => answered(0, time)), [true, true, false, false]);
+  t.false(answered(1, 99));
 });
 
 test('failures during the ejection change nothing', (t) => {
