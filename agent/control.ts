@@ -5,7 +5,7 @@
  */
 import type { NetworkObject, NodeObject, ServiceObject, TaskObject } from '../overlay/model/object.js';
 import type { NetworkSpec, ServiceSpec, NetworkAttachment } from '../overlay/model/spec.js';
-import type { FlowRecord } from '../proxy/dataplane/handle.js';
+import type { FlowRecord, PacketIo } from '../proxy/dataplane/handle.js';
 
 export type ControlErrorCode = 'not-found' | 'conflict' | 'invalid' | 'unavailable' | 'internal';
 
@@ -40,6 +40,8 @@ export interface AgentInfo {
   /** Flows that can be balanced at a time, and the threads that do it. */
   readonly maxFlows: number;
   readonly workers: number;
+  /** How packets get to them, and why not by io_uring where that was wanted. */
+  readonly packetIo: PacketIo;
   readonly counters: Readonly<Record<string, number>>;
 }
 

@@ -75,10 +75,11 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
   const logs = new TaskLogs(join(paths.stateDirectory, 'logs'));
   undo.push(() => logs.close());
 
-  const { workers = defaultWorkers(), maxFlows = DEFAULT_MAX_FLOWS } = options.dataplane;
+  const { workers = defaultWorkers(), maxFlows = DEFAULT_MAX_FLOWS, packetIo = 'auto' } = options.dataplane;
   const dataplane = await startDataplane({
     workers,
     maxFlows,
+    packetIo,
     onError: failed('the data plane'),
     onDeviceLost: (network, cause) => {
       log.warn('a TUN device is gone, making it anew', { network, cause });
@@ -161,6 +162,7 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
       startedAt: options.startedAt,
       maxFlows,
       workers,
+      packetIo: dataplane.packetIo,
       stateDirectory: paths.stateDirectory,
       socket: paths.socket,
     },

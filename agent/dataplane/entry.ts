@@ -2,24 +2,25 @@
  * What runs in a dataplane worker thread: the system calls of kernel/ put under the loop of proxy/. Started by start.ts.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from '../../kernel/ffi/constants.js';
-import { poll, read, write } from '../../kernel/ffi/libc.js';
-import { PollSet } from '../../kernel/ffi/structs.js';
-import { TunDevice } from '../../kernel/tun/tun.js';
+import { write } from '../../kernel/ffi/libc.js';
 import { Counters } from '../../proxy/dataplane/counters.js';
+import type { PacketIo } from '../../proxy/dataplane/handle.js';
 import type { Request } from '../../proxy/dataplane/messages.js';
 import { Pipeline } from '../../proxy/dataplane/pipeline.js';
 import { FrameRing } from '../../proxy/dataplane/ring.js';
-import { DataplaneWorker, WAKE_UP, type Emit, type Io } from '../../proxy/dataplane/worker.js';
+import { DataplaneWorker, type Emit, type Others } from '../../proxy/dataplane/worker.js';
 import { AddressBook } from '../../proxy/flow/address-book.js';
 import { FlowTable } from '../../proxy/flow/table.js';
 import { AffinityTable } from '../../proxy/sched/affinity.js';
 import { EndpointStats } from '../../proxy/sched/stats.js';
+import { pollIo } from './poll-io.js';
+import { uringIo } from './uring-io.js';
 
 /** What start.ts gives its workers. */
 export interface WorkerInput {
   /** Which worker this is. */
   readonly index: number;
+  readonly packetIo: PacketIo['kind'];
   /** Of each worker an eventfd, readable when there is something for it: a request, or a frame in a ring. */
   readonly wakeUps: readonly number[];
   /** From this worker to each, and from each to this one; what stands at its own index is not used. */
@@ -40,33 +41,12 @@ export interface WorkerInput {
 /** Adds one to an eventfd. */
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
-function kernelIo(input: WorkerInput, port: NonNullable<typeof parentPort>): Io {
-  const wakeUp = input.wakeUps[input.index]!;
-  let set = new PollSet(16);
-  set.set(WAKE_UP, wakeUp, POLLIN);
-  let ready = 0;
-  const eventCount = new Uint8Array(8);
+function othersOf(input: WorkerInput, port: NonNullable<typeof parentPort>): Others {
   // performance.now() is the same clock as hrtime, but each thread counts from its own start.
   const offset = Number(process.hrtime.bigint()) / 1e6 - performance.now() - input.clockStart;
   return {
-    watch(position, fd) {
-      if (position >= set.capacity) {
-        const larger = new PollSet(set.capacity * 2);
-        larger.bytes.set(set.bytes);
-        set = larger;
-      }
-      set.set(position, fd, POLLIN);
-    },
-    wait(count, timeout) {
-      // An interrupted wait (EINTR) leaves the results of the one before: nothing is ready then.
-      ready = poll(set.bytes, count, timeout);
-    },
-    readable: (position) => ready > 0 && (set.ready(position) & POLLIN) !== 0,
-    failed: (position) => ready > 0 && (set.ready(position) & (POLLERR | POLLHUP | POLLNVAL)) !== 0,
-    quiet: () => void read(wakeUp, eventCount, eventCount.length),
     receive: () => (receiveMessageOnPort(port) as { message: Request } | undefined)?.message,
     send: (reply) => port.postMessage(reply),
-    open: (fd) => new TunDevice(fd),
     wake: (worker) => void write(input.wakeUps[worker]!, ONE, ONE.length),
     now: () => performance.now() + offset,
   };
@@ -86,5 +66,7 @@ if (parentPort) {
   // Each worker has an eighth of all numbers (MAX_WORKERS): fragments of two datagrams with one number would be put together.
   const identification = ((hashKey[0] ^ hashKey[1]) + (input.index << 29)) | 0;
   const makePipeline = (emit: Emit): Pipeline => new Pipeline({ table, book, counters, shared, worker, emit, identification });
-  new DataplaneWorker({ makePipeline, flows: table, counters, io: kernelIo(input, parentPort), peers }).run();
+  const wakeUp = input.wakeUps[input.index]!;
+  const makeIo = input.packetIo === 'io_uring' ? uringIo(wakeUp) : pollIo(wakeUp);
+  new DataplaneWorker({ makePipeline, makeIo, flows: table, counters, others: othersOf(input, parentPort), peers }).run();
 }

@@ -12,7 +12,7 @@ import { EFD_CLOEXEC, EFD_NONBLOCK } from '../../kernel/ffi/constants.js';
 import { errnoName, eventfd } from '../../kernel/ffi/libc.js';
 import type { Snapshot } from '../../proxy/config/snapshot.js';
 import { Counters } from '../../proxy/dataplane/counters.js';
-import type { Dataplane, EndpointAddress, FlowRecord } from '../../proxy/dataplane/handle.js';
+import type { Dataplane, EndpointAddress, FlowRecord, PacketIo } from '../../proxy/dataplane/handle.js';
 import { FrameRing } from '../../proxy/dataplane/ring.js';
 import { AddressBook } from '../../proxy/flow/address-book.js';
 import { FlowReader } from '../../proxy/flow/reader.js';
@@ -21,6 +21,7 @@ import { AffinityTable } from '../../proxy/sched/affinity.js';
 import { ejectionLeft } from '../../proxy/sched/outlier.js';
 import { EndpointStats } from '../../proxy/sched/stats.js';
 import { EndpointRows } from './endpoint-rows.js';
+import { choosePacketIo, type PacketIoChoice } from './packet-io.js';
 import { DataplaneError, type RequestBody, WorkerThread } from './thread.js';
 
 export { DataplaneError } from './thread.js';
@@ -33,6 +34,8 @@ export interface DataplaneOptions {
   maxFlows?: number;
   /** 1 to MAX_WORKERS; 1 by default. */
   workers?: number;
+  /** 'auto' by default. */
+  packetIo?: PacketIoChoice;
   /** A worker crashed. Calls under way have been rejected with the same error, and so will be later ones. */
   onError?: (error: DataplaneError) => void;
   /** A network's device failed and is detached. `cause` is an errno's name, such as EBADFD. */
@@ -57,7 +60,7 @@ const ENDPOINT_ROWS = 65_536;
 /** Milliseconds of the clock that all threads share. */
 const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 
-/** Starts the worker threads and resolves when they serve. Another `entry` is for tests. Throws RangeError. */
+/** Starts the worker threads and resolves when they serve. Another `entry` is for tests. Throws RangeError, PacketIoError. */
 export async function startDataplane(options: DataplaneOptions = {}, entry = new URL('./entry.js', import.meta.url)): Promise<Dataplane> {
   const dataplane = new WorkersDataplane(options, entry);
   // Any request will do; this one changes nothing.
@@ -67,6 +70,7 @@ export async function startDataplane(options: DataplaneOptions = {}, entry = new
 
 class WorkersDataplane implements Dataplane {
   readonly workers: number;
+  readonly packetIo: PacketIo;
   readonly #options: DataplaneOptions;
   readonly #threads: readonly WorkerThread[];
   readonly #wakeUps: readonly number[];
@@ -86,6 +90,7 @@ class WorkersDataplane implements Dataplane {
     const { workers = 1, maxFlows = DEFAULT_MAX_FLOWS } = options;
     if (!Number.isInteger(workers) || workers < 1 || workers > MAX_WORKERS) throw new RangeError(`${workers} workers are not possible: use 1 to ${MAX_WORKERS}`);
     this.workers = workers;
+    this.packetIo = choosePacketIo(options.packetIo ?? 'auto');
     const each = Array.from({ length: workers }, (_, index) => index);
     const flows = flowsOfWorker(maxFlows, workers);
     const tables = each.map(() => FlowTable.allocate(flows));
@@ -101,6 +106,7 @@ class WorkersDataplane implements Dataplane {
     this.#rows = new EndpointRows(ENDPOINT_ROWS, (row) => this.#stats.reset(row));
     const random = randomBytes(8);
     const shared = {
+      packetIo: this.packetIo.kind,
       wakeUps: this.#wakeUps,
       stats,
       affinity: AffinityTable.allocate(),

@@ -41,7 +41,8 @@ export class WorkerThread {
   constructor(entry: URL, input: WorkerInput, events: ThreadEvents) {
     this.#wakeUp = input.wakeUps[input.index]!;
     this.#events = events;
-    this.#worker = new Worker(entry, { name: `dataplane ${input.index}`, workerData: input });
+    // It opens descriptors by system calls that Node does not see, and closes them itself.
+    this.#worker = new Worker(entry, { name: `dataplane ${input.index}`, workerData: input, trackUnmanagedFds: false });
     let cause = 'it ended by itself';
     this.#worker.on('message', (reply: Reply) => this.#onReply(reply));
     this.#worker.on('error', (error) => (cause = error.stack ?? error.message));

@@ -3,6 +3,7 @@
  * argument to whatever starts something, so that its tests start a small agent in place of the whole one.
  */
 import { fileURLToPath } from 'node:url';
+import type { PacketIoChoice } from '../dataplane/packet-io.js';
 import type { HostGateway } from '../host-gateway.js';
 import type { Logger } from '../log.js';
 import type { Mode } from './modes.js';
@@ -12,6 +13,7 @@ import type { Paths } from './paths.js';
 export interface DataplaneSettings {
   /** Threads, 1 to 8. */
   readonly workers?: number;
+  readonly packetIo?: PacketIoChoice;
   /** Flows that can be balanced at a time, 1 to 2^24. */
   readonly maxFlows?: number;
 }

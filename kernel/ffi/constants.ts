@@ -17,8 +17,25 @@ export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
+export const F_GETFL = 3;
+export const F_SETFL = 4;
 // include/uapi/linux/fcntl.h
 export const F_DUPFD_CLOEXEC = 1030;
+
+// include/uapi/asm-generic/errno.h
+export const EOPNOTSUPP = 95;
+
+// include/uapi/asm-generic/mman-common.h, include/uapi/linux/mman.h
+export const PROT_READ = 1;
+export const PROT_WRITE = 2;
+export const MAP_SHARED = 1;
+export const MAP_POPULATE = 0x8000;
+export const MAP_FAILED = -1n;
+
+// include/uapi/asm-generic/unistd.h
+export const SYS_IO_URING_SETUP = 425;
+export const SYS_IO_URING_ENTER = 426;
+export const SYS_IO_URING_REGISTER = 427;
 
 // include/linux/socket.h, include/linux/net.h, include/uapi/asm-generic/socket.h
 export const AF_INET = 2;

@@ -1,14 +1,27 @@
 /**
  * System calls, typed. The only file that imports koffi; it works in worker threads too.
  *
- * Two conventions. Calls made once in a while throw SystemError. The three of the packet loop (read, write, poll) never
+ * Two conventions. Calls made once in a while throw SystemError. Those of the packet loop (read, write, poll, io_uring_enter) never
  * throw and never allocate: they answer the count, or minus the errno, as the kernel itself does.
  *
  * What Node can do synchronously itself (open, close, readlink) is not repeated here: node:fs does it on the calling
  * thread, so a descriptor opened with openSync inside Namespace.within() belongs to that namespace.
  */
 import koffi from 'koffi';
-import { F_DUPFD_CLOEXEC } from './constants.js';
+import {
+  F_DUPFD_CLOEXEC,
+  F_GETFL,
+  F_SETFL,
+  MAP_FAILED,
+  MAP_POPULATE,
+  MAP_SHARED,
+  O_NONBLOCK,
+  PROT_READ,
+  PROT_WRITE,
+  SYS_IO_URING_ENTER,
+  SYS_IO_URING_REGISTER,
+  SYS_IO_URING_SETUP,
+} from './constants.js';
 
 /** A system call that failed: `open(/dev/net/tun): EACCES: permission denied`. */
 export class SystemError extends Error {
@@ -65,6 +78,26 @@ const cConnect = libc.func('int connect(int, const void *, unsigned int)') as (f
 const cPpoll = libc.func('int ppoll(void *, unsigned long, const void *, const void *)') as (fds: Uint8Array, count: number, timeout: Uint8Array, mask: null) => number;
 const cBind = libc.func('int bind(int, const void *, unsigned int)') as (fd: number, address: Uint8Array, length: number) => number;
 const cListen = libc.func('int listen(int, int)') as (fd: number, backlog: number) => number;
+const cSyscallSetup = libc.func('long syscall(long, unsigned int, void *)') as (number: number, entries: number, params: Uint8Array) => number;
+const cSyscallEnter = libc.func('long syscall(long, int, unsigned int, unsigned int, unsigned int, const void *, size_t)') as (
+  number: number,
+  fd: number,
+  submit: number,
+  completions: number,
+  flags: number,
+  argument: Uint8Array,
+  length: number,
+) => number;
+const cSyscallRegister = libc.func('long syscall(long, int, unsigned int, void *, unsigned int)') as (
+  number: number,
+  fd: number,
+  operation: number,
+  argument: Uint8Array,
+  count: number,
+) => number;
+const cMmap = libc.func('void *mmap(void *, size_t, int, int, int, long)') as (address: null, length: number, protection: number, flags: number, fd: number, offset: number) => unknown;
+const cMunmap = libc.func('int munmap(void *, size_t)') as (address: unknown, length: number) => number;
+const cPwritev2 = libc.func('long pwritev2(int, const void *, int, long, int)') as (fd: number, vector: Uint8Array, count: number, offset: number, flags: number) => number;
 const cStrerror = libc.func('const char *strerror(int)') as (errno: number) => string;
 
 // Without the aliases, the first name of a number is the usual one (EAGAIN before EWOULDBLOCK).
@@ -110,6 +143,12 @@ export function poll(fds: Uint8Array, count: number, timeout: number): number {
 /** ppoll(2): poll with a struct timespec (kernel/ffi/structs), for waits shorter than a millisecond. Ready descriptors, or -errno. */
 export function ppoll(fds: Uint8Array, count: number, timeout: Uint8Array): number {
   const result = cPpoll(fds, count, timeout, null);
+  return result < 0 ? -koffi.errno() : result;
+}
+
+/** io_uring_enter(2). Operations submitted, or -errno. */
+export function ioUringEnter(fd: number, submit: number, completions: number, flags: number, argument: Uint8Array, length: number): number {
+  const result = cSyscallEnter(SYS_IO_URING_ENTER, fd, submit, completions, flags, argument, length);
   return result < 0 ? -koffi.errno() : result;
 }
 
@@ -181,4 +220,51 @@ export function bind(fd: number, address: Uint8Array, subject: string): void {
 
 export function listen(fd: number, backlog: number, subject: string): void {
   check(cListen(fd, backlog), 'listen', subject);
+}
+
+/** io_uring_setup(2). Fills in `params`; the descriptor is closed on exec. */
+export function ioUringSetup(entries: number, params: Uint8Array): number {
+  return check(cSyscallSetup(SYS_IO_URING_SETUP, entries, params), 'io_uring_setup', `${entries} entries`);
+}
+
+/** io_uring_register(2). Failing with `allowed` is no error. */
+export function ioUringRegister(fd: number, operation: number, argument: Uint8Array, count: number, allowed?: string): void {
+  if (cSyscallRegister(SYS_IO_URING_REGISTER, fd, operation, argument, count) >= 0) return;
+  const errno = koffi.errno();
+  if (errnoName(errno) !== allowed) throw new SystemError('io_uring_register', errno, `operation ${operation}`);
+}
+
+/** Where the bytes lie, for as long as their buffer is kept. */
+export function addressOf(bytes: Uint8Array): bigint {
+  return BigInt(koffi.address(bytes));
+}
+
+export interface MappedMemory {
+  /** Not to be touched after unmapMemory. */
+  readonly buffer: ArrayBuffer;
+  readonly pointer: unknown;
+}
+
+/** mmap(2) of a descriptor's memory, shared with the kernel. */
+export function mapMemory(fd: number, length: number, offset: number): MappedMemory {
+  const pointer = cMmap(null, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, offset);
+  if (BigInt.asIntN(64, BigInt(koffi.address(pointer))) === MAP_FAILED) throw new SystemError('mmap', koffi.errno(), `fd ${fd}`);
+  return { buffer: koffi.view(pointer, length), pointer };
+}
+
+export function unmapMemory(memory: MappedMemory): void {
+  check(cMunmap(memory.pointer, memory.buffer.byteLength), 'munmap', '');
+}
+
+/** pwritev2(2) of one piece at no position. Bytes written, or -errno. */
+export function writeWithFlags(fd: number, bytes: Uint8Array, flags: number): number {
+  const vector = new BigUint64Array([addressOf(bytes), BigInt(bytes.length)]);
+  const result = cPwritev2(fd, new Uint8Array(vector.buffer), 1, -1, flags);
+  return result < 0 ? -koffi.errno() : result;
+}
+
+/** Clears O_NONBLOCK of the open file behind a descriptor (fcntl(2), F_SETFL). */
+export function makeBlocking(fd: number): void {
+  const flags = check(cFcntl(fd, F_GETFL, 'int', 0), 'fcntl', `fd ${fd}`);
+  check(cFcntl(fd, F_SETFL, 'int', flags & ~O_NONBLOCK), 'fcntl', `fd ${fd}`);
 }

@@ -41,7 +41,15 @@ export interface EndpointAddress {
   readonly address6?: Ipv6;
 }
 
+/** How frames reach the workers and leave them (io.ts). */
+export interface PacketIo {
+  readonly kind: 'io_uring' | 'poll';
+  /** Why it is not io_uring, where that would have been taken. */
+  readonly because?: string;
+}
+
 export interface Dataplane {
+  readonly packetIo: PacketIo;
   /** How many queues a TUN needs to have. */
   readonly workers: number;
   /** Starts serving a TUN: one descriptor for each worker. They stay the caller's to close, after detach. */

@@ -1,50 +1,36 @@
 /**
- * The loop of a dataplane worker: wait, read, process, write back. It owns its thread and blocks in `wait`, so the thread's
+ * The loop of a dataplane worker: wait, take what has come, process, send. It owns its thread and blocks in `wait`, so the thread's
  * event loop does not turn while it runs.
  *
  * - It serves one queue of each network's TUN. A frame whose flow belongs to another worker goes there through a ring (ring.ts),
  *   and the frames that others put into this one's rings are processed as those that it read.
- * - Each ready device, and each ring, gives at most FRAMES_PER_TURN frames before the next has its turn.
+ * - Each device, and each ring, gives at most FRAMES_PER_TURN frames before the next has its turn.
  * - After a snapshot the pipeline looks for flows that it ended, one bounded step in each round until it is through.
- * - Requests of the main thread are handled between two rounds, when the wake-up descriptor says that there are some.
+ * - Requests of the main thread are handled between two rounds, after a wake-up.
  * - While there are flows, wait ends after TICK_MS at the latest and the pipeline may expire some. Without flows little is due
  *   (fragments that wait for the rest of theirs), and wait lasts IDLE_MS, which also gives a thread told to terminate the chance.
  * - A device that fails is let go and reported; a frame that a device does not take is counted by cause. Neither is an
  *   error of the worker.
  *
- * How to wait, to open a device and to talk to the main thread is injected (Io): nothing here knows a system call. Nothing
- * is logged, and nothing is allocated per packet.
+ * How frames come and go (io.ts), and how to talk to others, is injected: nothing here knows a system call. Nothing is logged, and
+ * nothing is allocated per packet.
  */
-import { EAGAIN, EBADF, EBADFD, EINVAL, EIO, EMSGSIZE, ENETDOWN, ENOBUFS, ENOMEM, type PacketDevice } from '../device/device.js';
+import { EAGAIN, EBADF, EBADFD, EINVAL, EIO, EMSGSIZE, ENETDOWN, ENOBUFS, ENOMEM } from '../device/device.js';
 import { makeFrame, type Frame } from '../wire/frame.js';
 import type { Snapshot } from '../config/snapshot.js';
 import { Counter, type Counters } from './counters.js';
+import { FRAMES_PER_TURN, type Io, type MakeIo, type Sink } from './io.js';
 import type { Reply, Request } from './messages.js';
 import { type FrameRing, Pushed } from './ring.js';
 
-export const FRAMES_PER_TURN = 64;
 export const TICK_MS = 100;
 export const IDLE_MS = 10_000;
 
-/** Position of the wake-up descriptor among those waited for; devices follow from 1. */
-export const WAKE_UP = 0;
-
-export interface Io {
-  /** Puts a descriptor at a position of the set to wait for. Position 0, the wake-up, is set already. */
-  watch(position: number, fd: number): void;
-  /** Waits for any of the first `count` positions, at most `timeout` ms. */
-  wait(count: number, timeout: number): void;
-  /** After wait: may be read without blocking. */
-  readable(position: number): boolean;
-  /** After wait: the descriptor is dead or never was one. */
-  failed(position: number): boolean;
-  /** Makes the wake-up descriptor not readable until the next request. Called before requests are taken. */
-  quiet(): void;
-  /** The next request, if any. */
+/** Whom a worker talks to. */
+export interface Others {
+  /** The next request of the main thread, if any. */
   receive(): Request | undefined;
   send(reply: Reply): void;
-  /** The device behind a descriptor. */
-  open(fd: number): PacketDevice;
   /** Ends the wait of another worker, this one or its next. */
   wake(worker: number): void;
   /** Milliseconds of a clock that never goes back and that all workers share. */
@@ -71,30 +57,24 @@ export interface Peer {
   readonly from: FrameRing;
 }
 
-interface Attachment {
-  readonly network: number;
-  readonly fd: number;
-  readonly device: PacketDevice;
-}
-
 export interface WorkerParts {
   readonly makePipeline: (emit: Emit) => PacketPath;
   /** Flows in the table. */
   readonly flows: { readonly size: number };
   readonly counters: Counters;
-  readonly io: Io;
+  readonly makeIo: MakeIo;
+  readonly others: Others;
   /** By worker; undefined for this one. */
   readonly peers: readonly (Peer | undefined)[];
 }
 
-export class DataplaneWorker {
+export class DataplaneWorker implements Sink {
   readonly #parts: WorkerParts;
   readonly #pipeline: PacketPath;
   readonly #io: Io;
+  /** What is taken from a ring is put here. */
   readonly #frame = makeFrame();
-  #attached: Attachment[] = [];
-  /** By network. */
-  #devices: (PacketDevice | undefined)[] = [];
+  #now = 0;
   #ringsHaveMore = false;
   #sweeping = false;
   #closing = false;
@@ -102,29 +82,24 @@ export class DataplaneWorker {
 
   constructor(parts: WorkerParts) {
     this.#parts = parts;
-    this.#io = parts.io;
-    this.#pipeline = parts.makePipeline((network, frame, length) => this.#write(this.#devices[network], frame, length));
+    this.#io = parts.makeIo(this);
+    this.#pipeline = parts.makePipeline((network, frame, length) => this.#io.write(network, frame, length));
   }
 
   /** Serves until told to close. */
   run(): void {
     while (!this.#closing) this.round();
+    this.#io.close();
   }
 
   /** One wait and what it brings. */
   round(): void {
-    const io = this.#io;
     const idle = this.#parts.flows.size > 0 ? TICK_MS : IDLE_MS;
-    io.wait(this.#attached.length + 1, this.#ringsHaveMore || this.#sweeping ? 0 : idle);
-    const now = Math.floor(io.now());
-    const woken = io.readable(WAKE_UP);
-    // Before the rings are looked into: what is put there afterwards wakes anew.
-    if (woken) io.quiet();
-    // From the last to the first: letting one go moves only those that had their turn.
-    for (let i = this.#attached.length - 1; i >= 0; i--) {
-      if (io.readable(i + 1)) this.#serve(i, now);
-      else if (io.failed(i + 1)) this.#lose(i, 0);
-    }
+    this.#io.wait(this.#ringsHaveMore || this.#sweeping ? 0 : idle);
+    const now = Math.floor(this.#parts.others.now());
+    this.#now = now;
+    const woken = this.#io.deliver();
+    // After the wake-up is over: what is put there from now on wakes anew.
     this.#serveRings(now);
     if (now - this.#lastTick >= TICK_MS) {
       this.#lastTick = now;
@@ -134,17 +109,17 @@ export class DataplaneWorker {
     if (woken) this.#requests();
   }
 
-  #serve(i: number, now: number): void {
-    const { network, device } = this.#attached[i]!;
-    const frame = this.#frame;
-    for (let n = 0; n < FRAMES_PER_TURN; n++) {
-      const length = device.read(frame.bytes);
-      if (length <= 0) {
-        if (length < 0) this.#lose(i, -length);
-        return;
-      }
-      this.#pass(network, length, now);
-    }
+  frame(network: number, frame: Frame, length: number): void {
+    this.#pass(network, frame, length, this.#now);
+  }
+
+  refused(errno: number): void {
+    this.#parts.counters.values[refusalCounter(errno)]! += 1;
+  }
+
+  lost(network: number, errno: number): void {
+    this.#parts.counters.values[Counter.devicesLost]! += 1;
+    this.#parts.others.send({ kind: 'lost', network, errno });
   }
 
   #serveRings(now: number): void {
@@ -158,48 +133,32 @@ export class DataplaneWorker {
       for (; n < FRAMES_PER_TURN; n++) {
         const length = ring.take(frame);
         if (length === 0) break;
-        this.#pass(ring.network, length, now);
+        // What came from the device came before it, and may be of the same flow.
+        if (n === 0) this.#io.flush();
+        this.#pass(ring.network, frame, length, now);
       }
       if (n === FRAMES_PER_TURN) this.#ringsHaveMore = true;
     }
   }
 
-  #pass(network: number, length: number, now: number): void {
-    const frame = this.#frame;
+  #pass(network: number, frame: Frame, length: number, now: number): void {
     const out = this.#pipeline.process(network, frame, length, now);
-    if (out > 0) this.#write(this.#devices[network], frame, out);
-    else if (out < 0) this.#handOver(-out - 1, network);
+    if (out > 0) this.#io.write(network, frame, out);
+    else if (out < 0) this.#handOver(-out - 1, network, frame);
   }
 
-  #handOver(worker: number, network: number): void {
-    const pushed = this.#parts.peers[worker]!.to.push(network, this.#frame, this.#pipeline.handOverLength);
+  #handOver(worker: number, network: number, frame: Frame): void {
+    const pushed = this.#parts.peers[worker]!.to.push(network, frame, this.#pipeline.handOverLength);
     if (pushed === Pushed.full) this.#parts.counters.values[Counter.handOverDropped]! += 1;
-    else if (pushed === Pushed.wake) this.#io.wake(worker);
-  }
-
-  /** A network may have lost its device since the packet was read, by this worker or another. */
-  #write(device: PacketDevice | undefined, frame: Frame, length: number): void {
-    const written = device === undefined ? -EBADF : device.write(frame.bytes, length);
-    if (written < 0) this.#countRefused(-written);
-  }
-
-  #countRefused(errno: number): void {
-    this.#parts.counters.values[refusalCounter(errno)]! += 1;
-  }
-
-  #lose(i: number, errno: number): void {
-    const { network } = this.#attached[i]!;
-    this.#parts.counters.values[Counter.devicesLost]! += 1;
-    this.#setAttached(this.#attached.filter((_, at) => at !== i));
-    this.#io.send({ kind: 'lost', network, errno });
+    else if (pushed === Pushed.wake) this.#parts.others.wake(worker);
   }
 
   #requests(): void {
     for (;;) {
-      const request = this.#io.receive();
+      const request = this.#parts.others.receive();
       if (!request) return;
       const reason = this.#handle(request);
-      this.#io.send(reason === undefined ? { kind: 'done', id: request.id } : { kind: 'failed', id: request.id, reason });
+      this.#parts.others.send(reason === undefined ? { kind: 'done', id: request.id } : { kind: 'failed', id: request.id, reason });
     }
   }
 
@@ -209,20 +168,19 @@ export class DataplaneWorker {
       case 'attach':
         return this.#attach(request.network, request.fd);
       case 'detach':
-        this.#setAttached(this.#attached.filter((attachment) => attachment.network !== request.network));
+        this.#io.detach(request.network);
         return undefined;
       case 'apply':
         return this.#apply(request.snapshot);
       case 'close':
-        this.#setAttached([]);
         this.#closing = true;
         return undefined;
     }
   }
 
   #attach(network: number, fd: number): string | undefined {
-    if (this.#attached.some((attachment) => attachment.network === network)) return `network ${network} is attached already`;
-    this.#setAttached([...this.#attached, { network, fd, device: this.#io.open(fd) }]);
+    if (this.#io.has(network)) return `network ${network} is attached already`;
+    this.#io.attach(network, fd);
     return undefined;
   }
 
@@ -235,13 +193,6 @@ export class DataplaneWorker {
       // A snapshot that cannot be used leaves the one before it in force.
       return error instanceof Error ? error.message : String(error);
     }
-  }
-
-  #setAttached(attached: Attachment[]): void {
-    this.#attached = attached;
-    this.#devices = [];
-    for (const { network, device } of attached) this.#devices[network] = device;
-    attached.forEach(({ fd }, i) => this.#io.watch(i + 1, fd));
   }
 }
 

@@ -5,16 +5,17 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import type { ExecutionContext } from 'ava';
+import { whyNoIoUring } from '../../kernel/uring/available.js';
 
 /** The user of the rootless tests: nobody, who owns no files. */
 export const NOBODY = 65534;
 
 /**
  * `root`: may make network and mount namespaces as uid 0. `userns`: an unprivileged user may make a user namespace.
- * `tun`: /dev/net/tun works (as root the tests open a node of their own to others). `ipv6`: the kernel has
- * it. `command:NAME`: NAME is in PATH.
+ * `tun`: /dev/net/tun works (as root the tests open a node of their own to others). `ipv6`, `io_uring`: the kernel
+ * has it. `command:NAME`: NAME is in PATH.
  */
-export type Need = 'root' | 'userns' | 'tun' | 'ipv6' | `command:${string}`;
+export type Need = 'root' | 'userns' | 'tun' | 'ipv6' | 'io_uring' | `command:${string}`;
 
 export function isRoot(): boolean {
   return process.getuid?.() === 0;
@@ -62,6 +63,10 @@ function probe(need: Need): string | undefined {
     }
   }
   if (need === 'ipv6') return fs.existsSync('/proc/sys/net/ipv6') ? undefined : 'this kernel has no IPv6';
+  if (need === 'io_uring') {
+    const reason = whyNoIoUring();
+    return reason && `io_uring: ${reason}`;
+  }
   const command = need.slice('command:'.length);
   return failure('sh', ['-c', `PATH="$PATH:/usr/sbin:/sbin"; command -v "${command}"`]) && `${command} is not installed`;
 }

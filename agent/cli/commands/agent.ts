@@ -1,5 +1,6 @@
 /** `vipmesh up` and `vipmesh down`. What they do is in agent/lifecycle. */
 import { parseDuration } from '../../../overlay/model/duration.js';
+import type { PacketIoChoice } from '../../dataplane/packet-io.js';
 import type { ReadyAgent } from '../../lifecycle/messages.js';
 import type { ModeRequest } from '../../lifecycle/modes.js';
 import type { LogFormat, LogLevel } from '../../log.js';
@@ -22,6 +23,7 @@ interface UpOptions {
   readonly logFormat: LogFormat;
   readonly workers?: number;
   readonly maxFlows?: number;
+  readonly packetIo: PacketIoChoice;
 }
 
 /** Shown here, known to agent/lifecycle/paths.ts. */
@@ -42,6 +44,7 @@ export const upCommand = command<UpOptions>({
     stateDirOption,
     { flags: '--workers <n>', about: 'threads that balance packets, up to 8', parse: wholeNumber(1, MAX_WORKERS), shown: 'by the number of processors' },
     { flags: '--max-flows <n>', about: 'connections that can be balanced at a time; each worker has its part of them; about 90 bytes each', parse: wholeNumber(1, MAX_FLOWS), shown: '262144' },
+    { flags: '--packet-io <kind>', about: 'how packets get to the workers; auto: io_uring where the kernel has it and allows it', choices: ['auto', 'io_uring', 'poll'], fallback: 'auto' },
     { flags: '--log-level <level>', about: 'how much is logged', choices: ['trace', 'debug', 'info', 'warn', 'error', 'silent'], fallback: 'info' },
     { flags: '--log-format <format>', about: 'lines for people or for programs', choices: ['human', 'json'], fallback: 'human' },
   ],
@@ -55,14 +58,14 @@ the connection that is next to time out, which is reset on both sides.`,
   examples: ['vipmesh up --demo', 'vipmesh up --mode rootless --detach'],
   async run(context, _, options) {
     const { up } = await import('../../lifecycle/up.js');
-    const { mode, detach, demo, stateDir, logLevel, logFormat, workers, maxFlows } = options;
+    const { mode, detach, demo, stateDir, logLevel, logFormat, workers, maxFlows, packetIo } = options;
     context.outliveReader();
     context.exitCode = await up({
       mode,
       detach: detach === true,
       logLevel,
       logFormat,
-      dataplane: { ...(workers === undefined ? {} : { workers }), ...(maxFlows === undefined ? {} : { maxFlows }) },
+      dataplane: { packetIo, ...(workers === undefined ? {} : { workers }), ...(maxFlows === undefined ? {} : { maxFlows }) },
       version: await programVersion(),
       ...(stateDir === undefined ? {} : { stateDir }),
       ready: (agent) => (demo === true ? startDemo(context, agent, detach === true) : announce(context, agent, detach === true)),

@@ -96,12 +96,17 @@ export function statusText(info: AgentInfo, wall: number): string {
     ['Tasks', `${info.tasksRunning} running of ${info.tasksDesired} wanted`],
     ['Flows', `${info.flows}, up to ${info.maxFlows}`],
     ['Workers', String(info.workers)],
+    ['I/O', packetIoText(info.packetIo)],
   ];
   const counters = Object.entries(info.counters).filter(([, count]) => count > 0);
   if (counters.length > 0) lines.push(['Counters', '']);
   const text = lines.map(([name, value]) => `${`${name}:`.padEnd(11)}${value}`.trimEnd() + '\n').join('');
   const widest = Math.max(0, ...counters.map(([name]) => name.length));
   return text + counters.map(([name, count]) => `  ${name.padEnd(widest)}  ${count}\n`).join('');
+}
+
+function packetIoText({ kind, because }: AgentInfo['packetIo']): string {
+  return because === undefined ? kind : `${kind} (io_uring: ${because})`;
 }
 
 export const doctorCommand = command<ListingOptions>({

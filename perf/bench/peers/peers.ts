@@ -8,6 +8,6 @@ import { nodePipe } from './node-pipe.js';
 import { none } from './none.js';
 import type { Peer } from './peer.js';
 import { relay } from './relay.js';
-import { vip } from './vip.js';
+import { vip, vipPoll } from './vip.js';
 
-export const PEERS: readonly Peer[] = [none, nft, vip, ...haproxies, nginx, relay, nodePipe];
+export const PEERS: readonly Peer[] = [none, nft, vip, vipPoll, ...haproxies, nginx, relay, nodePipe];

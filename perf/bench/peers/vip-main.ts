@@ -1,6 +1,7 @@
 /**
- * The process of the peer vip: `node vip-main.js NAMESPACE-DIRECTORY NAMESPACE`. Ends with SIGTERM.
+ * The process of the peer vip: `node vip-main.js NAMESPACE-DIRECTORY NAMESPACE PACKET-IO`. Ends with SIGTERM.
  */
+import type { PacketIoChoice } from '../../../agent/dataplane/packet-io.js';
 import { startDataplane } from '../../../agent/dataplane/start.js';
 import { ipBatch } from '../../../kernel/netns/links.js';
 import { openNamespace } from '../../../kernel/netns/netns.js';
@@ -12,9 +13,10 @@ import { BALANCER, ENDPOINTS, VIPS } from '../topology.js';
 const NETWORK = 0;
 const MTU = 1500;
 
-const [, , directory = '', name = ''] = process.argv;
+const [, , directory = '', name = '', packetIo = 'auto'] = process.argv;
 const node = openNamespace(directory, name);
 const dataplane = await startDataplane({
+  packetIo: packetIo as PacketIoChoice,
   onError: (error) => {
     console.error(error.message);
     process.exit(1);

@@ -11,5 +11,7 @@ for (const as of ['root', 'userns'] as HostUser[]) {
     runScenario(t, as, module, 'refusesSpoofing', 'command:ping'));
   test.serial(`a TUN that vanishes harms nobody else, as ${as}`, (t) => runScenario(t, as, module, 'survivesLostDevice', 'command:ping'));
   test.serial(`a large body keeps its SHA-256, as ${as}`, (t) => runScenario(t, as, module, 'keepsBytes', 'command:curl'));
+  test.serial(`a TUN that vanishes, with poll(2), as ${as}`, (t) => runScenario(t, as, module, 'survivesLostDeviceByPoll', 'command:ping'));
+  test.serial(`a large body, with poll(2), as ${as}`, (t) => runScenario(t, as, module, 'keepsBytesByPoll', 'command:curl'));
   test.serial(`iperf3 both ways and UDP, as ${as}`, (t) => runScenario(t, as, module, 'throughput', 'command:iperf3', 'command:ss'));
 }

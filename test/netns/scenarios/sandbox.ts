@@ -177,7 +177,7 @@ export async function refusesSpoofing(): Promise<void> {
 }
 
 /** A TUN that vanishes is reported and let go; the worker serves the others and still answers. */
-export async function survivesLostDevice(): Promise<void> {
+export async function survivesLostDevice(options: DataplaneOptions = {}): Promise<void> {
   await withNet(async (net) => {
     const directory = mkdtempSync(join(os.tmpdir(), 'netns-'));
     const other = await NetworkSandbox.create({ directory, name: 'vm-other', subnet: '10.0.2.0/24', gateway: '10.0.2.1', balancer: '10.0.2.250', mtu: MTU, queues: net.dataplane.workers });
@@ -189,11 +189,13 @@ export async function survivesLostDevice(): Promise<void> {
     await net.dataplane.detach(8);
     await other.destroy();
     assert.match(await run('ping', ['-c', '1', '-W', '2', VIP], { netns: net.client }), / 0% packet loss/);
-  });
+  }, options);
 }
 
+export const survivesLostDeviceByPoll = (): Promise<void> => survivesLostDevice({ packetIo: 'poll' });
+
 /** A large body arrives unchanged, over every endpoint. */
-export async function keepsBytes(): Promise<void> {
+export async function keepsBytes(options: DataplaneOptions = {}): Promise<void> {
   await withNet(async (net) => {
     const servers = await startServers(net);
     const bytes = 256 << 20;
@@ -203,8 +205,10 @@ export async function keepsBytes(): Promise<void> {
       assert.equal(sum.split(' ')[0], expected);
     }
     stop(servers);
-  });
+  }, options);
 }
+
+export const keepsBytesByPoll = (): Promise<void> => keepsBytes({ packetIo: 'poll' });
 
 interface IperfReport {
   error?: string;

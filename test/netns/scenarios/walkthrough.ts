@@ -128,7 +128,7 @@ export async function background(user: MachineUser): Promise<void> {
 
   // The same tasks with the same addresses, balanced by two workers now.
   await machine.vipmesh('up', '--detach', '--workers', '2', '--max-flows', '5000');
-  assert.match(await machine.vipmesh('status'), /^Flows: +\d+, up to 5000\nWorkers: +2$/m);
+  assert.match(await machine.vipmesh('status'), /^Flows: +\d+, up to 5000\nWorkers: +2\nI\/O: +(io_uring|poll)/m);
   await pollUntil('vote runs again', async () => (await machine.vipmesh('service', 'ls', '--format', '{{.Name}} {{.Replicas}}')).includes('vote 2/2'), { timeout: 60_000 });
   assert.deepEqual(await demoIds(machine), ids);
   await assertPublished(machine, ids);

@@ -188,7 +188,7 @@ test('stack deploy: warnings on stderr, changes on stdout; errors with their lin
 test('status, nodes, flows', async (t) => {
   const { run, control } = await start(t);
   control.flowList = [{ network: 'o', service: 'vote', protocol: 'udp', client: '10.0.1.5:1', vip: '10.0.1.2:53', endpoint: '10.0.1.6:53', state: 'udp', bytesIn: 1, bytesOut: 2, age: 3, idle: 4, path: 'relay' }];
-  t.regex(await ok(t, run('status')), /^Agent: {5}host1 \(abcdefabcdef\), version 0\.1\.0, mode root, pid 4711\nUp for: [^]*Flows: {5}1, up to 1000\nWorkers: {3}2\nCounters:\n {2}packets in {2}12\n$/);
+  t.regex(await ok(t, run('status')), /^Agent: {5}host1 \(abcdefabcdef\), version 0\.1\.0, mode root, pid 4711\nUp for: [^]*Flows: {5}1, up to 1000\nWorkers: {3}2\nI\/O: {7}poll \(io_uring: it needs Linux 6\.7 or newer\)\nCounters:\n {2}packets in {2}12\n$/);
   t.is(await ok(t, run('status', '--format', '{{.Pid}}')), '4711\n');
   t.is((JSON.parse(await ok(t, run('status', '--json'))) as { pid: number }).pid, 4711);
   t.regex(await ok(t, run('node', 'ls')), /^ID .*\nabcdefabcdef {3}host1 {6}Ready/);

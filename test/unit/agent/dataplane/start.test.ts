@@ -1,8 +1,12 @@
 import { spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import { once } from 'node:events';
 import test from 'ava';
 import { DataplaneError, defaultWorkers, flowsOfWorker, MAX_FLOWS, MAX_WORKERS, startDataplane } from '../../../../agent/dataplane/start.js';
+import { EFD_CLOEXEC, EFD_NONBLOCK } from '../../../../kernel/ffi/constants.js';
+import { eventfd } from '../../../../kernel/ffi/libc.js';
 import { IDLE_MS } from '../../../../proxy/dataplane/worker.js';
+import { skipWithout } from '../../../support/capability.js';
 import { pollUntil } from '../../../support/poll-until.js';
 
 for (const workers of [1, 3]) {
@@ -19,26 +23,37 @@ for (const workers of [1, 3]) {
   });
 }
 
-test('what a worker refuses is an error with its reason; a TUN has a queue for each worker', async (t) => {
-  const dataplane = await startDataplane({ maxFlows: 16, workers: 2 });
-  // A descriptor below zero is one that poll(2) passes over.
-  await dataplane.attach(1, [-1, -1]);
-  await t.throwsAsync(dataplane.attach(1, [-1, -1]), { message: 'the data plane refused: network 1 is attached already' });
-  await t.throwsAsync(dataplane.attach(2, [-1]), { instanceOf: DataplaneError, message: 'network 2 has 1 queues for 2 workers' });
-  await dataplane.close();
-});
+for (const packetIo of ['poll', 'io_uring'] as const) {
+  test(`${packetIo}: what a worker refuses is an error with its reason; a TUN has a queue for each worker`, async (t) => {
+    if (packetIo === 'io_uring' && skipWithout(t, 'io_uring')) return;
+    const dataplane = await startDataplane({ maxFlows: 16, workers: 2, packetIo });
+    t.deepEqual(dataplane.packetIo, { kind: packetIo });
+    // Stands in for a TUN without packets.
+    const fd = eventfd(EFD_CLOEXEC | EFD_NONBLOCK);
+    await dataplane.attach(1, [fd, fd]);
+    await t.throwsAsync(dataplane.attach(1, [fd, fd]), { message: 'the data plane refused: network 1 is attached already' });
+    await t.throwsAsync(dataplane.attach(2, [fd]), { instanceOf: DataplaneError, message: 'network 2 has 1 queues for 2 workers' });
+    for (let times = 0; times < 3; times++) {
+      await dataplane.detach(1);
+      await dataplane.attach(1, [fd, fd]);
+    }
+    await dataplane.close();
+    closeSync(fd);
+  });
 
-test('a device that is none is reported as lost, once for all its queues, and again after it was attached again', async (t) => {
-  const lost: string[] = [];
-  const dataplane = await startDataplane({ maxFlows: 16, workers: 2, onDeviceLost: (network, cause) => lost.push(`${network} ${cause}`) });
-  for (let times = 1; times <= 2; times++) {
-    await dataplane.attach(3, [1_000_000, 1_000_001]);
-    await pollUntil('both workers have let it go', () => dataplane.counters().devicesLost === 2 * times);
-    await dataplane.detach(3);
-    t.deepEqual(lost, Array<string>(times).fill('3 POLLERR'));
-  }
-  await dataplane.close();
-});
+  test(`${packetIo}: a device that is none is reported as lost, once for all its queues, and again after it was attached again`, async (t) => {
+    if (packetIo === 'io_uring' && skipWithout(t, 'io_uring')) return;
+    const lost: string[] = [];
+    const dataplane = await startDataplane({ maxFlows: 16, workers: 2, packetIo, onDeviceLost: (network, cause) => lost.push(`${network} ${cause}`) });
+    for (let times = 1; times <= 2; times++) {
+      await dataplane.attach(3, [1_000_000, 1_000_001]);
+      await pollUntil('both workers have let it go', () => dataplane.counters().devicesLost === 2 * times);
+      await dataplane.detach(3);
+      t.deepEqual(lost, Array<string>(times).fill(packetIo === 'poll' ? '3 POLLERR' : '3 EBADF'));
+    }
+    await dataplane.close();
+  });
+}
 
 test('how many workers and flows there may be', async (t) => {
   for (const workers of [0, -1, 1.5, MAX_WORKERS + 1]) await t.throwsAsync(startDataplane({ workers }), { instanceOf: RangeError });

@@ -2,7 +2,9 @@ import test from 'ava';
 import { Counters } from '../../../../proxy/dataplane/counters.js';
 import type { Reply, Request } from '../../../../proxy/dataplane/messages.js';
 import { FrameRing } from '../../../../proxy/dataplane/ring.js';
-import { DataplaneWorker, type Emit, FRAMES_PER_TURN, IDLE_MS, type Peer, refusalCounter, TICK_MS, WAKE_UP, type Io } from '../../../../proxy/dataplane/worker.js';
+import { FRAMES_PER_TURN } from '../../../../proxy/dataplane/io.js';
+import { type Readiness, ReadyIo, WAKE_UP } from '../../../../proxy/dataplane/ready-io.js';
+import { DataplaneWorker, type Emit, IDLE_MS, type Others, type Peer, refusalCounter, TICK_MS } from '../../../../proxy/dataplane/worker.js';
 import { EBADFD, EINVAL, EIO, ENOBUFS, type PacketDevice } from '../../../../proxy/device/device.js';
 import { LoopbackDevice } from '../../../../proxy/device/loopback.js';
 import { FRAME_SIZE, IP, type Frame } from '../../../../proxy/wire/frame.js';
@@ -29,15 +31,17 @@ function bench(index = 0, peers: readonly (Peer | undefined)[] = [undefined]) {
   const flows = { size: 0 };
   const counters = new Counters(Counters.allocate());
   const readable = (fd: number): boolean => (devices.get(fd) as Partial<LoopbackDevice> | undefined)?.waiting !== 0;
-  const io: Io = {
+  const readiness: Readiness = {
     watch: (position, fd) => (watched[position] = fd),
     wait: (count, timeout) => waits.push({ count, timeout }),
     readable: (position) => (position === WAKE_UP ? requests.length > 0 || wakeUps > 0 : !dead.has(watched[position]!) && readable(watched[position]!)),
     failed: (position) => dead.has(watched[position]!),
     quiet: () => (wakeUps = 0),
+    open: (fd) => devices.get(fd)!,
+  };
+  const others: Others = {
     receive: () => requests.shift(),
     send: (reply) => replies.push(reply),
-    open: (fd) => devices.get(fd)!,
     wake: (worker) => woken.push(worker),
     now: () => clock.now,
   };
@@ -67,7 +71,7 @@ function bench(index = 0, peers: readonly (Peer | undefined)[] = [undefined]) {
     emit = send;
     return pipeline;
   };
-  const worker = new DataplaneWorker({ makePipeline, flows, counters, io, peers });
+  const worker = new DataplaneWorker({ makePipeline, makeIo: (sink) => new ReadyIo(readiness, sink), flows, counters, others, peers });
   const far = (fd: number): LoopbackDevice => {
     const [near, other] = LoopbackDevice.pair();
     devices.set(fd, near);

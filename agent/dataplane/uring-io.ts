@@ -1,0 +1,198 @@
+/**
+ * Packet I/O by io_uring: one system call sends all frames of a turn and brings those of the next.
+ *
+ * Each device has buffers of its own, as many as it may give frames in a turn, and one multishot read that fills them. A frame is
+ * changed where it was read and written from there. A read that finds no buffer ends, and is begun anew before the next wait.
+ *
+ * **When a buffer may be read into again.** Buffers are given back before the call that submits the writes from them. That call
+ * submits first, in order, and a write is done or has failed when it is submitted (RWF_NOWAIT); only then does it run what fills
+ * buffers, the reads (DEFER_TASKRUN). Reads that begin anew are submitted after the writes.
+ *
+ * Frames that lie elsewhere (taken from a ring, or made by the pipeline itself) are written at once, by write(2).
+ */
+import { POLLIN } from '../../kernel/ffi/constants.js';
+import { makeBlocking, read, SystemError, write } from '../../kernel/ffi/libc.js';
+import { IORING_CQE_BUFFER_SHIFT, IORING_CQE_F_BUFFER, IORING_CQE_F_MORE } from '../../kernel/uring/abi.js';
+import { ProvidedBuffers } from '../../kernel/uring/buffers.js';
+import { IoUring } from '../../kernel/uring/uring.js';
+import { EBADF, ENOBUFS } from '../../proxy/device/device.js';
+import type { Io, MakeIo, Sink } from '../../proxy/dataplane/io.js';
+import { type Frame, FRAME_SIZE, makeFrame } from '../../proxy/wire/frame.js';
+
+/** Frames of a turn. Their memory, 2 MiB for each network, is used as far as packets are large. */
+const BUFFERS = 32;
+/** Of whole cache lines: no two frames share one. */
+const BUFFER_SIZE = Math.ceil(FRAME_SIZE / 64) * 64;
+const ENTRIES = 256;
+const COMPLETIONS = 4096;
+
+/** What a completion is of: a write that failed, a wake-up, or from here on the read of a device, by slot. */
+const WRITE = 0;
+const WAKE_UP = 1;
+const FIRST_SLOT = 2;
+
+/** Serves one device at a time. Kept for another when that one has gone: the kernel knows its buffers. */
+class Slot {
+  /** -1: none. */
+  network = -1;
+  fd = -1;
+  /** Its read has not had its last completion. */
+  reading = false;
+  readonly buffers: ProvidedBuffers;
+  readonly frames: readonly Frame[];
+
+  constructor(readonly index: number) {
+    this.buffers = new ProvidedBuffers(index, BUFFERS, BUFFER_SIZE);
+    this.frames = this.buffers.buffers.map((bytes) => makeFrame(bytes));
+  }
+}
+
+class UringIo implements Io {
+  readonly #sink: Sink;
+  readonly #ring = new IoUring(ENTRIES, COMPLETIONS);
+  readonly #wakeUp: number;
+  readonly #eventCount = new Uint8Array(8);
+  readonly #slots: Slot[] = [];
+  /** By network. */
+  #serving: (Slot | undefined)[] = [];
+  /** The frame that is being delivered, until it is written, and where it lies. */
+  #delivered: Frame | undefined;
+  #addressLow = 0;
+  #addressHigh = 0;
+  #woken = false;
+  /** A read has ended for want of buffers. */
+  #starved = false;
+
+  constructor(wakeUp: number, sink: Sink) {
+    this.#wakeUp = wakeUp;
+    this.#sink = sink;
+    this.#ring.pollMultishot(wakeUp, POLLIN, WAKE_UP);
+  }
+
+  attach(network: number, fd: number): void {
+    try {
+      // With O_NONBLOCK a read would fail where it should wait for a frame.
+      makeBlocking(fd);
+    } catch (error) {
+      // It is no descriptor: the read says so.
+      if (!(error instanceof SystemError)) throw error;
+    }
+    const slot = this.#slots.find((one) => one.network < 0 && !one.reading) ?? this.#addSlot();
+    slot.network = network;
+    slot.fd = fd;
+    this.#serving[network] = slot;
+    this.#read(slot);
+  }
+
+  #addSlot(): Slot {
+    const slot = new Slot(this.#slots.length);
+    this.#ring.provide(slot.buffers);
+    this.#slots.push(slot);
+    return slot;
+  }
+
+  detach(network: number): void {
+    const slot = this.#serving[network];
+    if (!slot) return;
+    this.flush();
+    this.#ring.cancel(FIRST_SLOT + slot.index);
+    this.#release(slot);
+  }
+
+  #release(slot: Slot): void {
+    this.#serving[slot.network] = undefined;
+    slot.network = -1;
+  }
+
+  has(network: number): boolean {
+    return this.#serving[network] !== undefined;
+  }
+
+  #read(slot: Slot): void {
+    slot.reading = true;
+    this.#ring.readMultishot(slot.fd, slot.index, FIRST_SLOT + slot.index);
+  }
+
+  wait(timeout: number): void {
+    for (const { buffers } of this.#slots) buffers.publish();
+    if (this.#starved) this.#readAnew();
+    this.#ring.wait(timeout);
+  }
+
+  #readAnew(): void {
+    this.#starved = false;
+    for (const slot of this.#slots) if (slot.network >= 0 && !slot.reading) this.#read(slot);
+  }
+
+  deliver(): boolean {
+    const ring = this.#ring;
+    this.#woken = false;
+    while (ring.next()) {
+      const { userData, result, flags } = ring;
+      if (userData >= FIRST_SLOT) this.#onRead(this.#slots[userData - FIRST_SLOT]!, result, flags);
+      else if (userData === WRITE) this.#sink.refused(-result);
+      else this.#onWakeUp(flags);
+    }
+    return this.#woken;
+  }
+
+  #onRead(slot: Slot, result: number, flags: number): void {
+    if ((flags & IORING_CQE_F_BUFFER) !== 0) {
+      const number = flags >>> IORING_CQE_BUFFER_SHIFT;
+      // Of a device that has been detached since, frames may still come.
+      if (result > 0 && slot.network >= 0) {
+        this.#addressLow = slot.buffers.addressLow[number]!;
+        this.#addressHigh = slot.buffers.addressHigh[number]!;
+        this.#delivered = slot.frames[number]!;
+        this.#sink.frame(slot.network, this.#delivered, result);
+        this.#delivered = undefined;
+      }
+      slot.buffers.give(number);
+    }
+    if ((flags & IORING_CQE_F_MORE) !== 0) return;
+    slot.reading = false;
+    if (slot.network < 0) return;
+    if (result >= 0 || result === -ENOBUFS) {
+      this.#starved = true;
+      return;
+    }
+    const { network } = slot;
+    this.#release(slot);
+    this.#sink.lost(network, -result);
+  }
+
+  #onWakeUp(flags: number): void {
+    this.#woken = true;
+    read(this.#wakeUp, this.#eventCount, this.#eventCount.length);
+    if ((flags & IORING_CQE_F_MORE) === 0) this.#ring.pollMultishot(this.#wakeUp, POLLIN, WAKE_UP);
+  }
+
+  write(network: number, frame: Frame, length: number): void {
+    const slot = this.#serving[network];
+    if (slot === undefined) {
+      this.#sink.refused(EBADF);
+    } else if (frame === this.#delivered) {
+      this.#delivered = undefined;
+      this.#ring.write(slot.fd, this.#addressLow, this.#addressHigh, length, WRITE);
+    } else {
+      const written = write(slot.fd, frame.bytes, length);
+      if (written < 0) this.#sink.refused(-written);
+    }
+  }
+
+  flush(): void {
+    this.#ring.submit();
+  }
+
+  close(): void {
+    this.flush();
+    // The kernel lets a device go when its reads have ended, and not when the ring is closed, which it finishes later.
+    for (const slot of this.#slots) if (slot.network >= 0) this.#ring.cancel(FIRST_SLOT + slot.index);
+    this.#ring.close();
+  }
+}
+
+/** `wakeUp` is an eventfd that does not block. The ring is made, and may fail with SystemError, when the worker asks for its I/O. */
+export function uringIo(wakeUp: number): MakeIo {
+  return (sink) => new UringIo(wakeUp, sink);
+}
