@@ -40,7 +40,7 @@ export const SANDBOX_SYSCTLS_NO_IPV6: readonly Sysctl[] = [
 ];
 
 /** Packets that wait for the worker, as on an Ethernet link; a TUN's own 500 overflow when the worker loses its CPU for a moment. */
-const TX_QUEUE = 1000;
+export const TX_QUEUE = 1000;
 
 /**
  * Of vip0, as soon as it is there: the sandbox's own ICMP errors about packets that the balancer wrote (too big, TTL) come

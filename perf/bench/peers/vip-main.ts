@@ -3,6 +3,7 @@
  */
 import type { PacketIoChoice } from '../../../agent/dataplane/packet-io.js';
 import { startDataplane } from '../../../agent/dataplane/start.js';
+import { TX_QUEUE } from '../../../agent/sandbox/network-plan.js';
 import { ipBatch } from '../../../kernel/netns/links.js';
 import { openNamespace } from '../../../kernel/netns/netns.js';
 import { openTun } from '../../../kernel/tun/tun.js';
@@ -23,7 +24,8 @@ const dataplane = await startDataplane({
   },
 });
 const devices = openTun(node, { name: 'vip0', mtu: MTU, queues: dataplane.workers });
-await ipBatch(node, [...Object.values(VIPS), BALANCER].map((address) => `route add ${address}/32 dev vip0`));
+// As a network sandbox has it: with the shorter queue of a TUN, packets of many connections at once would be lost that are not there.
+await ipBatch(node, [`link set vip0 txqueuelen ${TX_QUEUE}`, ...[...Object.values(VIPS), BALANCER].map((address) => `route add ${address}/32 dev vip0`)]);
 await dataplane.attach(
   NETWORK,
   devices.map(({ fd }) => fd),
