@@ -192,7 +192,7 @@ export class Pipeline {
     words[word + LAST_SEEN] = now;
     if (isTcp) {
       const state = words[word + KIND]! & STATE_MASK;
-      if (isSyn && (isOver(state) || (state === State.synSent && this.#flows.unanswered(slot, target, before, now)))) {
+      if (isSyn && (isOver(state) ? this.#isNewSyn(word, frame) : state === State.synSent && this.#flows.unanswered(slot, target, before, now))) {
         this.#flows.end(slot, now);
         return this.#begin(kind, target, frame, now);
       }
@@ -217,11 +217,12 @@ export class Pipeline {
     words[word + LAST_SEEN] = now;
     if (isTcp) {
       const state = words[word + KIND]! & STATE_MASK;
-      const next = nextTcpState(state, false, packet.flags, packet.payloadLength);
+      const taken = isOver(state) && (packet.flags & (SYN | ACK)) === (SYN | ACK) && frame.view.getInt32(packet.l4 + tcp.ACKNOWLEDGEMENT) === words[word + ENDPOINT_ACK];
+      const next = taken ? State.synReceived : nextTcpState(state, false, packet.flags, packet.payloadLength);
       if (next !== state) this.#flows.enter(slot, target, state, next, now);
       if ((packet.flags & SYN) !== 0) {
         // Numbers begin here. Later it is a copy that was under way for long.
-        if (state <= State.synReceived && (packet.flags & ACK) !== 0) {
+        if (next <= State.synReceived && (packet.flags & ACK) !== 0) {
           words[word + CLIENT_ACK] = (frame.view.getInt32(packet.l4 + tcp.SEQUENCE) + 1) | 0;
           words[word + ENDPOINT_ACK] = frame.view.getInt32(packet.l4 + tcp.ACKNOWLEDGEMENT);
         }
@@ -233,6 +234,20 @@ export class Pipeline {
     const deltas = ~words[word + DELTAS]!;
     applyTuple(frame, packet, this.#book, words[word + VIP]!, words[word + CLIENT]!, (ports << 16) | (ports >>> 16), deltas >>> 16, deltas & 0xffff);
     return this.#forwarded(kind, frame);
+  }
+
+  /**
+   * Whether a SYN on a flow that is over begins a new connection, and is no late copy that would take the place of this flow or
+   * of the client's next one: its number is beyond all that the endpoint acknowledged (RFC 9293 3.6.1). Any other goes to
+   * the endpoint, which also has timestamps to judge by (RFC 6191), and it answers a copy as it would without us. A client
+   * that sent faster than its clock of numbers runs begins with an older one; when the endpoint takes that, its SYN,ACK acknowledges
+   * the number that is noted here.
+   */
+  #isNewSyn(word: number, frame: Frame): boolean {
+    const number = frame.view.getInt32(this.#packet.l4 + tcp.SEQUENCE);
+    if (((number - this.#words[word + ENDPOINT_ACK]!) | 0) > 0) return true;
+    this.#words[word + ENDPOINT_ACK] = (number + 1) | 0;
+    return false;
   }
 
   /** Sequence numbers only go up: one packet can overtake another, and a RST with the older number would not be believed. */

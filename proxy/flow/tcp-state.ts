@@ -13,6 +13,8 @@ export function nextTcpState(state: number, fromClient: boolean, flags: number, 
   if (state === State.established && (flags & (FIN | RST)) === 0) return state;
   if ((flags & RST) !== 0) return State.closed;
   const fin = (flags & FIN) !== 0;
+  // Not a copy of the SYN either, which may come as late.
+  const isBareAck = payloadLength === 0 && (flags & (FIN | SYN)) === 0;
   switch (state) {
     case State.synSent:
       return !fromClient && (flags & (SYN | ACK)) === (SYN | ACK) ? State.synReceived : state;
@@ -27,15 +29,15 @@ export function nextTcpState(state: number, fromClient: boolean, flags: number, 
     case State.halfClosedByEndpoint:
       return fin && fromClient ? State.closingClientLast : state;
     case State.closingClientLast:
-      return !fin && !fromClient && payloadLength === 0 ? State.closed : state;
+      return isBareAck && !fromClient ? State.closed : state;
     case State.closingEndpointLast:
-      return !fin && fromClient && payloadLength === 0 ? State.closed : state;
+      return isBareAck && fromClient ? State.closed : state;
     default:
       return state;
   }
 }
 
-/** Whether a SYN from the client begins a new connection on the tuple of a flow in this state. */
+/** Whether a SYN from the client can begin a new connection on the tuple of a flow in this state: one whose number is new. */
 export function isOver(state: number): boolean {
   return state === State.closed || state === State.closingClientLast || state === State.closingEndpointLast;
 }

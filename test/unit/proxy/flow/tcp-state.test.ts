@@ -50,6 +50,8 @@ test('retransmissions and late packets change nothing', (t) => {
   t.deepEqual(states('e:SA c:A c:S e:SA').slice(-2), ['established', 'established']);
   t.deepEqual(states('e:SA c:FA e:FA').slice(-2), ['halfClosedByClient', 'closingEndpointLast'], 'the FIN may be what acknowledges the SYN');
   t.deepEqual(states('e:SA e:FA c:FA').slice(-2), ['halfClosedByEndpoint', 'closingClientLast']);
+  t.deepEqual(states('e:SA c:A c:FA e:FA c:S e:SA c:A').slice(-4), ['closingEndpointLast', 'closingEndpointLast', 'closingEndpointLast', 'closed'], 'a SYN is not the last acknowledgement');
+  t.deepEqual(states('e:SA c:A e:FA c:FA c:S e:SA e:A').slice(-4), ['closingClientLast', 'closingClientLast', 'closingClientLast', 'closed'], 'nor is a SYN,ACK');
 });
 
 test('a RST closes from every state, and nothing leaves closed', (t) => {
