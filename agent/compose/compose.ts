@@ -163,7 +163,7 @@ class StackBuilder {
     };
     // A fault that has been told would only be told again, with a line that is less exact.
     if (this.reader.errors.length > toldBefore) return undefined;
-    return this.#checked(service.line, `services.${service.key}`, () => validateServiceSpec(input));
+    return this.#checked(service.line, `services.${service.key}`, () => validateServiceSpec(input), service.lines);
   }
 
   #networkName(key: string, line: number, service: string): string | undefined {
@@ -184,13 +184,20 @@ class StackBuilder {
     });
   }
 
-  #checked<T>(line: number, path: string, validate: () => T): T | undefined {
+  /** @param lines of what is inside, by the path of an issue or of what contains it */
+  #checked<T>(line: number, path: string, validate: () => T, lines: ReadonlyMap<string, number> = new Map()): T | undefined {
     try {
       return validate();
     } catch (error) {
       if (!(error instanceof ValidationError)) throw error;
-      for (const issue of error.issues) this.reader.error(line, `${path}: ${issue.message}`);
+      for (const issue of error.issues) this.reader.error(lineIn(lines, issue.path) ?? line, `${path}: ${issue.message}`);
       return undefined;
     }
   }
+}
+
+/** The line of `path`, or of the nearest thing around it that has one. */
+function lineIn(lines: ReadonlyMap<string, number>, path: string): number | undefined {
+  const around = path.lastIndexOf('.');
+  return lines.get(path) ?? (around < 0 ? undefined : lineIn(lines, path.slice(0, around)));
 }

@@ -1,9 +1,9 @@
 /** One service of a compose file, but for its names: what it runs, its ports, health check and deployment. */
 import { parsePort } from '../../overlay/model/port.js';
 import type { PortSpec, RestartPolicy } from '../../overlay/model/spec.js';
-import type { BalancingInput, HealthCheckInput, ServiceInput } from '../api/inputs.js';
+import type { HealthCheckInput, ServiceInput } from '../api/inputs.js';
 import { shellWords } from '../grammar/words.js';
-import { readBalancing } from './balancing.js';
+import { readBalancing, type ComposeBalancing } from './balancing.js';
 import { ATTACHMENT_KEYS, DEPLOY_KEYS, HEALTH_KEYS, PORT_KEYS, RESTART_KEYS, SERVICE_KEYS } from './keys.js';
 import { isNull } from './reader.js';
 import type { Reader } from './reader.js';
@@ -13,6 +13,8 @@ import type { YamlEntry, YamlValue } from './yaml.js';
 export interface ComposeService {
   readonly key: string;
   readonly line: number;
+  /** Of what has a line that is more exact, by the path that the model calls it by. */
+  readonly lines: ReadonlyMap<string, number>;
   readonly networks: readonly { readonly key: string; readonly line: number; readonly aliases: readonly string[] }[];
   /** Without name and networks, which depend on the stack. */
   readonly body: Omit<ServiceInput, 'name' | 'networks'>;
@@ -35,6 +37,7 @@ export function readService(reader: Reader, entry: YamlEntry): ComposeService {
   return {
     key: entry.key,
     line: entry.line,
+    lines: balancing?.lines ?? new Map(),
     networks: readAttachments(reader, keys.get('networks'), `${path}.networks`),
     body: {
       labels: { ...reader.pairs(keys.get('labels'), `${path}.labels`, noLabelValue), ...reader.pairs(deploy.get('labels'), `${path}.deploy.labels`, noLabelValue) },
@@ -49,13 +52,13 @@ export function readService(reader: Reader, entry: YamlEntry): ComposeService {
       ...(replicas === undefined ? {} : { replicas }),
       ...(endpointMode === undefined ? {} : { endpointMode }),
       ...(restart === undefined ? {} : { restart }),
-      ...(balancing === undefined ? {} : { balancing }),
+      ...(balancing === undefined ? {} : { balancing: balancing.input }),
     },
   };
 }
 
 /** In either of its two places. */
-function readExtension(reader: Reader, below: YamlEntry | undefined, inDeploy: YamlEntry | undefined, path: string, replicas: number): BalancingInput | undefined {
+function readExtension(reader: Reader, below: YamlEntry | undefined, inDeploy: YamlEntry | undefined, path: string, replicas: number): ComposeBalancing | undefined {
   if (below && inDeploy) return reader.error(inDeploy.line, `${path} has x-vipmesh, and so has its deploy: write it in one place`);
   return readBalancing(reader, below ?? inDeploy, inDeploy ? `${path}.deploy.x-vipmesh` : `${path}.x-vipmesh`, replicas);
 }

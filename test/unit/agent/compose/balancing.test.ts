@@ -89,8 +89,43 @@ test('faults are told with their line', (t) => {
   );
 });
 
-test('what the model refuses is refused with the line of the service', (t) => {
-  t.deepEqual(problems('services:\n  a:\n    command: x\n    x-vipmesh: { scheduler: sh, slow_start: 5s }\n'), [
-    "compose.yaml:2: services.a: balancing.slowStart: slow start cannot be combined with scheduler sh, which finds a client's endpoint by its address alone: leave one of them out",
+test('what the model refuses is refused with the line of the option', (t) => {
+  const refused = problems(`services:
+  a:
+    command: x
+    deploy: { replicas: 2 }
+    x-vipmesh:
+      scheduler: wrr
+      weights:
+        default: 70000
+        2: 80000
+      affinity: client-ip,timeout=48h
+      slowStart: 25h
+      max_conns: 99999999
+      eject:
+        after: 99999999
+        for: 25h
+      timeouts:
+        established: 1h
+        udp: 1s
+`);
+  const lines = refused.map((problem) => /^compose\.yaml:(\d+): services\.a: balancing\.([\w.]+)/.exec(problem)?.slice(1).join(' '));
+  t.deepEqual(lines, ['8 weight', '9 slotWeights.2', '10 affinityTimeout', '11 slowStart', '12 maxConns', '14 ejectAfter', '15 ejectFor', '18 timeouts.udp'], refused.join('\n'));
+  t.deepEqual(problems('services:\n  a:\n    command: x\n    x-vipmesh:\n      scheduler: sh\n      slow_start: 5s\n'), [
+    "compose.yaml:6: services.a: balancing.slowStart: slow start cannot be combined with scheduler sh, which finds a client's endpoint by its address alone: leave one of them out",
   ]);
+  t.regex(problems('services:\n  a:\n    command: x\n    x-vipmesh:\n      timeouts: "icmp=60s,udp=1s"\n').join('|'), /^compose\.yaml:5: services\.a: balancing\.timeouts\.udp: [^|]*$/);
+  const unused = problems('services:\n  a:\n    command: x\n    deploy:\n      endpoint_mode: dnsrr\n      x-vipmesh:\n        weights: 5\n        prefer: local\n        drain_timeout: 5s\n');
+  t.deepEqual(unused.map((problem) => problem.split(':').slice(1, 4).join('')), ['7 services.a balancing.weight', '8 services.a balancing.prefer', '9 services.a balancing.drainTimeout']);
+});
+
+test('each weight has its own line, in a list too', (t) => {
+  t.deepEqual(problems('services:\n  a:\n    command: x\n    x-vipmesh:\n      scheduler: wrr\n      weights:\n        - 3\n        - x\n        - 2=1\n'), [
+    "compose.yaml:8: services.a.x-vipmesh.weights: 'x' is not a weight: write WEIGHT for every replica, or SLOT=WEIGHT for one, such as 2=5",
+    'compose.yaml:9: services.a.x-vipmesh.weights: replica 2 is given a weight, and there is 1 replica: name a replica from 1 to 1',
+  ]);
+});
+
+test('what the model refuses of the rest has the line of the service', (t) => {
+  t.regex(problems('services:\n  a:\n    command: x\n    deploy: { replicas: 99999 }\n    x-vipmesh: { scheduler: lc }\n')[0] ?? '', /^compose\.yaml:2: services\.a: replicas/);
 });
