@@ -26,6 +26,9 @@ export const IORING_SETUP_CQSIZE = 1 << 3;
 export const IORING_SETUP_SINGLE_ISSUER = 1 << 12;
 export const IORING_SETUP_DEFER_TASKRUN = 1 << 13;
 
+/** io_uring_params.features. Linux 6.12: min_wait_usec. */
+export const IORING_FEAT_MIN_TIMEOUT = 1 << 15;
+
 export const IORING_ENTER_GETEVENTS = 1;
 export const IORING_ENTER_EXT_ARG = 1 << 3;
 
@@ -38,7 +41,7 @@ export const IORING_OFF_SQES = 0x1000_0000;
 
 /** struct io_uring_params: sizes, flags, then the offsets (in bytes) of what lies in the mapped rings. */
 export const PARAMS_BYTES = 120;
-export const PARAMS = { sqEntries: 0, cqEntries: 1, flags: 2, sqHead: 10, sqTail: 11, sqArray: 16, cqHead: 20, cqTail: 21, cqCqes: 25 } as const;
+export const PARAMS = { sqEntries: 0, cqEntries: 1, flags: 2, features: 5, sqHead: 10, sqTail: 11, sqArray: 16, cqHead: 20, cqTail: 21, cqCqes: 25 } as const;
 
 /** struct io_uring_sqe, 64 bytes. `opcode` shares its word with flags (<< 8). `group` is the low half of its word. */
 export const SQE_WORDS = 16;
@@ -50,6 +53,7 @@ export const CQE = { userData: 0, result: 2, flags: 3 } as const;
 
 /** struct io_uring_getevents_arg (sigmask, sigmask_sz, min_wait_usec, ts), with the struct __kernel_timespec behind it. */
 export const EVENTS_ARGUMENT_BYTES = 24;
+export const EVENTS_MIN_WAIT_WORD = 3;
 export const TIMESPEC_BYTES = 16;
 
 /** struct io_uring_buf, and struct io_uring_buf_reg. The tail of a ring of buffers lies in the last half word of its first entry. */

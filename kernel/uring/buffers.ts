@@ -21,7 +21,10 @@ export class PinnedBuffer {
   }
 }
 
-/** Buffers that the kernel takes from for reads of one group. Each is given back by its number. */
+/**
+ * Buffers that the kernel takes from for reads of one group. The one that was given back last is offered first: it is the likeliest
+ * to be in the processor's cache.
+ */
 export class ProvidedBuffers {
   readonly buffers: readonly Uint8Array[];
   /** Of each buffer, the halves of its address. */
@@ -32,9 +35,13 @@ export class ProvidedBuffers {
   readonly #words: Int32Array;
   readonly #halves: Uint16Array;
   readonly #mask: number;
+  /** A stack of the numbers of those that are not offered. */
+  readonly #free: Int32Array;
+  #freeCount = 0;
+  #offered = 0;
   #tail = 0;
 
-  /** `count`, a power of two up to 32,768, of `size` bytes. All are there at first. */
+  /** `count`, a power of two up to 32,768, of `size` bytes. None is offered at first. */
   constructor(
     readonly group: number,
     readonly count: number,
@@ -49,25 +56,32 @@ export class ProvidedBuffers {
     this.buffers = Array.from({ length: count }, (_, number) => this.#memory.bytes.subarray(number * size, (number + 1) * size));
     this.addressLow = new Int32Array(count);
     this.addressHigh = new Int32Array(count);
+    this.#free = new Int32Array(count);
     for (let number = 0; number < count; number++) {
       [this.addressLow[number], this.addressHigh[number]] = halves(this.#memory.address + BigInt(number * size));
       this.give(number);
     }
-    this.publish();
+    this.#offered = 0;
   }
 
-  /** Puts a buffer back. Seen by the kernel after publish. */
+  /** Takes back a buffer that the kernel has filled, or that was never offered. */
   give(number: number): void {
-    const at = this.#tail & this.#mask;
-    const words = this.#words;
-    words[at * 4] = this.addressLow[number]!;
-    words[at * 4 + 1] = this.addressHigh[number]!;
-    words[at * 4 + 2] = this.size;
-    this.#halves[at * 8 + 6] = number;
-    this.#tail = (this.#tail + 1) & 0xffff;
+    this.#free[this.#freeCount++] = number;
+    this.#offered--;
   }
 
-  publish(): void {
+  /** Lets the kernel have up to `wanted` of them. */
+  offer(wanted: number): void {
+    const words = this.#words;
+    for (; this.#offered < wanted && this.#freeCount > 0; this.#offered++) {
+      const number = this.#free[--this.#freeCount]!;
+      const at = this.#tail & this.#mask;
+      words[at * 4] = this.addressLow[number]!;
+      words[at * 4 + 1] = this.addressHigh[number]!;
+      words[at * 4 + 2] = this.size;
+      this.#halves[at * 8 + 6] = number;
+      this.#tail = (this.#tail + 1) & 0xffff;
+    }
     this.#halves[BUFFER_TAIL_HALFWORD] = this.#tail;
   }
 }

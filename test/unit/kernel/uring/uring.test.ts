@@ -51,15 +51,16 @@ const uringTest = (title: string, body: (t: ExecutionContext) => void): void =>
 
 uringTest('one read fills buffer after buffer, ends when there is none, and goes on with those given back', (t) => {
   const ring = ringOf(t);
-  const buffers = new ProvidedBuffers(3, 2, 64);
+  const buffers = new ProvidedBuffers(3, 4, 64);
   ring.provide(buffers);
+  buffers.offer(2);
   const fd = counter(t);
   ring.readMultishot(fd, 3, 77);
   ring.wait(0);
   t.deepEqual(completions(ring), [], 'it waits');
   for (const [value, buffer] of [
-    [5, 0],
-    [6, 1],
+    [5, 3],
+    [6, 2],
   ] as const) {
     write(fd, eight(value), 8);
     ring.wait(1000);
@@ -69,12 +70,38 @@ uringTest('one read fills buffer after buffer, ends when there is none, and goes
   write(fd, eight(7), 8);
   ring.wait(1000);
   t.deepEqual(completions(ring), [{ userData: 77, result: -ENOBUFS, more: false, buffer: undefined }]);
-  buffers.give(1);
-  buffers.publish();
+  buffers.give(2);
+  buffers.give(3);
+  buffers.offer(1);
   ring.readMultishot(fd, 3, 78);
   ring.wait(1000);
-  t.deepEqual(completions(ring), [{ userData: 78, result: 8, more: true, buffer: 1 }]);
-  t.deepEqual(buffers.buffers[1]!.subarray(0, 8), eight(7));
+  t.deepEqual(completions(ring), [{ userData: 78, result: 8, more: true, buffer: 3 }], 'the one given back last');
+  t.deepEqual(buffers.buffers[3]!.subarray(0, 8), eight(7));
+  buffers.offer(4);
+  write(fd, eight(8), 8);
+  ring.wait(1000);
+  t.deepEqual(completions(ring), [{ userData: 78, result: 8, more: true, buffer: 2 }]);
+});
+
+uringTest('gathering, a wait ends with the batch, or when its time is over and there is one', (t) => {
+  const ring = ringOf(t);
+  ring.gather(3, 20_000);
+  const fds = [1, 2, 3].map((userData) => {
+    const fd = counter(t, EFD_CLOEXEC | EFD_NONBLOCK);
+    ring.pollMultishot(fd, POLLIN, userData);
+    return fd;
+  });
+  const waited = (): number => {
+    const began = performance.now();
+    ring.wait(60_000);
+    return performance.now() - began;
+  };
+  write(fds[0]!, eight(1), 8);
+  t.true(waited() >= 19, 'for others to join it');
+  t.deepEqual(completions(ring).map(({ userData }) => userData), [1]);
+  for (const fd of fds) write(fd, eight(1), 8);
+  waited();
+  t.is(completions(ring).length, 3);
 });
 
 uringTest('writes are done when they are submitted, in order, more of them than there are entries; only a failed one is told', (t) => {
