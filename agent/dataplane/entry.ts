@@ -2,7 +2,7 @@
  * What runs in a dataplane worker thread: the system calls of kernel/ put under the loop of proxy/. Started by start.ts.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { write } from '../../kernel/ffi/libc.js';
+import { adviseHugePages, write } from '../../kernel/ffi/libc.js';
 import { Counters } from '../../proxy/dataplane/counters.js';
 import type { PacketIo } from '../../proxy/dataplane/handle.js';
 import type { Request } from '../../proxy/dataplane/messages.js';
@@ -54,7 +54,7 @@ function othersOf(input: WorkerInput, port: NonNullable<typeof parentPort>): Oth
 
 if (parentPort) {
   const input = workerData as WorkerInput;
-  const table = new FlowTable(input.table, { hashKey: input.hashKey });
+  const table = new FlowTable(input.table, { hashKey: input.hashKey, advise: adviseHugePages });
   const counters = new Counters(input.counters);
   const peers = input.wakeUps.map((_, worker) =>
     worker === input.index ? undefined : { to: new FrameRing(input.ringsTo[worker]!, 'push'), from: new FrameRing(input.ringsFrom[worker]!, 'take') },

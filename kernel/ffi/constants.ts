@@ -31,6 +31,7 @@ export const PROT_WRITE = 2;
 export const MAP_SHARED = 1;
 export const MAP_POPULATE = 0x8000;
 export const MAP_FAILED = -1n;
+export const MADV_HUGEPAGE = 14;
 
 // include/uapi/asm-generic/unistd.h
 export const SYS_IO_URING_SETUP = 425;

@@ -2,6 +2,7 @@
  * The flow table at 1 k, 100 k and 1 M flows: look-ups in random order, inserting, expiring; and the look-up beside what one
  * would write without it, a Map with string keys.
  */
+import { adviseHugePages } from '../../kernel/ffi/libc.js';
 import { Expiry, timeoutsByState } from '../../proxy/flow/expiry.js';
 import { State } from '../../proxy/flow/slot.js';
 import { FlowTable } from '../../proxy/flow/table.js';
@@ -24,7 +25,7 @@ const endpointOf = (flow: number): number => ENDPOINT + ((flow / 32_000) | 0);
 const endpointPortsOf = (flow: number): number => (80 << 16) | (32_768 + (flow % 32_000));
 
 function tableFor(flows: number): FlowTable {
-  return new FlowTable(FlowTable.allocate(flows), { hashKey: [0x12345678, 0x5bd1e995] });
+  return new FlowTable(FlowTable.allocate(flows), { hashKey: [0x12345678, 0x5bd1e995], advise: adviseHugePages });
 }
 
 function insertAll(table: FlowTable, flows: number): number {

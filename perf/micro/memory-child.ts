@@ -2,6 +2,7 @@
  * A process that opens flows through the pipeline and prints what that took of its resident memory, as JSON. Run with
  * --expose-gc: what JavaScript no longer needs is not counted.
  */
+import { adviseHugePages } from '../../kernel/ffi/libc.js';
 import { endpoint, Mesh, NETWORK, service, VIP } from '../../test/support/mesh.js';
 import { tcpFrame } from '../../test/support/packets.js';
 import { CLIENT_ADDRESS_AT, SOURCE_PORT_AT } from './offsets.js';
@@ -25,7 +26,7 @@ const resident = (): number => {
 };
 
 const before = resident();
-const mesh = new Mesh({ maxFlows: FLOWS });
+const mesh = new Mesh({ maxFlows: FLOWS, advise: adviseHugePages });
 mesh.apply([service(VIP, Array.from({ length: ENDPOINTS }, (_, index) => endpoint(`10.0.3.${index + 1}`)))]);
 const syn = tcpFrame({ from: '10.0.2.1', to: VIP, flags: 'S' });
 const { frame, pipeline, table } = mesh;

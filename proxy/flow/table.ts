@@ -37,6 +37,8 @@ export const DEFAULT_MAX_FLOWS = 262_144;
 export interface FlowTableOptions {
   /** 64 random bits as two int32: they key the hash. */
   readonly hashKey: readonly [number, number];
+  /** Told of memory that is accessed at random, before it is touched. */
+  readonly advise?: (memory: Uint8Array) => void;
 }
 
 export class FlowTable {
@@ -75,6 +77,7 @@ export class FlowTable {
     this.#clientIndex = new Int32Array(size);
     this.#endpointIndex = new Int32Array(size);
     this.#indexMask = size - 1;
+    for (const memory of [buffer, this.#clientIndex.buffer, this.#endpointIndex.buffer]) options.advise?.(new Uint8Array(memory));
     // `size` is at least twice the capacity, so its mask holds every slot number.
     this.#slotMask = size - 1;
     Atomics.store(this.words, HEADER_CAPACITY, this.capacity);

@@ -75,6 +75,8 @@ export const PLAIN = snapshot(1, plain());
 
 export interface MeshOptions {
   readonly maxFlows?: number;
+  /** See FlowTableOptions. */
+  readonly advise?: (memory: Uint8Array) => void;
   readonly config?: Snapshot;
   /** Which of how many workers the pipeline is of. */
   readonly worker?: { readonly index: number; readonly count: number };
@@ -105,7 +107,7 @@ export class Mesh {
     this.stats = shared.stats;
     const buffer = FlowTable.allocate(maxFlows);
     const book = AddressBook.allocate(maxFlows + 256);
-    this.table = new FlowTable(buffer, { hashKey: [0x12345678, -7] });
+    this.table = new FlowTable(buffer, { hashKey: [0x12345678, -7], ...(options.advise ? { advise: options.advise } : {}) });
     this.book = new AddressBook(book, { hashKey: [7, 0x7654321] });
     this.reader = new FlowReader(buffer, book);
     this.pipeline = new Pipeline({

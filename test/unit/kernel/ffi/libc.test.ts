@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import test from 'ava';
 import { AF_INET, EFD_CLOEXEC, EFD_NONBLOCK, POLLIN, POLLNVAL, SOCK_CLOEXEC, SOCK_STREAM } from '../../../../kernel/ffi/constants.js';
-import { connect, errnoName, eventfd, ioctl, poll, ppoll, read, socket, SystemError, write } from '../../../../kernel/ffi/libc.js';
+import { adviseHugePages, connect, errnoName, eventfd, ioctl, poll, ppoll, read, socket, SystemError, write } from '../../../../kernel/ffi/libc.js';
 import { PollSet, sockaddrIn, Timespec } from '../../../../kernel/ffi/structs.js';
 import { EAGAIN, EBADF, EBADFD, EINVAL, EIO, EMSGSIZE, ENETDOWN, ENOBUFS, ENOMEM } from '../../../../proxy/device/device.js';
 
@@ -56,4 +56,12 @@ test('connect answers 0 or minus the errno', (t) => {
   t.is(connect(fd, sockaddrIn('127.99.99.99', 1)), -ECONNREFUSED);
   fs.closeSync(fd);
   t.is(connect(fd, sockaddrIn('127.0.0.1', 1)), -EBADF);
+});
+
+test('advice about memory changes none of it, whatever its size and place', (t) => {
+  for (const [offset, length] of [[0, 0], [1, 4096], [100, 5 << 20]] as const) {
+    const bytes = new Uint8Array(new SharedArrayBuffer(6 << 20), offset, length).fill(7);
+    adviseHugePages(bytes);
+    t.true(bytes.every((byte) => byte === 7));
+  }
 });
