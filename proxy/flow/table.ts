@@ -58,7 +58,7 @@ export class FlowTable {
   /** Freed slots are chained through DELTAS, which no reader looks at. 0 ends the chain. */
   #free = 0;
 
-  /** Shared memory for `maxFlows` flows, 1 to 2^24. It costs address space; pages are used as flows come. */
+  /** Shared memory for `maxFlows` flows, 1 to 2^24. It costs address space; its pages (huge ones, where `advise` has them) are used as flows come. */
   static allocate(maxFlows: number = DEFAULT_MAX_FLOWS): SharedArrayBuffer {
     if (!Number.isInteger(maxFlows) || maxFlows < 1 || maxFlows > 1 << 24) {
       throw new RangeError(`a flow table of ${maxFlows} flows is not possible: use 1 to ${1 << 24}`);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 
 /** What scripts/count-tests.mjs says of runs, each an output and an exit code. */
-function counted(t: ExecutionContext, runs: readonly [output: string, code: number][], failedSteps = 0): [line: string, code: number | null] {
+function said(t: ExecutionContext, runs: readonly [output: string, code: number][], failedSteps = 0): [text: string, code: number | null] {
   const directory = mkdtempSync(join(tmpdir(), 'vipmesh-count-'));
   t.teardown(() => rmSync(directory, { recursive: true }));
   const files = runs.map(([output, code], index) => {
@@ -14,7 +14,13 @@ function counted(t: ExecutionContext, runs: readonly [output: string, code: numb
     return `${file}:${code}`;
   });
   const { stdout, status } = spawnSync(process.execPath, ['scripts/count-tests.mjs', `failed:${failedSteps}`, ...files], { encoding: 'utf8' });
-  return [stdout.trim(), status];
+  return [stdout.trimEnd(), status];
+}
+
+/** Its last line. */
+function counted(t: ExecutionContext, runs: readonly [output: string, code: number][], failedSteps = 0): [line: string, code: number | null] {
+  const [text, code] = said(t, runs, failedSteps);
+  return [text.split('\n').at(-1) ?? '', code];
 }
 
 const good = `
@@ -54,4 +60,14 @@ test('a run that ended badly without a test has failed, and so has a step before
 
 test('nothing at all is no success', (t) => {
   t.deepEqual(counted(t, []), ['0 passed, 0 failed, 0 skipped', 1]);
+});
+
+test('what failed is said again before the count: by name, then what ava says of it; long ones shortened', (t) => {
+  const details = Array.from({ length: 200 }, (_, line) => `  ${line} ${'x'.repeat(400)}`).join('\n');
+  const output = `  ✔ one\n  ✘ [fail]: two Error\n    ℹ a log\n  ✔ three\n  ─\n\n  two\n${details}\n\n  1 test failed\n`;
+  const lines = said(t, [[good, 0], [output, 1]])[0].split('\n');
+  t.deepEqual(lines.slice(0, 5), ['== what failed as 1', '  ✘ [fail]: two Error', '  ─', '', '  two']);
+  t.true(lines.every((line) => line.length <= 300));
+  t.regex(lines.at(-2)!, /^\(\d+ more lines: see above\)$/);
+  t.is(lines.at(-1), '3 passed, 1 failed, 2 skipped');
 });
