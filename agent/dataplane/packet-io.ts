@@ -3,6 +3,7 @@
  */
 import { whyNoIoUring } from '../../kernel/uring/available.js';
 import type { PacketIo } from '../../proxy/dataplane/handle.js';
+import { COMPLETIONS, ENTRIES } from './uring-io.js';
 
 /** 'auto' is io_uring where it is to be had. */
 export type PacketIoChoice = 'auto' | PacketIo['kind'];
@@ -13,7 +14,7 @@ export class PacketIoError extends Error {
 }
 
 /** Throws PacketIoError. */
-export function choosePacketIo(choice: PacketIoChoice, why: () => string | undefined = whyNoIoUring): PacketIo {
+export function choosePacketIo(choice: PacketIoChoice, why: () => string | undefined = () => whyNoIoUring(ENTRIES, COMPLETIONS)): PacketIo {
   if (choice === 'poll') return { kind: 'poll' };
   const because = why();
   if (because === undefined) return { kind: 'io_uring' };

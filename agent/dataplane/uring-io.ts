@@ -32,8 +32,9 @@ const GATHER_FRAMES = 8;
 const GATHER_MICROSECONDS = 50;
 /** Of whole cache lines: no two frames share one. */
 const BUFFER_SIZE = Math.ceil(FRAME_SIZE / 64) * 64;
-const ENTRIES = 256;
-const COMPLETIONS = 4096;
+/** Of the ring. */
+export const ENTRIES = 256;
+export const COMPLETIONS = 4096;
 
 /** What a completion is of: a write that failed, a wake-up, or from here on the read of a device, by slot. */
 const WRITE = 0;
@@ -124,9 +125,10 @@ class UringIo implements Io {
   }
 
   detach(network: number): void {
+    // Of a device that was lost, too, writes may be left; its descriptor is the caller's afterwards.
+    this.flush();
     const slot = this.#serving[network];
     if (!slot) return;
-    this.flush();
     this.#ring.cancel(FIRST_SLOT + slot.index);
     this.#release(slot);
   }
@@ -218,8 +220,9 @@ class UringIo implements Io {
 
   close(): void {
     this.flush();
-    // The kernel lets a device go when its reads have ended, and not when the ring is closed, which it finishes later.
+    // The kernel lets a device go when its reads have ended, which takes a look; of a ring that is closed it ends them later.
     for (const slot of this.#slots) if (slot.network >= 0) this.#ring.cancel(FIRST_SLOT + slot.index);
+    this.#ring.wait(0);
     this.#ring.close();
   }
 }

@@ -11,11 +11,11 @@ import { IoUring } from './uring.js';
 const DISABLED = '/proc/sys/kernel/io_uring_disabled';
 const TOO_OLD = 'it needs Linux 6.7 or newer';
 
-/** Why not, or undefined. */
-export function whyNoIoUring(): string | undefined {
+/** Why not, or undefined. With a ring of the size that is needed: some kernels count its memory against RLIMIT_MEMLOCK. */
+export function whyNoIoUring(entries = 8, completions = 8): string | undefined {
   let ring: IoUring | undefined;
   try {
-    ring = new IoUring(8, 8);
+    ring = new IoUring(entries, completions);
     const probe = new Uint8Array(PROBE_HEADER_BYTES + PROBE_OPERATIONS * PROBE_OPERATION_BYTES);
     ring.register(IORING_REGISTER_PROBE, probe, PROBE_OPERATIONS);
     const supported = probe[PROBE_HEADER_BYTES + IORING_OP_READ_MULTISHOT * PROBE_OPERATION_BYTES + 2] === 1;

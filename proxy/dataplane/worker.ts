@@ -180,8 +180,13 @@ export class DataplaneWorker implements Sink {
 
   #attach(network: number, fd: number): string | undefined {
     if (this.#io.has(network)) return `network ${network} is attached already`;
-    this.#io.attach(network, fd);
-    return undefined;
+    try {
+      this.#io.attach(network, fd);
+      return undefined;
+    } catch (error) {
+      // No memory for its buffers: the networks that are attached go on.
+      return error instanceof Error ? error.message : String(error);
+    }
   }
 
   #apply(snapshot: Snapshot): string | undefined {
