@@ -2,7 +2,7 @@
  * What runs in a dataplane worker thread: the system calls of kernel/ put under the loop of proxy/. Started by start.ts.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { adviseHugePages, write } from '../../kernel/ffi/libc.js';
+import { adviseHugePages, raiseEvent } from '../../kernel/ffi/libc.js';
 import { Counters } from '../../proxy/dataplane/counters.js';
 import type { PacketIo } from '../../proxy/dataplane/handle.js';
 import type { Request } from '../../proxy/dataplane/messages.js';
@@ -38,16 +38,13 @@ export interface WorkerInput {
   readonly clockStart: number;
 }
 
-/** Adds one to an eventfd. */
-const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
-
 function othersOf(input: WorkerInput, port: NonNullable<typeof parentPort>): Others {
   // performance.now() is the same clock as hrtime, but each thread counts from its own start.
   const offset = Number(process.hrtime.bigint()) / 1e6 - performance.now() - input.clockStart;
   return {
     receive: () => (receiveMessageOnPort(port) as { message: Request } | undefined)?.message,
     send: (reply) => port.postMessage(reply),
-    wake: (worker) => void write(input.wakeUps[worker]!, ONE, ONE.length),
+    wake: (worker) => raiseEvent(input.wakeUps[worker]!),
     now: () => performance.now() + offset,
   };
 }

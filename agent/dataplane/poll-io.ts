@@ -2,7 +2,7 @@
  * Packet I/O by poll(2), read(2) and write(2): works wherever a TUN does.
  */
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from '../../kernel/ffi/constants.js';
-import { poll, read } from '../../kernel/ffi/libc.js';
+import { clearEvent, poll } from '../../kernel/ffi/libc.js';
 import { PollSet } from '../../kernel/ffi/structs.js';
 import { TunDevice } from '../../kernel/tun/tun.js';
 import type { MakeIo } from '../../proxy/dataplane/io.js';
@@ -13,7 +13,6 @@ export function pollIo(wakeUp: number): MakeIo {
   let set = new PollSet(16);
   set.set(WAKE_UP, wakeUp, POLLIN);
   let ready = 0;
-  const eventCount = new Uint8Array(8);
   const readiness = {
     watch(position: number, fd: number) {
       if (position >= set.capacity) {
@@ -29,7 +28,7 @@ export function pollIo(wakeUp: number): MakeIo {
     },
     readable: (position: number) => ready > 0 && (set.ready(position) & POLLIN) !== 0,
     failed: (position: number) => ready > 0 && (set.ready(position) & (POLLERR | POLLHUP | POLLNVAL)) !== 0,
-    quiet: () => void read(wakeUp, eventCount, eventCount.length),
+    quiet: () => clearEvent(wakeUp),
     open: (fd: number) => new TunDevice(fd),
   };
   return (sink) => new ReadyIo(readiness, sink);

@@ -3,7 +3,7 @@
  * eventfd that ends its wait. What the requests mean, and what the end of one means to the others, is start.ts's.
  */
 import { Worker } from 'node:worker_threads';
-import { write } from '../../kernel/ffi/libc.js';
+import { raiseEvent } from '../../kernel/ffi/libc.js';
 import type { Reply, Request } from '../../proxy/dataplane/messages.js';
 import type { WorkerInput } from './entry.js';
 
@@ -24,9 +24,6 @@ export interface ThreadEvents {
   /** Asked for or not; requests are rejected from now on. */
   onEnd(cause: string): void;
 }
-
-/** Adds one to an eventfd. */
-const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 export class WorkerThread {
   /** Resolves when the thread has ended, however. */
@@ -77,7 +74,7 @@ export class WorkerThread {
 
   #post(request: Request): void {
     this.#worker.postMessage(request);
-    write(this.#wakeUp, ONE, ONE.length);
+    raiseEvent(this.#wakeUp);
   }
 
   #onReply(reply: Reply): void {

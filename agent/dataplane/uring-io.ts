@@ -11,7 +11,7 @@
  * Frames that lie elsewhere (taken from a ring, or made by the pipeline itself) are written at once, by write(2).
  */
 import { POLLIN } from '../../kernel/ffi/constants.js';
-import { makeBlocking, read, SystemError, write } from '../../kernel/ffi/libc.js';
+import { clearEvent, makeBlocking, SystemError, write } from '../../kernel/ffi/libc.js';
 import { IORING_CQE_BUFFER_SHIFT, IORING_CQE_F_BUFFER, IORING_CQE_F_MORE } from '../../kernel/uring/abi.js';
 import { ProvidedBuffers } from '../../kernel/uring/buffers.js';
 import { IoUring } from '../../kernel/uring/uring.js';
@@ -82,7 +82,6 @@ class UringIo implements Io {
   readonly #sink: Sink;
   readonly #ring = new IoUring(ENTRIES, COMPLETIONS);
   readonly #wakeUp: number;
-  readonly #eventCount = new Uint8Array(8);
   readonly #slots: Slot[] = [];
   /** By network. */
   #serving: (Slot | undefined)[] = [];
@@ -197,7 +196,7 @@ class UringIo implements Io {
 
   #onWakeUp(flags: number): void {
     this.#woken = true;
-    read(this.#wakeUp, this.#eventCount, this.#eventCount.length);
+    clearEvent(this.#wakeUp);
     if ((flags & IORING_CQE_F_MORE) === 0) this.#ring.pollMultishot(this.#wakeUp, POLLIN, WAKE_UP);
   }
 
@@ -219,9 +218,8 @@ class UringIo implements Io {
   }
 
   close(): void {
-    this.flush();
     // The kernel lets a device go when its reads have ended, which takes a look; of a ring that is closed it ends them later.
-    for (const slot of this.#slots) if (slot.network >= 0) this.#ring.cancel(FIRST_SLOT + slot.index);
+    for (const { network } of this.#slots) this.detach(network);
     this.#ring.wait(0);
     this.#ring.close();
   }

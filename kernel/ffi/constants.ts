@@ -25,6 +25,9 @@ export const F_DUPFD_CLOEXEC = 1030;
 // include/uapi/asm-generic/errno.h
 export const EOPNOTSUPP = 95;
 
+// arch/*/include/asm/page.h, where pages are not configured larger
+export const PAGE = 4096;
+
 // include/uapi/asm-generic/mman-common.h, include/uapi/linux/mman.h
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;

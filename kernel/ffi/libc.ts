@@ -17,6 +17,7 @@ import {
   MAP_POPULATE,
   MAP_SHARED,
   O_NONBLOCK,
+  PAGE,
   PROT_READ,
   PROT_WRITE,
   SYS_IO_URING_ENTER,
@@ -40,8 +41,6 @@ export class SystemError extends Error {
     this.code = code;
   }
 }
-
-const PAGE = 4096n;
 
 const libc = koffi.load(null);
 
@@ -191,6 +190,19 @@ export function eventfd(flags: number): number {
   return check(cEventfd(0, flags), 'eventfd', '');
 }
 
+const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
+const SUM = new Uint8Array(8);
+
+/** Adds one to an eventfd: it is readable then. */
+export function raiseEvent(fd: number): void {
+  write(fd, ONE, ONE.length);
+}
+
+/** Takes what is in an eventfd that does not block: it is not readable then. */
+export function clearEvent(fd: number): void {
+  read(fd, SUM, SUM.length);
+}
+
 export function flock(fd: number, operation: number, subject: string): void {
   check(cFlock(fd, operation), 'flock', subject);
 }
@@ -249,7 +261,8 @@ export function addressOf(bytes: Uint8Array): bigint {
  */
 export function adviseHugePages(bytes: Uint8Array): void {
   const end = addressOf(bytes) + BigInt(bytes.length);
-  const begin = (addressOf(bytes) + PAGE - 1n) & -PAGE;
+  const page = BigInt(PAGE);
+  const begin = (addressOf(bytes) + page - 1n) & -page;
   if (end > begin) cMadvise(begin, end - begin, MADV_HUGEPAGE);
 }
 

@@ -2,10 +2,9 @@
  * Memory that an io_uring reads into: a group of buffers of one size, and the ring in which the kernel finds those that are free
  * (IORING_REGISTER_PBUF_RING, io_uring_register(2)).
  */
+import { PAGE } from '../ffi/constants.js';
 import { addressOf } from '../ffi/libc.js';
 import { BUFFER_ENTRY_BYTES, BUFFER_TAIL_HALFWORD } from './abi.js';
-
-const PAGE = 4096;
 
 /** Memory whose address the kernel is given. It stays where it is for as long as this object is kept. */
 export class PinnedBuffer {

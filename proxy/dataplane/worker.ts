@@ -157,46 +157,38 @@ export class DataplaneWorker implements Sink {
     for (;;) {
       const request = this.#parts.others.receive();
       if (!request) return;
-      const reason = this.#handle(request);
+      const reason = this.#attempt(request);
       this.#parts.others.send(reason === undefined ? { kind: 'done', id: request.id } : { kind: 'failed', id: request.id, reason });
     }
   }
 
-  /** Why it could not be done, or undefined. */
-  #handle(request: Request): string | undefined {
+  /** Why it could not be done, or undefined: what a request asks for in vain harms none of what is served. */
+  #attempt(request: Request): string | undefined {
+    try {
+      this.#handle(request);
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  #handle(request: Request): void {
     switch (request.kind) {
       case 'attach':
-        return this.#attach(request.network, request.fd);
+        if (this.#io.has(request.network)) throw new Error(`network ${request.network} is attached already`);
+        this.#io.attach(request.network, request.fd);
+        break;
       case 'detach':
         this.#io.detach(request.network);
-        return undefined;
+        break;
       case 'apply':
-        return this.#apply(request.snapshot);
+        // A snapshot that cannot be used leaves the one before it in force.
+        this.#pipeline.configure(request.snapshot);
+        this.#sweeping = true;
+        break;
       case 'close':
         this.#closing = true;
-        return undefined;
-    }
-  }
-
-  #attach(network: number, fd: number): string | undefined {
-    if (this.#io.has(network)) return `network ${network} is attached already`;
-    try {
-      this.#io.attach(network, fd);
-      return undefined;
-    } catch (error) {
-      // No memory for its buffers: the networks that are attached go on.
-      return error instanceof Error ? error.message : String(error);
-    }
-  }
-
-  #apply(snapshot: Snapshot): string | undefined {
-    try {
-      this.#pipeline.configure(snapshot);
-      this.#sweeping = true;
-      return undefined;
-    } catch (error) {
-      // A snapshot that cannot be used leaves the one before it in force.
-      return error instanceof Error ? error.message : String(error);
+        break;
     }
   }
 }
