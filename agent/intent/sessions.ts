@@ -24,6 +24,7 @@ export async function runTask(store: Store, node: Node, context: Context, reques
     store,
     {
       ...(request.name !== undefined && { name: request.name }),
+      removeAtEnd: request.remove,
       networks: request.networks,
       task: {
         command: request.command,
@@ -42,6 +43,5 @@ export async function runTask(store: Store, node: Node, context: Context, reques
     throw new ControlError('invalid', runner.failure?.message ?? 'the task did not start', undefined, runner.failure?.exitCode);
   }
   if (!request.stdin) process.session.stdin?.end();
-  if (request.remove) void runner.ended.then(() => removeTask(store, task.id));
   return process.session;
 }

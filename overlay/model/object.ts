@@ -88,6 +88,8 @@ export interface TaskObject {
   readonly node: string;
   readonly addresses: readonly TaskAddress[];
   readonly desired: 'running' | 'shutdown';
+  /** Its record goes with its end: a one-off task of which nothing is to stay. */
+  readonly removeAtEnd?: true;
   readonly status: TaskStatus;
   readonly createdAt: string;
 }

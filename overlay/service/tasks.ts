@@ -46,6 +46,8 @@ export interface OneOff {
   readonly task: TaskSpec;
   readonly networks: readonly NetworkAttachment[];
   readonly labels?: Labels;
+  /** Forgotten when it ends, in the very commit that says so: whoever is killed then leaves no record behind. */
+  readonly removeAtEnd?: boolean;
 }
 
 /** A task of no service. Throws NameTakenError (another one-off task has the name), NotFoundError, AddressPoolError. */
@@ -64,6 +66,7 @@ export function createOneOffTask(store: Store, oneOff: OneOff, context: Context)
       version: 0,
       spec: oneOff.task,
       labels: oneOff.labels ?? {},
+      ...(oneOff.removeAtEnd === true && { removeAtEnd: true }),
       addresses: await joinAll(transaction, id, networks.map((network, index) => ({ network, aliases: oneOff.networks[index]?.aliases ?? [] }))),
     });
     transaction.create(taskKey(id), task);
@@ -74,15 +77,18 @@ export function createOneOffTask(store: Store, oneOff: OneOff, context: Context)
 /**
  * Notes what is observed of a task. A new `state` begins now and forgets the earlier state's pid, exit code, message and
  * health unless they are given again (what has ended keeps its last health); in the same state, what is not given stays.
- * Throws NotFoundError, and TaskEndedError when the task has ended already.
+ * A task with `removeAtEnd` is forgotten when it ends. Throws NotFoundError, and TaskEndedError when the task has ended already.
  */
 export function markTask(store: Store, id: string, observed: Partial<Omit<TaskStatus, 'since'>>, context: Context): Promise<TaskObject> {
   return transact(store, async (transaction) => {
     const old = await readTask(transaction, id);
     if (isEnded(old)) throw new TaskEndedError(old.name, old.status.state);
     const task: TaskObject = { ...old, status: nextStatus(old, observed, context) };
-    transaction.put(taskKey(id), task);
-    if (isEnded(task)) for (const address of task.addresses) releaseAddresses(transaction, address);
+    if (isEnded(task) && task.removeAtEnd === true) await forget(transaction, old);
+    else {
+      transaction.put(taskKey(id), task);
+      if (isEnded(task)) for (const address of task.addresses) releaseAddresses(transaction, address);
+    }
     return task;
   });
 }
@@ -102,12 +108,16 @@ export function stopTask(store: Store, id: string): Promise<TaskObject> {
 export function removeTask(store: Store, id: string): Promise<void> {
   return transact(store, async (transaction) => {
     const task = await transaction.get<TaskObject>(taskKey(id));
-    if (!task) return;
-    // An ended task's addresses may be another's by now.
-    if (!isEnded(task)) for (const address of task.addresses) releaseAddresses(transaction, address);
-    if (task.serviceId === undefined && (await transaction.get<Owned>(nameKey('task', task.name)))?.owner === taskKey(id)) transaction.delete(nameKey('task', task.name));
-    transaction.delete(taskKey(id));
+    if (task) await forget(transaction, task);
   });
+}
+
+async function forget(transaction: Transaction, task: TaskObject): Promise<void> {
+  const key = taskKey(task.id);
+  // An ended task's addresses may be another's by now.
+  if (!isEnded(task)) for (const address of task.addresses) releaseAddresses(transaction, address);
+  if (task.serviceId === undefined && (await transaction.get<Owned>(nameKey('task', task.name)))?.owner === key) transaction.delete(nameKey('task', task.name));
+  transaction.delete(key);
 }
 
 async function readTask(transaction: Transaction, id: string): Promise<TaskObject> {

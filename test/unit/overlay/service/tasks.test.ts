@@ -89,6 +89,17 @@ test('an ended task has given its addresses back, and its record does not touch 
   await t.notThrowsAsync(removeTask(store, heir.id));
 });
 
+test('a task that is to leave no record is forgotten by the commit that says that it ended', async (t) => {
+  const { store, context } = await meshStore(t);
+  const before = await dump(store);
+  const { id } = await createOneOffTask(store, { name: 'shell', task: taskSpec, networks: [], removeAtEnd: true }, context);
+  t.is((await markTask(store, id, { state: 'running', pid: 7 }, context)).removeAtEnd, true);
+  const { revision } = await store.list('');
+  t.like(await markTask(store, id, { state: 'complete', exitCode: 0 }, context), { id, status: { state: 'complete', exitCode: 0 } });
+  t.is((await store.list('')).revision, revision + 1);
+  t.is(await dump(store), before);
+});
+
 test('asking a task to stop says so once', async (t) => {
   const { store, context } = await meshStore(t);
   const { id } = await createOneOffTask(store, { task: taskSpec, networks: [] }, context);
