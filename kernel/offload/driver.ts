@@ -1,0 +1,121 @@
+/**
+ * What a kernel can be told to balance by itself, and who tells it: the interface of the drivers `ipvs` and `nft`. When a
+ * service is handed over, and back, is decided in state.ts; which services there are, in agent/.
+ *
+ * A driver works in one network sandbox, whose userspace balancer goes on beside it. Only new flows are taken: whatever was
+ * there before stays where it is, in both directions of the switch.
+ */
+import type { Namespace } from '../netns/netns.js';
+
+export type DriverName = 'ipvs' | 'nft';
+
+/** As proxy/config/snapshot has them; kernel/ does not import it. */
+export type OffloadScheduler = 'rr' | 'wrr' | 'lc' | 'wlc' | 'sh' | 'mh';
+
+export interface OffloadEndpoint {
+  /** IPv4 text. */
+  readonly address: string;
+  /** Of the real server; 0: the one that the client asked for. */
+  readonly port: number;
+  /** 0 to 65535; 0 takes no new flow, and those that it has go on. */
+  readonly weight: number;
+}
+
+/** One virtual address, or one port of it, that the kernel balances. */
+export interface OffloadService {
+  /** Packet mark, unique in the sandbox: 0x100 and more unless the node was told another base. */
+  readonly mark: number;
+  /** IPv4 text: the VIP. */
+  readonly address: string;
+  /** Absent: every TCP and UDP port. */
+  readonly port?: { readonly protocol: 'tcp' | 'udp'; readonly number: number };
+  readonly scheduler: OffloadScheduler;
+  /** Seconds for which a client goes where it went before; 0: none. */
+  readonly affinity: number;
+  /** Flows that an endpoint may have at once; 0: any number. */
+  readonly maxConnections: number;
+  readonly endpoints: readonly OffloadEndpoint[];
+  /**
+   * `watch`: nothing is taken, but new flows are known from now on for those of userspace. `take`: new flows are the kernel's.
+   * `finish`: no new ones, those that the kernel has go on. A service goes through them in this order, and a missing service is
+   * gone with all that it had.
+   */
+  readonly phase: 'watch' | 'take' | 'finish';
+}
+
+/** Everything that one sandbox should have installed. */
+export interface OffloadPlan {
+  /** CIDR of the network. */
+  readonly subnet: string;
+  /** This node's source address toward endpoints. */
+  readonly balancer: string;
+  /** Seconds of silence after which a flow ends. */
+  readonly timeouts: { readonly established: number; readonly closing: number; readonly udp: number };
+  /** In any order, one per mark. */
+  readonly services: readonly OffloadService[];
+}
+
+export interface KernelFlow {
+  readonly mark: number;
+  readonly protocol: 'tcp' | 'udp';
+  /** Text of address and port: who asked, what it asked, who answers. */
+  readonly client: string;
+  readonly virtual: string;
+  readonly endpoint: string;
+  /** As the kernel names it: ESTABLISHED, FIN_WAIT, …; UDP has none. */
+  readonly state: string;
+  /** Seconds until it expires. */
+  readonly expires: number;
+  /** Both directions; 0 where the kernel does not count. */
+  readonly bytes: number;
+}
+
+/** A UDP flow of userspace, for `keep`. */
+export interface UserspaceFlow {
+  readonly client: string;
+  readonly clientPort: number;
+  readonly virtual: string;
+  readonly virtualPort: number;
+}
+
+export interface OffloadDriver {
+  readonly name: DriverName;
+  /** Why this driver cannot take the service as it is (a sentence), or undefined. */
+  refuses(service: OffloadService): string | undefined;
+  /**
+   * Makes what is installed match the plan by what differs from the last one, or from what is there when nothing was set
+   * before. Idempotent. Calls must not overlap. Rejects with OffloadError, and then `verify` or the next `set` finds out what is there.
+   */
+  set(plan: OffloadPlan): Promise<void>;
+  /** Reads back what is installed, and answers each difference from what was set, as sentences; none: all is there. */
+  verify(): Promise<string[]>;
+  /** UDP flows that stay with userspace when their service is taken, though no packet of theirs was seen since `watch`. */
+  keep(flows: readonly UserspaceFlow[]): Promise<void>;
+  /** Flows that the kernel has, of every service. */
+  flows(): Promise<KernelFlow[]>;
+  /**
+   * Forgets the flows toward an endpoint, so that their next packet finds none: userspace, or the kernel, refuses it (TCP), or gives
+   * it to another endpoint (UDP). Answers those that it had.
+   */
+  end(mark: number, endpoint: Pick<OffloadEndpoint, 'address' | 'port'>): Promise<KernelFlow[]>;
+  /** What is installed, as commands that an operator could run by hand, for one service. */
+  show(mark: number): string[];
+  /** Takes away everything of ours in the sandbox, whoever put it there. Idempotent. */
+  remove(): Promise<void>;
+}
+
+/** Opens a driver in a sandbox. Nothing is installed before the first `set`. */
+export type OpenDriver = (namespace: Namespace) => OffloadDriver;
+
+/** Something could not be installed or read back: a sentence with its remedy. */
+export class OffloadError extends Error {
+  override readonly name = 'OffloadError';
+
+  constructor(
+    message: string,
+    /** What the user can do about it. */
+    readonly remedy?: string,
+  ) {
+    super(message);
+  }
+}
