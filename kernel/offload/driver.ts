@@ -36,9 +36,10 @@ export interface OffloadService {
   readonly maxConnections: number;
   readonly endpoints: readonly OffloadEndpoint[];
   /**
-   * `watch`: nothing is taken, but new flows are known from now on for those of userspace. `take`: new flows are the kernel's.
-   * `finish`: no new ones, those that the kernel has go on. A service goes through them in this order, and a missing service is
-   * gone with all that it had.
+   * `watch`: nothing is taken, but new flows are known from now on for those of userspace, and everything else that `take` needs
+   * is there, so that what cannot be installed is found out before. `take`: new flows are the kernel's. `finish`: no new ones.
+   * In all three the flows that the kernel has go on. A service comes as `watch` (or `take`, when it was adopted), and may go from
+   * `finish` to `watch` again. One that is missing in a plan is gone with all that it had.
    */
   readonly phase: 'watch' | 'take' | 'finish';
 }
