@@ -7,6 +7,8 @@
  */
 import type { Namespace } from '../netns/netns.js';
 
+export { OffloadError } from './error.js';
+
 export type DriverName = 'ipvs' | 'nft';
 
 /** As proxy/config/snapshot has them; kernel/ does not import it. */
@@ -34,6 +36,10 @@ export interface OffloadService {
   readonly affinity: number;
   /** Flows that an endpoint may have at once; 0: any number. */
   readonly maxConnections: number;
+  /**
+   * In the order of userspace, which is the kernel's list of destinations: `sh` and `mh` depend on it. A new endpoint comes first, as
+   * the kernel adds it: elsewhere it costs taking out and putting back those before it.
+   */
   readonly endpoints: readonly OffloadEndpoint[];
   /**
    * `watch`: nothing is taken, but new flows are known from now on for those of userspace, and everything else that `take` needs
@@ -71,12 +77,29 @@ export interface KernelFlow {
   readonly bytes: number;
 }
 
-/** A UDP flow of userspace, for `keep`. */
+/** How much the kernel does for one endpoint of one service: cheap to ask for, also with many flows. */
+export interface KernelCount {
+  readonly mark: number;
+  readonly address: string;
+  readonly port: number;
+  /** Flows that the kernel has now, those included that are about to be forgotten. */
+  readonly flows: number;
+  /** Since the endpoint was installed, and in both directions; 0 where the kernel does not count. */
+  readonly connections: number;
+  readonly bytes: number;
+}
+
+/** A flow of userspace, for `keep`. */
 export interface UserspaceFlow {
+  readonly protocol: 'tcp' | 'udp';
   readonly client: string;
   readonly clientPort: number;
   readonly virtual: string;
   readonly virtualPort: number;
+  readonly endpoint: string;
+  readonly endpointPort: number;
+  /** On the balancer address: what the endpoint sees as the client's. */
+  readonly balancerPort: number;
 }
 
 export interface OffloadDriver {
@@ -90,13 +113,19 @@ export interface OffloadDriver {
   set(plan: OffloadPlan): Promise<void>;
   /** Reads back what is installed, and answers each difference from what was set, as sentences; none: all is there. */
   verify(): Promise<string[]>;
-  /** UDP flows that stay with userspace when their service is taken, though no packet of theirs was seen since `watch`. */
+  /**
+   * Flows that stay with userspace when their service is taken, though no packet of theirs was seen since `watch`: UDP ones are not
+   * taken for new, and no flow of the kernel gets the balancer's port of one, which the endpoint could not tell from it. Called
+   * between `watch` and `take`, with the flows that have been silent since `watch`; those that were not may be among them.
+   */
   keep(flows: readonly UserspaceFlow[]): Promise<void>;
-  /** Flows that the kernel has, of every service. */
+  /** Flows that the kernel has, of every service. Costs by the flow; `counts` by the endpoint. */
   flows(): Promise<KernelFlow[]>;
+  /** Of every endpoint that is installed. */
+  counts(): Promise<KernelCount[]>;
   /**
    * Forgets the flows toward an endpoint, so that their next packet finds none: userspace, or the kernel, refuses it (TCP), or gives
-   * it to another endpoint (UDP). Answers those that it had.
+   * it to another endpoint (UDP). Answers those that it had. The endpoint is no longer installed: the next plan is to be without it.
    */
   end(mark: number, endpoint: Pick<OffloadEndpoint, 'address' | 'port'>): Promise<KernelFlow[]>;
   /** What is installed, as commands that an operator could run by hand, for one service. */
@@ -105,18 +134,15 @@ export interface OffloadDriver {
   remove(): Promise<void>;
 }
 
-/** Opens a driver in a sandbox. Nothing is installed before the first `set`. */
-export type OpenDriver = (namespace: Namespace) => OffloadDriver;
-
-/** Something could not be installed or read back: a sentence with its remedy. */
-export class OffloadError extends Error {
-  override readonly name = 'OffloadError';
-
-  constructor(
-    message: string,
-    /** What the user can do about it. */
-    readonly remedy?: string,
-  ) {
-    super(message);
-  }
+export interface DriverOptions {
+  /** First packet mark of this node, a multiple of 256. The one before it marks what is userspace's. Default 0x100. */
+  readonly markBase?: number;
 }
+
+/** Opens a driver in a sandbox. Nothing is installed before the first `set`. */
+export type OpenDriver = (namespace: Namespace, options?: DriverOptions) => OffloadDriver;
+
+export const DEFAULT_MARK_BASE = 0x100;
+
+/** Marks of a node: from its base on, so many. */
+export const MARK_SPAN = 0x10000;
