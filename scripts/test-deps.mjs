@@ -15,5 +15,11 @@ const missing = installTools('the tests', {
   ping: 'iputils-ping',
   traceroute: 'traceroute',
   curl: 'curl',
+  // The kernel with IPVS that test/vm starts, and what works on it.
+  'linux.uml': 'user-mode-linux',
+  modprobe: 'kmod',
+  ipvsadm: 'ipvsadm',
+  iptables: 'iptables',
+  conntrack: 'conntrack',
 });
 if (missing.length > 0) console.log(`not found: ${missing.join(', ')}; tests that need them are skipped`);

@@ -13,9 +13,9 @@ export const NOBODY = 65534;
 /**
  * `root`: may make network and mount namespaces as uid 0. `userns`: an unprivileged user may make a user namespace.
  * `tun`: /dev/net/tun works (as root the tests open a node of their own to others). `ipv6`, `io_uring`: the kernel
- * has it. `command:NAME`: NAME is in PATH.
+ * has it. `ipvs-kernel`: a kernel with IPVS can be started as a process (test/vm). `command:NAME`: NAME is in PATH.
  */
-export type Need = 'root' | 'userns' | 'tun' | 'ipv6' | 'io_uring' | `command:${string}`;
+export type Need = 'root' | 'userns' | 'tun' | 'ipv6' | 'io_uring' | 'ipvs-kernel' | `command:${string}`;
 
 export function isRoot(): boolean {
   return process.getuid?.() === 0;
@@ -66,6 +66,10 @@ function probe(need: Need): string | undefined {
   if (need === 'io_uring') {
     const reason = whyNoIoUring();
     return reason && `io_uring: ${reason}`;
+  }
+  if (need === 'ipvs-kernel') {
+    if (!fs.existsSync('/usr/lib/uml/modules')) return "a kernel with IPVS is not installed (Debian's user-mode-linux)";
+    return failure('linux.uml', ['--version']) ?? missing('command:modprobe') ?? missing('command:ipvsadm') ?? missing('command:iptables-legacy');
   }
   const command = need.slice('command:'.length);
   return failure('sh', ['-c', `PATH="$PATH:/usr/sbin:/sbin"; command -v "${command}"`]) && `${command} is not installed`;
