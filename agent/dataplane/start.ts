@@ -12,7 +12,7 @@ import { EFD_CLOEXEC, EFD_NONBLOCK } from '../../kernel/ffi/constants.js';
 import { errnoName, eventfd } from '../../kernel/ffi/libc.js';
 import type { Snapshot } from '../../proxy/config/snapshot.js';
 import { Counters } from '../../proxy/dataplane/counters.js';
-import type { Dataplane, EndpointAddress, FlowRecord, PacketIo } from '../../proxy/dataplane/handle.js';
+import type { Dataplane, EndpointAddress, FlowRecord, PacketIo, VipFlow } from '../../proxy/dataplane/handle.js';
 import { FrameRing } from '../../proxy/dataplane/ring.js';
 import { AddressBook } from '../../proxy/flow/address-book.js';
 import { FlowReader } from '../../proxy/flow/reader.js';
@@ -147,6 +147,15 @@ class WorkersDataplane implements Dataplane {
 
   flowsTo(network: number, endpoint: EndpointAddress): number {
     return this.#flows.reduce((sum, reader) => sum + reader.countTo(network, endpoint.address, endpoint.address6), 0);
+  }
+
+  silentFlows(network: number, vip: number, silent: number): VipFlow[] {
+    return this.#flows.flatMap((reader) => reader.silentTo(network, vip, silent));
+  }
+
+  opened(network: number, endpoint: string): number {
+    const row = this.#rows.find(network, endpoint);
+    return row === undefined ? 0 : this.#stats.total(row);
   }
 
   ejectedFor(network: number, endpoint: string): number {

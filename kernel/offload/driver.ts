@@ -119,6 +119,8 @@ export interface OffloadDriver {
    * between `watch` and `take`, with the flows that have been silent since `watch`; those that were not may be among them.
    */
   keep(flows: readonly UserspaceFlow[]): Promise<void>;
+  /** Marks of the services whose new flows the kernel takes now, as it says itself: what an earlier agent left. */
+  installed(): Promise<readonly number[]>;
   /** Flows that the kernel has, of every service. Costs by the flow; `counts` by the endpoint. */
   flows(): Promise<KernelFlow[]>;
   /** Of every endpoint that is installed. */

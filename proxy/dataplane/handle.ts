@@ -32,7 +32,19 @@ export interface FlowRecord {
   readonly age: number;
   readonly idle: number;
   /** How it was carried. */
-  readonly path: 'tun' | 'relay';
+  readonly path: 'tun' | 'relay' | 'kernel';
+}
+
+/** A flow by both of its sides. Addresses are IPv4, see proxy/net/addr. */
+export interface VipFlow {
+  readonly protocol: 'tcp' | 'udp';
+  readonly client: number;
+  readonly clientPort: number;
+  readonly vipPort: number;
+  readonly endpoint: number;
+  readonly endpointPort: number;
+  /** On the balancer address. */
+  readonly balancerPort: number;
 }
 
 export interface EndpointAddress {
@@ -62,6 +74,10 @@ export interface Dataplane {
   flows(): FlowRecord[];
   /** Flows to an endpoint of network `network` that go on: not closed; UDP and ICMP: not silent for QUIET_MS. */
   flowsTo(network: number, endpoint: EndpointAddress): number;
+  /** TCP and UDP flows to an IPv4 VIP of network `network` that go on, but had no packet for `silent` ms. */
+  silentFlows(network: number, vip: number, silent: number): VipFlow[];
+  /** Flows that ever began toward an endpoint (EndpointConfig.id) of network `network` while it was balanced, modulo 2^32. */
+  opened(network: number, endpoint: string): number;
   /** Milliseconds for which an endpoint (EndpointConfig.id) of network `network` is still ejected; 0: it is not. */
   ejectedFor(network: number, endpoint: string): number;
   /** Packets, bytes and drops by cause, since the start. */

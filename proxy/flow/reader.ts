@@ -7,7 +7,7 @@
  * then it has just changed hands. Counts and times within one record may be a packet apart. Nothing is decided by what is
  * read here but what a user is shown and how long a drain waits.
  */
-import { QUIET_MS, type FlowRecord, type FlowState } from '../dataplane/handle.js';
+import { QUIET_MS, type FlowRecord, type FlowState, type VipFlow } from '../dataplane/handle.js';
 import type { Snapshot } from '../config/snapshot.js';
 import { formatIpv4 } from '../net/addr.js';
 import { formatIpv6, type Ipv6, sameIpv6 } from '../net/addr6.js';
@@ -138,6 +138,32 @@ export class FlowReader {
       else if (address6 !== undefined && this.#book.has(endpoint) && sameIpv6(this.#book.read(endpoint), address6)) count++;
     }
     return count;
+  }
+
+  /** TCP and UDP flows to an IPv4 VIP that go on, but had no packet for `silent` ms. */
+  silentTo(network: number, vip: number, silent: number): VipFlow[] {
+    const words = this.#words;
+    const flows: VipFlow[] = [];
+    const end = Atomics.load(words, HEADER_HIGH_WATER);
+    for (let slot = 1; slot <= end; slot++) {
+      const word = slot * SLOT_WORDS;
+      const kind = Atomics.load(words, word + KIND);
+      const state = kind & STATE_MASK;
+      if (state === State.free || state === State.closed || state === State.icmp || kind >>> 16 !== network || (kind & FLAG_V6) !== 0) continue;
+      if ((Atomics.load(words, HEADER_NOW) - words[word + LAST_SEEN]!) * 100 < silent) continue;
+      const flow = this.#read(slot);
+      if (flow?.vip !== vip || typeof flow.client !== 'number' || typeof flow.endpoint !== 'number') continue;
+      flows.push({
+        protocol: state === State.udp ? 'udp' : 'tcp',
+        client: flow.client,
+        clientPort: flow.clientPorts >>> 16,
+        vipPort: flow.clientPorts & 0xffff,
+        endpoint: flow.endpoint,
+        endpointPort: flow.endpointPorts >>> 16,
+        balancerPort: flow.endpointPorts & 0xffff,
+      });
+    }
+    return flows;
   }
 
   #read(slot: number) {

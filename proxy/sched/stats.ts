@@ -24,7 +24,10 @@ export const JOINED_AT = 5;
 /** When it last took a connection; 0: never yet. */
 export const ANSWERED_AT = 6;
 
-/** Words of a row. The last is free: a row is half a cache line. */
+/** Flows that ever began, modulo 2^32. */
+const TOTAL = 7;
+
+/** Words of a row: half a cache line. */
 const ROW_WORDS = 8;
 const ROW_SHIFT = 3;
 /** A first row that is no endpoint's: its first word is the lock of ejections. */
@@ -60,6 +63,12 @@ export class EndpointStats {
   /** A flow to the endpoint of `row` began. Active is what `lc` and `wlc` count 256-fold: opening or established. */
   opened(row: number, active: boolean): void {
     this.#add(row, active ? ACTIVE : INACTIVE, 1);
+    this.#add(row, TOTAL, 1);
+  }
+
+  /** Flows that began since the row is its owner's, modulo 2^32. */
+  total(row: number): number {
+    return this.load(row, TOTAL) >>> 0;
   }
 
   /** A flow became active, or ceased to be. */

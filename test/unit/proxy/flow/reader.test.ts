@@ -41,6 +41,24 @@ test('a drain counts the flows to an endpoint that are not closed', (t) => {
   t.is(mesh.reader.countTo(NETWORK, parseIpv4(ENDPOINTS[1])), 0);
 });
 
+test('silent flows to a VIP, by both of their sides', (t) => {
+  const mesh = new Mesh();
+  mesh.pass(tcpFrame({ from: CLIENT, to: VIP, flags: 'S' }));
+  mesh.pass(udpFrame({ from: CLIENT, to: VIP, sourcePort: 5000, destinationPort: 53 }));
+  mesh.wait(1000);
+  mesh.pass(udpFrame({ from: CLIENT, to: VIP, sourcePort: 5001, destinationPort: 53 }));
+  const side = { client: parseIpv4(CLIENT), endpoint: parseIpv4(ENDPOINTS[0]) };
+  const tcp = { ...side, protocol: 'tcp', clientPort: 40000, vipPort: 80, endpointPort: 80, balancerPort: 40000 } as const;
+  const udp = { ...side, protocol: 'udp', endpoint: parseIpv4(ENDPOINTS[1]), clientPort: 5000, vipPort: 53, endpointPort: 53, balancerPort: 5000 } as const;
+  t.deepEqual(mesh.reader.silentTo(NETWORK, parseIpv4(VIP), 1000), [tcp, udp]);
+  t.deepEqual(mesh.reader.silentTo(NETWORK, parseIpv4(VIP), 1100), []);
+  t.is(mesh.reader.silentTo(NETWORK, parseIpv4(VIP), 0).length, 3);
+  t.deepEqual(mesh.reader.silentTo(NETWORK + 1, parseIpv4(VIP), 0), []);
+  t.deepEqual(mesh.reader.silentTo(NETWORK, parseIpv4(BALANCER), 0), []);
+  mesh.pass(tcpFrame({ from: CLIENT, to: VIP, flags: 'RA' }));
+  t.is(mesh.reader.silentTo(NETWORK, parseIpv4(VIP), 0).length, 2, 'not what is closed');
+});
+
 interface Rig {
   readonly table: FlowTable;
   readonly book: AddressBook;

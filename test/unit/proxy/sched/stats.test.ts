@@ -18,6 +18,9 @@ test('counts flows by row: opened, moved, closed', (t) => {
   stats.closed(3, true);
   stats.closed(3, true);
   t.true(stats.isIdle(3));
+  t.deepEqual([stats.total(3), stats.total(2)], [3, 0], 'all that ever began');
+  stats.reset(3);
+  t.is(stats.total(3), 0);
 });
 
 test('a count is never less than 0', (t) => {
