@@ -137,7 +137,7 @@ export interface OffloadDriver {
 }
 
 export interface DriverOptions {
-  /** First packet mark of this node, a multiple of 256. The one before it marks what is userspace's. Default 0x100. */
+  /** First packet mark of this node, a multiple of 256. Default 0x100. */
   readonly markBase?: number;
 }
 

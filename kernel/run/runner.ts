@@ -33,6 +33,8 @@ export interface RunOptions {
   signal?: AbortSignal;
   /** Milliseconds until it is killed. */
   timeout?: number;
+  /** What it writes to standard error is a failure, whatever it exits with: ipvsadm goes on after a line that failed. */
+  silent?: boolean;
 }
 
 export interface StartOptions {
@@ -76,7 +78,7 @@ export function run(command: string, args: readonly string[], options: RunOption
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
     child.on('error', (error) => reject(new CommandError(line, null, stderr, startFailure(command, error))));
     child.on('close', (code, signal) => {
-      if (code === 0) resolve(stdout);
+      if (code === 0 && !(options.silent && stderr.trim() !== '')) resolve(stdout);
       else if (signal !== null) reject(new CommandError(line, null, stderr, `ended by ${signal}`, stdout));
       else reject(new CommandError(line, code, stderr, `exit code ${code ?? '?'}`, stdout));
     });

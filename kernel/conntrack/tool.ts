@@ -1,0 +1,81 @@
+/**
+ * conntrack as a process: lists, entries put in as one batch, entries deleted, and what failures mean.
+ */
+import fs from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Namespace } from '../netns/netns.js';
+import { OffloadError } from '../offload/error.js';
+import { CommandError, run } from '../run/runner.js';
+import { entryLine, piecesOf, readFlows, type NewEntry, type TrackedFlow } from './flow.js';
+
+/** Bits of a connection's mark that must be so. */
+export interface MarkMatch {
+  readonly value: number;
+  readonly mask: number;
+}
+
+/** What the kernel tracks, of all marks or of some. Lets others work while it parses. Throws OffloadError. */
+export async function trackedFlows(namespace: Namespace, mark?: MarkMatch): Promise<TrackedFlow[]> {
+  const xml = await conntrack(namespace, ['-L', '-f', 'ipv4', ...(mark ? ['--mark', markText(mark)] : []), '-o', 'xml']);
+  const flows: TrackedFlow[] = [];
+  for (const piece of piecesOf(xml)) {
+    for (const flow of readFlows(piece)) flows.push(flow);
+    await new Promise(setImmediate);
+  }
+  return flows;
+}
+
+/** Makes the kernel know flows; those that it knows stay as they are. Throws OffloadError. */
+export async function addEntries(namespace: Namespace, entries: readonly NewEntry[]): Promise<void> {
+  if (entries.length === 0) return;
+  // `-R -` opens /dev/stdin, and what Node connects a child to is a socket, which cannot be opened.
+  const directory = await fs.mkdtemp(join(tmpdir(), 'vipmesh-conntrack-'));
+  try {
+    const file = join(directory, 'entries');
+    await fs.writeFile(file, `${entries.map(entryLine).join('\n')}\n`);
+    await conntrack(namespace, ['--load-file', file]);
+  } finally {
+    await fs.rm(directory, { recursive: true, force: true });
+  }
+}
+
+export interface EntryMatch {
+  readonly mark?: MarkMatch;
+  /** Who answers: what the flow was translated to. */
+  readonly replySource?: string;
+  /** Of the one who answers. */
+  readonly replyPort?: { readonly protocol: 'tcp' | 'udp'; readonly number: number };
+}
+
+/** Forgets the flows that match all that is given. None is no error. Throws OffloadError. */
+export async function deleteEntries(namespace: Namespace, { mark, replySource, replyPort }: EntryMatch): Promise<void> {
+  const args = ['-D', '-f', 'ipv4'];
+  if (mark) args.push('--mark', markText(mark));
+  if (replySource !== undefined) args.push('--reply-src', replySource);
+  if (replyPort) args.push('-p', replyPort.protocol, '--reply-port-src', `${replyPort.number}`);
+  await conntrack(namespace, args);
+}
+
+function markText({ value, mask }: MarkMatch): string {
+  return `0x${value.toString(16)}/0x${mask.toString(16)}`;
+}
+
+async function conntrack(namespace: Namespace, args: readonly string[]): Promise<string> {
+  try {
+    return await run('conntrack', args, { netns: namespace });
+  } catch (error) {
+    // It exits with 1 when there was nothing to delete.
+    if (error instanceof CommandError && /: 0 flow entries have been deleted/.test(error.stderr)) return error.stdout;
+    throw explainConntrack(error);
+  }
+}
+
+/** What the failure means, as a sentence with a remedy. */
+export function explainConntrack(error: unknown): unknown {
+  if (!(error instanceof CommandError)) return error;
+  const said = error.stderr.trim().replace(/\s*\n\s*/g, '; ');
+  if (/is not installed/.test(error.message)) return new OffloadError('conntrack is not installed or not in PATH', 'install the package conntrack');
+  if (/must be root|CAP_NET_ADMIN/.test(said)) return new OffloadError('flows of the kernel may not be read here', 'run the agent as root');
+  return new OffloadError(`conntrack failed: ${said === '' ? error.message : said}`, 'load the module with `modprobe nf_conntrack_netlink` if it is missing');
+}
