@@ -9,17 +9,11 @@
 import { join } from 'node:path';
 import type { Context } from '../overlay/model/context.js';
 import { newId } from '../overlay/model/id.js';
-import type { TaskObject } from '../overlay/model/object.js';
-import { isEnded } from '../overlay/model/task-state.js';
 import { DnsServer } from '../overlay/dns/server.js';
 import { ensureIngress } from '../overlay/network/networks.js';
 import { completeServices } from '../overlay/service/complete.js';
-import { listObjects } from '../overlay/service/lookup.js';
-import { prune } from '../overlay/service/prune.js';
-import { markTask, removeTask, stopTask } from '../overlay/service/tasks.js';
+import { markTask } from '../overlay/service/tasks.js';
 import { openEmbeddedStore } from '../overlay/store/embedded.js';
-import { TASKS } from '../overlay/store/keys.js';
-import type { Store } from '../overlay/store/store.js';
 import { DEFAULT_MAX_FLOWS } from '../proxy/flow/table.js';
 import { systemClock } from '../proxy/time/clock.js';
 import { serveApi } from './api/server.js';
@@ -28,18 +22,19 @@ import { hostRoutes } from './host-routes.js';
 import { DaemonControl } from './intent/daemon-control.js';
 import { TaskLogs } from './intent/logs.js';
 import { ServiceChanges } from './intent/service-changes.js';
-import type { Daemon, DaemonOptions } from './lifecycle/program.js';
+import { cleanedUpText, cleanUp } from './lifecycle/clean-up.js';
+import { SHUTDOWN_GRACE_MS, type Daemon, type DaemonOptions } from './lifecycle/program.js';
+import { keptBy, recover } from './reconcile/adoption.js';
 import { Mirror } from './reconcile/mirror.js';
 import { createSandbox, Node } from './reconcile/node.js';
 import { Orchestrator } from './reconcile/orchestrator.js';
 import { Publisher } from './reconcile/publisher.js';
 import { StatusWriter } from './reconcile/status-writer.js';
 import { startRelay } from './relay/relay.js';
+import { findSurvivors } from './tasks/survivors.js';
 
 /** What VXLAN's headers take from the underlay's MTU: IPv4 20, UDP 8, VXLAN 8, Ethernet 14 (RFC 7348 §5). */
 const VXLAN_OVERHEAD = 50;
-/** A task's own grace is cut to this when the whole agent stops. */
-const SHUTDOWN_GRACE_MS = 10_000;
 
 /** Resolves once the API answers. What was built before a failure is taken down again. */
 export async function runDaemon(options: DaemonOptions): Promise<Daemon> {
@@ -70,7 +65,12 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
   const store = openEmbeddedStore(paths.store);
   undo.push(() => store.close());
   await completeServices(store);
-  await recover(store, context);
+  const survivors = findSurvivors(paths.taskFiles);
+  const adopted = await recover(store, context, survivors);
+  if (survivors.length > 0) {
+    const left = cleanedUpText(await cleanUp(paths, prefix, await keptBy(store, adopted, prefix)));
+    log.info('tasks have outlived an earlier agent', { tasks: adopted.size, ...(left !== undefined && { removed: left }) });
+  }
   const ingress = await ensureIngress(store, context, await hostRoutes());
   const logs = new TaskLogs(join(paths.stateDirectory, 'logs'));
   undo.push(() => logs.close());
@@ -88,9 +88,10 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
   });
   undo.push(() => dataplane.close());
   const mtu = (await gateway.underlayMtu()) - VXLAN_OVERHEAD;
-  const ingressSandbox = await createSandbox(ingress, { namespaces: options.namespaceDirectory, prefix, mtu, dataplane });
-  let adopted = false;
-  undo.push(() => (adopted ? undefined : ingressSandbox.destroy()));
+  const ingressSandbox = await createSandbox(ingress, { namespaces: options.namespaceDirectory, prefix, mtu, dataplane, survivors: adopted });
+  let placed = false;
+  // As it was found: tasks that were adopted need it.
+  undo.push(() => (placed ? undefined : adopted.size > 0 ? ingressSandbox.release() : ingressSandbox.destroy()));
   const relay = await startRelay({ namespaceFd: ingressSandbox.namespace.fd, onError: failed('the relay') });
   const dns = new DnsServer({ forward: (query, protocol) => gateway.resolve(query, protocol) });
   undo.push(() => dns.close());
@@ -127,6 +128,8 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
     namespaces: options.namespaceDirectory,
     prefix,
     runtime: paths.taskFiles,
+    outlives: options.mode === 'root',
+    survivors: adopted,
     mtu,
     outputOf: (task) => logs.open(task.id),
     onStatus: (task, observed) => {
@@ -135,7 +138,7 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
     },
   });
   await node.adopt(ingress.id, ingressSandbox);
-  adopted = true;
+  placed = true;
   undo.push(() => relay.close());
   undo.push(() => node.close(SHUTDOWN_GRACE_MS));
   undo.push(() => orchestrator.close());
@@ -186,25 +189,6 @@ async function takeDown(options: DaemonOptions, undo: (() => Promise<void> | voi
       options.log.error('a step of the shutdown failed', { err: error });
     }
   }
-}
-
-/**
- * After a restart no process of ours is left. Tasks that were meant to run are to be started again, the same ones with the
- * same addresses; those that were stopping have stopped; one-off tasks are gone with whoever was attached to them.
- */
-async function recover(store: Store, context: Context): Promise<void> {
-  for (const task of await listObjects<TaskObject>(store, TASKS)) {
-    if (isEnded(task)) continue;
-    if (task.serviceId === undefined) await removeTask(store, task.id);
-    else if (task.desired === 'shutdown') await markTask(store, task.id, { state: 'shutdown' }, context);
-    else if (task.node === context.node) await markTask(store, task.id, { state: 'pending' }, context);
-    else {
-      // The host was renamed: the task belongs to a node that no longer is.
-      await stopTask(store, task.id);
-      await markTask(store, task.id, { state: 'shutdown', message: `node ${task.node} is now called ${context.node}` }, context);
-    }
-  }
-  await prune(store);
 }
 
 function prefixed(prefix: string, counters: Record<string, number>): Record<string, number> {

@@ -1,15 +1,22 @@
 /**
  * Removes what a dead agent of this node left on the machine. It remembers nothing: everything of ours is found by its
  * name. Called before an agent starts and after it has ended, by `vipmesh down`, and as often as one likes; only with the agent's lock held, so
- * that nothing here belongs to a living agent. What the store keeps is not touched.
+ * that nothing here belongs to a living agent. What the store keeps is not touched. Tasks that have outlived the agent are
+ * ended as it would have: SIGTERM, grace, SIGKILL. An agent that adopts some says which to keep.
  */
 import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { listNamespaces, removeNamespace } from '../../kernel/netns/netns.js';
+import { findSurvivors, type Survivor } from '../tasks/survivors.js';
+import { adoptTask } from '../tasks/task.js';
 import type { Paths } from './paths.js';
-import { killProcessesIn, namespaceId, type NamespaceId } from './processes.js';
+import { killProcessesIn, namespaceId, processesIn, type NamespaceId } from './processes.js';
+import { SHUTDOWN_GRACE_MS } from './program.js';
 
 const ROOT_NAMESPACES = '/run/netns';
+/** What SIGKILL may take. */
+const KILL_MS = 5000;
 
 export interface CleanedUp {
   /** Names of the network namespaces that were removed. */
@@ -18,6 +25,16 @@ export interface CleanedUp {
   readonly processes: number;
   readonly files: readonly string[];
 }
+
+/** What is not to be touched. */
+export interface Kept {
+  /** By name. */
+  readonly namespaces: ReadonlySet<string>;
+  /** By id. */
+  readonly tasks: ReadonlySet<string>;
+}
+
+const NOTHING: Kept = { namespaces: new Set(), tasks: new Set() };
 
 /** Everything that could be removed was; `errors` are the rest. */
 export class CleanUpError extends AggregateError {
@@ -28,14 +45,16 @@ export class CleanUpError extends AggregateError {
  * Idempotent. `prefix` is namePrefix() of the node, e.g. `vm1a2b-`; undefined when it never had an identity. Rejects with
  * CleanUpError after everything has been tried.
  */
-export async function cleanUp(paths: Paths, prefix: string | undefined): Promise<CleanedUp> {
+export async function cleanUp(paths: Paths, prefix: string | undefined, kept = NOTHING): Promise<CleanedUp> {
   const errors: unknown[] = [];
   const namespaces: string[] = [];
-  let processes = 0;
-  const pinned = prefix === undefined ? [] : [ROOT_NAMESPACES, paths.rootlessNamespaces].flatMap((directory) => list(directory, prefix, errors));
+  const found = prefix === undefined ? [] : [ROOT_NAMESPACES, paths.rootlessNamespaces].flatMap((directory) => list(directory, prefix, errors));
+  const pinned = found.filter(({ name }) => !kept.namespaces.has(name));
   const ids = pinned.map(({ directory, name }) => namespaceId(join(directory, name))).filter((id): id is NamespaceId => id !== undefined);
+  const processes = ids.length === 0 ? 0 : processesIn('net', ids).length;
   try {
-    processes = await killProcessesIn('net', ids);
+    await endTasks(findSurvivors(paths.taskFiles).filter(({ id }) => !kept.tasks.has(id)));
+    await killProcessesIn('net', ids, KILL_MS);
   } catch (error) {
     errors.push(error);
   }
@@ -45,7 +64,7 @@ export async function cleanUp(paths: Paths, prefix: string | undefined): Promise
       namespaces.push(name);
     });
   }
-  const there = [paths.socket, paths.taskFiles, paths.rootlessNamespaces].filter((path) => existsSync(path));
+  const there = [paths.socket, ...taskFiles(paths, kept), paths.rootlessNamespaces].filter((path) => existsSync(path));
   // An agent that ended in order leaves its directories, and nothing in them: no news.
   const files = there.filter((path) => !isEmptyDirectory(path));
   for (const path of there) collect(errors, () => rmSync(path, { recursive: true, force: true }));
@@ -65,6 +84,22 @@ export function cleanedUpText({ namespaces, processes, files }: CleanedUp): stri
   ] as const;
   const text = parts.filter(([count]) => count > 0).map(([count, one, many]) => `${count} ${count === 1 ? one : many}`);
   return text.length === 0 ? undefined : text.join(', ');
+}
+
+/** All at a time. One that cannot be killed is left to those who look whether anything is left. */
+async function endTasks(tasks: readonly Survivor[]): Promise<void> {
+  const graces = tasks.map(({ record }) => Math.min(record.stopGracePeriod, SHUTDOWN_GRACE_MS));
+  const late = new AbortController();
+  // The timer also keeps this process alive meanwhile, which may have nothing else to do.
+  const deadline = wait(Math.max(0, ...graces) + KILL_MS, undefined, { signal: late.signal }).catch(() => undefined);
+  await Promise.race([Promise.all(tasks.map((task, index) => adoptTask(task).stop(graces[index] ?? 0))), deadline]);
+  late.abort();
+}
+
+/** The directory as a whole, or what is in it of tasks that are not kept. */
+function taskFiles(paths: Paths, { tasks }: Kept): string[] {
+  if (tasks.size === 0 || !existsSync(paths.taskFiles)) return [paths.taskFiles];
+  return readdirSync(paths.taskFiles).filter((id) => !tasks.has(id)).map((id) => join(paths.taskFiles, id));
 }
 
 function list(directory: string, prefix: string, errors: unknown[]): { directory: string; name: string }[] {

@@ -1,12 +1,14 @@
 /**
- * An agent whose foreground process is this one: decides the mode, takes the lock, removes what a dead predecessor left,
- * starts the agent and stays until it has ended. After an orderly end nothing of it is left in the runtime directory.
+ * An agent whose foreground process is this one: decides the mode, takes the lock, removes what a dead predecessor left
+ * (unless tasks have outlived it, which the agent may adopt), starts the agent and stays until it has ended. After an orderly
+ * end nothing of it is left in the runtime directory.
  *
  * Every reason not to start is an error with a message for the user: PathError, ModeError, AlreadyRunningError,
  * IdentityError, AgentFailedError, or what the daemon's own start throws.
  */
 import { hostname } from 'node:os';
 import type { LogFormat, LogLevel } from '../log.js';
+import { findSurvivors, killSurvivors } from '../tasks/survivors.js';
 import { acquireAgentLock } from './agent-lock.js';
 import { cleanedUpText, cleanUp } from './clean-up.js';
 import { findFacts } from './facts.js';
@@ -45,6 +47,7 @@ export async function runForeground(request: AgentRequest, paths: Paths, program
   const interruptions = new Interruptions();
   let shutdownAsked = false;
   let agent: RunningAgent | undefined;
+  let locked = false;
   onShutdownSignals((signal) => {
     const verdict = interruptions.signal(signal, performance.now());
     if (verdict === 'nothing new') return;
@@ -53,20 +56,27 @@ export async function runForeground(request: AgentRequest, paths: Paths, program
     // Before there is an agent there is nothing to end in order: the start looks at shutdownAsked when it is done.
     if (verdict === 'shut down') agent?.shutdown();
     else if (agent !== undefined) agent.kill();
-    else process.exit(1);
+    else {
+      // What is below our runtime directory is another agent's unless we hold the lock.
+      if (locked) killSurvivors(paths.taskFiles);
+      process.exit(1);
+    }
   });
   const uid = process.getuid?.() ?? 0;
   const { mode, note } = decideMode(request.mode, await findFacts(uid));
   ensureDirectories(paths, uid);
   const startedAt = new Date().toISOString();
   const lock = acquireAgentLock(paths, { name: hostname(), pid: process.pid, since: startedAt });
+  locked = true;
   try {
     const identity = loadIdentity(paths.identity, hostname());
     const { version, logLevel, logFormat, dataplane } = request;
     const settings: AgentSettings = { paths, identity, pid: process.pid, startedAt, version, logLevel, logFormat, dataplane };
     const log = agentLogger(settings);
     if (note !== undefined) log.warn(`running rootless: ${note}`);
-    const left = cleanedUpText(await cleanUp(paths, namePrefix(identity)));
+    // What is left beside tasks that outlived it is for the agent to remove: it knows what is wanted.
+    const adopts = mode === 'root' && findSurvivors(paths.taskFiles).length > 0;
+    const left = adopts ? undefined : cleanedUpText(await cleanUp(paths, namePrefix(identity)));
     if (left !== undefined) log.info(`removed what an earlier agent left: ${left}`);
     agent = mode === 'root' ? await startHere(settings, program) : await startRootless(settings, lock.fds, program);
     const { socket, stateDirectory } = paths;
@@ -81,6 +91,7 @@ export async function runForeground(request: AgentRequest, paths: Paths, program
     return 0;
   } finally {
     agent = undefined;
+    locked = false;
     lock.release();
   }
 }

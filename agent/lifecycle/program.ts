@@ -9,6 +9,9 @@ import type { Logger } from '../log.js';
 import type { Mode } from './modes.js';
 import type { Paths } from './paths.js';
 
+/** A task's own grace is cut to this when all of an agent's tasks are stopped with it, or after it. Milliseconds. */
+export const SHUTDOWN_GRACE_MS = 10_000;
+
 /** How the data plane is built; what is absent is decided by the agent. Plain data: it reaches the daemon as JSON. */
 export interface DataplaneSettings {
   /** Threads, 1 to 8. */

@@ -4,6 +4,7 @@
  */
 import { createLogger, type LogFormat, type LogLevel, type Logger } from '../log.js';
 import { LocalGateway } from '../gateway/local.js';
+import { killSurvivors } from '../tasks/survivors.js';
 import { namePrefix, type Identity } from './identity.js';
 import { AgentFailedError } from './messages.js';
 import { namespaceDirectory, type Paths } from './paths.js';
@@ -50,7 +51,11 @@ export async function startHere(settings: AgentSettings, program: Program): Prom
     return {
       closed: Promise.race([daemon.closed, failure]).finally(() => gateway.close()),
       shutdown: () => void daemon.shutdown().catch(failed),
-      kill: () => failed(new AgentFailedError(`ended before it had cleaned up: \`vipmesh down${settings.paths.stateOption}\` removes what is left`)),
+      kill: () => {
+        // They need no agent; who wants it gone at once wants them gone, too.
+        killSurvivors(settings.paths.taskFiles);
+        failed(new AgentFailedError(`ended before it had cleaned up: \`vipmesh down${settings.paths.stateOption}\` removes what is left`));
+      },
     };
   } catch (error) {
     await gateway.close();

@@ -14,6 +14,7 @@ import type { Relay } from '../../proxy/relay/relay.js';
 import type { Clock } from '../../proxy/time/clock.js';
 import type { Logger } from '../log.js';
 import { NetworkSandbox } from '../sandbox/network-sandbox.js';
+import type { Survivor } from '../tasks/survivors.js';
 import type { TaskOutput } from '../tasks/task.js';
 import { Loop } from './loop.js';
 import type { Mirror } from './mirror.js';
@@ -39,6 +40,10 @@ export interface NodeOptions {
   readonly prefix: string;
   readonly runtime: string;
   readonly mtu: number;
+  /** Tasks of services go on when the agent is killed. */
+  readonly outlives: boolean;
+  /** Tasks of an earlier agent that are to be taken over, by id. */
+  readonly survivors: ReadonlyMap<string, Survivor>;
   outputOf(task: TaskObject): TaskOutput;
   onStatus(task: TaskObject, observed: ObservedStatus): void;
 }
@@ -50,11 +55,12 @@ interface PlacedSandbox {
   lost: boolean;
 }
 
-/** The sandbox of a network on this node, under the name that the node gives it. */
-export function createSandbox(network: NetworkObject, node: Pick<NodeOptions, 'namespaces' | 'prefix' | 'mtu' | 'dataplane'>): Promise<NetworkSandbox> {
+/** The sandbox of a network on this node, under the name that the node gives it; the one that an earlier agent left, if it fits. */
+export function createSandbox(network: NetworkObject, node: Pick<NodeOptions, 'namespaces' | 'prefix' | 'mtu' | 'dataplane' | 'survivors'>): Promise<NetworkSandbox> {
   const { subnet, gateway, balancer, subnet6, gateway6, balancer6, spec } = network;
   const ipv6 = subnet6 === undefined || gateway6 === undefined || balancer6 === undefined ? {} : { ipv6: { subnet: subnet6, gateway: gateway6, balancer: balancer6 } };
-  return NetworkSandbox.create({ directory: node.namespaces, name: `${node.prefix}${spec.name}`, subnet, gateway, balancer, ...ipv6, mtu: node.mtu, queues: node.dataplane.workers });
+  const options = { directory: node.namespaces, name: `${node.prefix}${spec.name}`, subnet, gateway, balancer, ...ipv6, mtu: node.mtu, queues: node.dataplane.workers };
+  return NetworkSandbox.open(options, node.survivors.keys());
 }
 
 export class Node {
@@ -188,6 +194,8 @@ export class Node {
   #startTasks(): void {
     const { mirror, name } = this.options;
     for (const task of mirror.tasks.values()) {
+      const survivor = this.options.survivors.get(task.id);
+      if (survivor && !this.#begun.has(task.id)) this.#run(task, this.options.outputOf(task), survivor);
       if (task.node !== name || task.serviceId === undefined || task.status.state !== 'pending' || this.#begun.has(task.id)) continue;
       if (task.desired === 'running') this.#run(task, this.options.outputOf(task));
       // Told to stop before it was begun: there is nothing to take down.
@@ -196,7 +204,7 @@ export class Node {
     for (const id of this.#begun) if (!mirror.tasks.has(id) && !this.#runners.has(id)) this.#begun.delete(id);
   }
 
-  #run(task: TaskObject, output: TaskOutput): TaskRunner {
+  #run(task: TaskObject, output: TaskOutput, survivor?: Survivor): TaskRunner {
     const { options } = this;
     // Published, or a sibling listens: so will this one. A rolling update then waits until it does.
     const service = options.mirror.services.get(task.serviceId ?? '');
@@ -219,7 +227,7 @@ export class Node {
         onChange: () => this.request(),
         onStatus: (changed, observed) => options.onStatus(changed, observed),
       },
-      { output, expectListener },
+      { output, expectListener, outlives: options.outlives && task.serviceId !== undefined, survivor },
     );
     this.#runners.set(task.id, runner);
     this.#begun.add(task.id);

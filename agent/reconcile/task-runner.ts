@@ -1,11 +1,12 @@
 /**
- * One task on this node, from its network namespace to its last process.
+ * One task on this node, from its network namespace to its last process; or from where an agent before us was killed.
  *
  *   starting ──► up ──► draining ──► stopping ──► ended
  *       └─────────┴─────────┴────────────┴──────────▲        (a task that fails to start, or ends by itself)
  *
  * starting  namespace, interfaces, name server, process; then, when it has a health check, until that succeeds
- * up        takes part in balancing as project.ts says
+ * up        takes part in balancing as project.ts says. A task that has outlived its agent is up at once: what there is of it is
+ *           taken over; if its links are not what they were, it is ended and started anew
  * draining  told to stop: the node has applied that no new flow comes here *before* anything is done to the process.
  *           Established flows go on until they end or the drain time does
  * stopping  its endpoint is gone, and flows that it still had were ended on both sides; then SIGTERM, grace, SIGKILL
@@ -17,16 +18,18 @@
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Namespace } from '../../kernel/netns/netns.js';
-import { createNamespace } from '../../kernel/netns/netns.js';
+import { createNamespace, openNamespace, removeNamespace } from '../../kernel/netns/netns.js';
 import { bindUdp, listenTcp } from '../../kernel/netns/sockets.js';
 import type { DnsServer } from '../../overlay/dns/server.js';
 import type { DnsView } from '../../overlay/dns/view.js';
 import type { Health, TaskObject, TaskState, TaskStatus } from '../../overlay/model/object.js';
 import type { Clock } from '../../proxy/time/clock.js';
 import type { Logger } from '../log.js';
+import { namespaceId } from '../lifecycle/processes.js';
 import type { NetworkSandbox } from '../sandbox/network-sandbox.js';
+import type { Survivor } from '../tasks/survivors.js';
 import type { TaskOutput, TaskProcess } from '../tasks/task.js';
-import { startTask } from '../tasks/task.js';
+import { adoptTask, startTask } from '../tasks/task.js';
 import { watchHealth } from '../tasks/health.js';
 import { waitUntilListening } from '../tasks/readiness.js';
 import type { LiveTask } from './project.js';
@@ -64,6 +67,10 @@ export interface RunnerOptions {
   readonly output: TaskOutput;
   /** The task is only `running` once it listens (or had the time to): it is known of its service that its tasks do. */
   readonly expectListener: boolean;
+  /** It goes on when the agent is killed. */
+  readonly outlives: boolean;
+  /** What there is of it already. */
+  readonly survivor?: Survivor | undefined;
 }
 
 type Phase = 'starting' | 'up' | 'draining' | 'stopping' | 'ended';
@@ -185,19 +192,75 @@ export class TaskRunner {
   }
 
   async #start(): Promise<TaskProcess | undefined> {
+    const { survivor } = this.options;
+    return (survivor && (await this.#takeOver(survivor))) ?? this.#startAnew();
+  }
+
+  /** Answers undefined when it is to be started anew; then nothing of it is left. */
+  async #takeOver(survivor: Survivor): Promise<TaskProcess | undefined> {
+    const { task, context } = this;
+    const process = adoptTask(survivor, context.clock);
+    this.#attached = task.addresses.map(({ networkId }) => networkId);
+    try {
+      this.#namespace = openNamespace(context.namespaces, `${context.prefix}${task.name}`);
+      if (survivor.condition === 'running') await this.#reconnect(survivor, this.#namespace);
+    } catch (error) {
+      if (!this.#namespace) removeNamespace(context.namespaces, `${context.prefix}${task.name}`);
+      if (survivor.condition === 'running') {
+        context.log.warn(`task ${task.name} cannot be taken over: ${error instanceof Error ? error.message : String(error)}`);
+        await process.stop(Math.min(task.spec.stopGracePeriod, this.#graceMs));
+        if (this.#stopping === undefined) {
+          await this.#cleanUp();
+          this.#attached = [];
+          this.#namespace = undefined;
+          return undefined;
+        }
+      }
+    }
+    this.#state = task.status.state;
+    this.#healthy ||= task.status.health === 'healthy';
+    this.#enter(process);
+    return process;
+  }
+
+  /** Throws when something of it is not as it was. */
+  async #reconnect({ record }: Survivor, namespace: Namespace): Promise<void> {
+    const { task } = this;
+    const [own, pinned] = [`/proc/${record.shell.pid}/ns/net`, namespace.path].map(namespaceId);
+    // Without one it has just ended.
+    if (own && own.inode !== pinned?.inode) throw new Error(`it does not run in ${namespace.path}`);
+    for (const { networkId, interface: device, address, address6 } of task.addresses) {
+      const sandbox = this.#sandbox(networkId);
+      const fault = await sandbox.adoptTask(namespace, { id: task.id, interface: device, address, ...(address6 !== undefined && { address6 }) });
+      if (fault !== undefined) throw new Error(fault);
+    }
+    await this.#serveNames(namespace);
+  }
+
+  #sandbox(networkId: string): NetworkSandbox {
+    const sandbox = this.context.sandbox(networkId);
+    if (!sandbox) throw new Error(`network ${networkId} has no sandbox on this node`);
+    return sandbox;
+  }
+
+  async #serveNames(namespace: Namespace): Promise<void> {
+    const { task, context } = this;
+    const { udp, tcp } = nameServerSockets(namespace);
+    await context.dns.serve(task.id, udp, tcp, context.viewOf(task));
+  }
+
+  async #startAnew(): Promise<TaskProcess | undefined> {
     const { task, context } = this;
     this.#observe({ state: 'starting' });
     try {
       const namespace = createNamespace(context.namespaces, `${context.prefix}${task.name}`);
       this.#namespace = namespace;
       for (const { networkId, interface: device, address, address6 } of task.addresses) {
-        const sandbox = context.sandbox(networkId);
-        if (!sandbox) throw new Error(`network ${networkId} has no sandbox on this node`);
+        const sandbox = this.#sandbox(networkId);
         await sandbox.attachTask(namespace, { id: task.id, interface: device, address, ...(address6 !== undefined && { address6 }) });
         this.#attached.push(networkId);
       }
-      const { udp, tcp } = nameServerSockets(namespace);
-      await context.dns.serve(task.id, udp, tcp, context.viewOf(task));
+      await this.#serveNames(namespace);
       const process = await startTask({
         id: task.id,
         namespace,
@@ -207,11 +270,9 @@ export class TaskRunner {
         addresses: task.addresses.flatMap(({ address, address6 }) => (address6 === undefined ? [address] : [address, address6])),
         directory: join(context.runtime, task.id),
         output: this.options.output,
+        ...(this.options.outlives && { outlives: { stopGracePeriod: task.spec.stopGracePeriod } }),
       });
-      this.#process = process;
-      this.#phase = 'up';
-      this.#watch(process);
-      context.onChange();
+      this.#enter(process);
       return process;
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
@@ -222,6 +283,13 @@ export class TaskRunner {
     }
   }
 
+  #enter(process: TaskProcess): void {
+    this.#process = process;
+    this.#phase = 'up';
+    this.#watch(process);
+    this.context.onChange();
+  }
+
   /**
    * Health and readiness, from the start of its process on. A health command may well succeed before anything listens, so
    * one does not stand for the other.
@@ -230,7 +298,9 @@ export class TaskRunner {
     const { task, context } = this;
     const { signal } = this.#abort;
     const spec = task.spec.healthcheck;
-    this.#observe({ state: this.#upState(), health: spec ? 'starting' : 'none', pid: process.pid });
+    const health = !spec ? 'none' : this.#healthy ? 'healthy' : 'starting';
+    // What an earlier agent was stopping already is not shown as running again.
+    if (this.#state !== 'stopping') this.#observe({ state: this.#upState(), health, pid: process.pid });
     if (spec) watchHealth({ process, spec, clock: context.clock, signal, onChange: (health, detail) => this.#onHealth(health, detail) });
     void waitUntilListening({ pid: process.pid, clock: context.clock, signal }).then((readiness) => {
       if (signal.aborted || this.#phase !== 'up') return;

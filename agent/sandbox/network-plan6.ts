@@ -74,8 +74,8 @@ export function attachLines6(link: TaskLink6): string[] {
 }
 
 /** In the sandbox, when a task goes: a rule outlives its link. */
-export function detachLines6(id: string): string[] {
-  return [`rule del pref ${PREF_TASK} iif ${vethName(id)}`];
+export function detachLines6(veth: string): string[] {
+  return [`rule del pref ${PREF_TASK} iif ${veth}`];
 }
 
 /** In the task, before its link is up. There is no router that advertises itself. */

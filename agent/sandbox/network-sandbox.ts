@@ -1,12 +1,14 @@
 /**
  * A network sandbox: the namespace that routes one overlay network on this node. It makes, changes and removes what
- * network-plan.ts describes; which tasks and VIPs there are, and who serves the TUN, is decided elsewhere.
+ * network-plan.ts describes, or takes over what an earlier agent made of it; which tasks and VIPs there are, and who serves
+ * the TUN, is decided elsewhere.
  */
 import { IpBatchError, ipBatch, setSysctl } from '../../kernel/netns/links.js';
-import { createNamespace, type Namespace } from '../../kernel/netns/netns.js';
+import { createNamespace, listNamespaces, openNamespace, removeNamespace, type Namespace } from '../../kernel/netns/netns.js';
 import { run } from '../../kernel/run/runner.js';
 import { openTun, type TunDevice } from '../../kernel/tun/tun.js';
 import { HAS_IPV6 } from './ipv6.js';
+import { isLaidOut, layoutLines, linkFault, parseLinks, parseRoutes, strayVeths, type FoundLink, type TaskEnd } from './layout.js';
 import {
   attachLines,
   attachSysctls,
@@ -55,6 +57,12 @@ export interface NetworkSandboxOptions {
   queues: number;
 }
 
+/** What an earlier agent left in a sandbox, as it was when it was taken over. */
+interface Found {
+  readonly links: readonly FoundLink[];
+  readonly routes: ReadonlyMap<string, string>;
+}
+
 export class NetworkSandbox {
   readonly namespace: Namespace;
   readonly #options: NetworkSandboxOptions;
@@ -65,6 +73,7 @@ export class NetworkSandbox {
   #vips: ReadonlySet<string> | undefined = new Set();
   /** Changes of the VIPs, one after another. */
   #vipsTurn: Promise<unknown> = Promise.resolve();
+  #found: Found = { links: [], routes: new Map() };
 
   /**
    * Makes the namespace, its sysctls, vip0 and the routes that never change. Leaves nothing behind when it fails.
@@ -82,10 +91,44 @@ export class NetworkSandbox {
       setSysctls(namespace, VIP_SYSCTLS);
       await ipBatch(namespace, vipLinkLines(options));
       if (ipv6) await ipBatch(namespace, sandboxLines6(ipv6), 6);
+      await ipBatch(namespace, layoutLines(options));
       return new NetworkSandbox(options, namespace, queues);
     } catch (error) {
       for (const queue of queues) queue.close();
       namespace.remove();
+      throw error;
+    }
+  }
+
+  /**
+   * Takes over the sandbox that an earlier agent has left, with the links of `tasks` (ids) and no others, and a new vip0; or
+   * makes one, when there is none or it is not just what is wanted. Throws as create does.
+   */
+  static async open(options: NetworkSandboxOptions, tasks: Iterable<string>): Promise<NetworkSandbox> {
+    const { directory, name } = options;
+    if (!listNamespaces(directory, name).includes(name)) return NetworkSandbox.create(options);
+    const namespace = openIfWhole(directory, name);
+    const links = namespace ? await linksIn(namespace, 'link') : [];
+    if (namespace && isLaidOut(links, options)) return NetworkSandbox.#adopt(options, namespace, links, strayVeths(links, tasks));
+    // At once, not when the kernel gets round to it: what takes its place makes links of the same names.
+    if (namespace) for (const veth of strayVeths(links, [])) await unless(/Cannot find device/, ipBatch(namespace, [`link del ${veth}`]));
+    namespace?.close();
+    removeNamespace(directory, name);
+    return NetworkSandbox.create(options);
+  }
+
+  static async #adopt(options: NetworkSandboxOptions, namespace: Namespace, links: readonly FoundLink[], stray: readonly string[]): Promise<NetworkSandbox> {
+    const sandbox = new NetworkSandbox(options, namespace, []);
+    try {
+      for (const veth of stray) await sandbox.#removeVeth(veth, options.ipv6 !== undefined);
+      // Usually gone with the agent; the kernel may still be closing its descriptors.
+      if (links.some(({ name }) => name === VIP_LINK)) await unless(/Cannot find device/, ipBatch(namespace, [`link del ${VIP_LINK}`]));
+      const show = (family: string): Promise<string> => run('ip', ['-json', family, 'route', 'show'], { netns: namespace });
+      sandbox.#found = { links, routes: new Map([...parseRoutes(await show('-4')), ...(options.ipv6 ? parseRoutes(await show('-6')) : [])]) };
+      await sandbox.renewTun();
+      return sandbox;
+    } catch (error) {
+      sandbox.release();
       throw error;
     }
   }
@@ -162,6 +205,19 @@ export class NetworkSandbox {
     }
   }
 
+  /**
+   * Takes over a task's link that an earlier agent made with attachTask, if it is whole. Answers what it lacks otherwise; then
+   * it is to be detached. Nothing is changed in either case.
+   */
+  async adoptTask(namespace: Namespace, task: TaskEnd): Promise<string | undefined> {
+    const { mtu, ipv6 } = this.#options;
+    const { address6, ...four } = task;
+    const six = ipv6 !== undefined && address6 !== undefined;
+    const fault = linkFault(six ? task : four, mtu, this.#found, await linksIn(namespace, 'address'));
+    if (fault === undefined) this.#tasks.set(task.id, six);
+    return fault;
+  }
+
   /** Every line but the first needs the link that the first made: when one of them fails, the link goes again. */
   async #makeVeth(link: TaskLink, link6: TaskLink6 | undefined): Promise<void> {
     const lines = attachLines(link);
@@ -177,18 +233,13 @@ export class NetworkSandbox {
 
   /** Removes a task's link, if it is there. */
   async detachTask(id: string): Promise<void> {
-    await this.#unless(/Cannot find device/, ipBatch(this.namespace, [`link del ${vethName(id)}`]));
-    if (this.#tasks.get(id)) await this.#unless(/No such file/, ipBatch(this.namespace, detachLines6(id), 6));
+    await this.#removeVeth(vethName(id), this.#tasks.get(id) ?? this.#options.ipv6 !== undefined);
     this.#tasks.delete(id);
   }
 
-  /** What is not there need not be removed. */
-  async #unless(absent: RegExp, removal: Promise<void>): Promise<void> {
-    try {
-      await removal;
-    } catch (error) {
-      if (!(error instanceof IpBatchError) || !absent.test(error.reason)) throw error;
-    }
+  async #removeVeth(veth: string, ipv6: boolean): Promise<void> {
+    await unless(/Cannot find device/, ipBatch(this.namespace, [`link del ${veth}`]));
+    if (ipv6) await unless(/No such file/, ipBatch(this.namespace, detachLines6(veth), 6));
   }
 
   /** Removes everything that this sandbox made, links in tasks included. Idempotent. */
@@ -201,8 +252,37 @@ export class NetworkSandbox {
     this.namespace.remove();
   }
 
+  /** Lets go of everything and leaves it where it is, but for vip0, which goes with its descriptors. */
+  release(): void {
+    this.#closeTun();
+    this.namespace.close();
+  }
+
   #closeTun(): void {
     for (const queue of this.#queues) queue.close();
+  }
+}
+
+/** Undefined for what is only a file, left over from one. */
+function openIfWhole(directory: string, name: string): Namespace | undefined {
+  try {
+    return openNamespace(directory, name);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `link` shows aliases, `address` shows addresses. */
+async function linksIn(namespace: Namespace, object: 'link' | 'address'): Promise<FoundLink[]> {
+  return parseLinks(await run('ip', ['-json', object, 'show'], { netns: namespace }));
+}
+
+/** What is not there need not be removed. */
+async function unless(absent: RegExp, removal: Promise<void>): Promise<void> {
+  try {
+    await removal;
+  } catch (error) {
+    if (!(error instanceof IpBatchError) || !absent.test(error.reason)) throw error;
   }
 }
 

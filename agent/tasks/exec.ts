@@ -1,10 +1,10 @@
 /**
  * A further process in a running task: in all of the task's namespaces, with its environment. It dies with the task, because
- * it is in its PID namespace, and its helpers with the agent.
+ * it is in its PID namespace, and with the agent, which has it on a leash.
  */
 import type { ExecRequest, ExecSession } from '../control.js';
 import { killChain, launch, type LaunchOptions } from './launch.js';
-import { signalProcess, statOf } from './process-tree.js';
+import { isAlive, signalProcess } from './process-tree.js';
 import { makeSession } from './session.js';
 import { EXEC_SCRIPT } from './setup-script.js';
 import { tool } from './tools.js';
@@ -24,6 +24,7 @@ export async function execIn(target: ExecTarget, request: ExecRequest): Promise<
   const namespaces = ['--target', `${target.shell}`, '--mount', '--uts', '--net', '--pid'];
   const options: LaunchOptions = {
     chain: [tool('nsenter'), ...namespaces, '/bin/sh', '-c', EXEC_SCRIPT, 'vipmesh-exec', request.workdir ?? target.workdir],
+    bond: 'leash',
     command: request.command,
     env: target.env,
     output: request.terminal ? { terminal: request.terminal } : { pipes: { stdin: request.stdin } },
@@ -36,8 +37,8 @@ export async function execIn(target: ExecTarget, request: ExecRequest): Promise<
   });
   const kill = (signal: NodeJS.Signals): void => {
     if (!running) return;
-    if (signal === 'SIGKILL') killChain(launched.helper);
-    else if (statOf(launched.main)?.parent === launched.shell) signalProcess(launched.main, signal);
+    if (signal === 'SIGKILL') killChain(launched.helper.pid);
+    else if (isAlive(launched.main)) signalProcess(launched.main.pid, signal);
   };
   // Only output to a file has none.
   return makeSession({ taskId: target.taskId, streams: launched.streams!, kill, exited });

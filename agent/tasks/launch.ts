@@ -3,8 +3,9 @@
  *
  *     agent ── helper (unshare or nsenter; session leader) ── shell (setup script) ── command
  *
- * The helper gets SIGKILL when this thread's process dies (setpriv --pdeathsig), and a task's shell when the helper does; so
- * this must run on the agent's main thread. What the chain does is the callers' (task.ts, exec.ts).
+ * The helper gets SIGKILL when this thread's process dies (setpriv --pdeathsig), so this must run on the agent's main thread;
+ * not so the helper of a task that is to outlive the agent. A task's shell gets it when the helper dies. What the chain does
+ * is the callers' (task.ts, exec.ts).
  */
 import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { constants } from 'node:os';
@@ -14,7 +15,7 @@ import { start } from '../../kernel/run/runner.js';
 import { openTerminal, type Terminal } from '../../kernel/run/terminal.js';
 import type { TerminalSize } from '../control.js';
 import { notForShells } from './environment.js';
-import { childrenOf, signalProcess, statOf } from './process-tree.js';
+import { childrenOf, identityOf, pidWithin, signalProcess, statOf, type ProcessIdentity } from './process-tree.js';
 import { SetupReader } from './setup-reply.js';
 import { TaskStartError } from './start-error.js';
 import { tool } from './tools.js';
@@ -23,13 +24,26 @@ import { tool } from './tools.js';
 export type LaunchOutput = { readonly file: number } | { readonly pipes: { readonly stdin: boolean } } | { readonly terminal: TerminalSize };
 
 export interface LaunchOptions {
-  /** Arguments of setpriv after its own: the helper and how it runs the setup script. */
+  /** The helper and how it runs the setup script. */
   readonly chain: readonly string[];
+  /** `outlives`: from when the command runs on, it does without the agent. `leash`: the shell expects one (setup-script.ts). */
+  readonly bond?: 'outlives' | 'leash';
   /** The command, as given. */
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly netns?: Namespace;
   readonly output: LaunchOutput;
+  /** Called before the command runs; when it throws, the command never does. */
+  readonly onReady?: (processes: LaunchedProcesses) => void;
+}
+
+export interface LaunchedProcesses {
+  /** Our child. */
+  readonly helper: ProcessIdentity;
+  /** In between: process 1 of a task. */
+  readonly shell: ProcessIdentity;
+  /** The command's process: leader of a session of its own. */
+  readonly main: ProcessIdentity;
 }
 
 export interface LaunchedStreams {
@@ -39,13 +53,7 @@ export interface LaunchedStreams {
   readonly terminal: Terminal | undefined;
 }
 
-export interface Launched {
-  /** The helper: our child. */
-  readonly helper: number;
-  /** The shell in between: process 1 of a task. */
-  readonly shell: number;
-  /** The command's process: leader of a session of its own. */
-  readonly main: number;
+export interface Launched extends LaunchedProcesses {
   /** Absent when the output goes to a file. */
   readonly streams: LaunchedStreams | undefined;
   /** What the setup remarked. */
@@ -63,39 +71,58 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
   if (program === undefined || program === '') throw new TaskStartError('no command given', 125);
   const terminal = 'terminal' in options.output ? openTerminal(options.output.terminal) : undefined;
   try {
-    const child = start(tool('setpriv'), ['--pdeathsig', 'KILL', ...options.chain, program, ...argumentsOf(options)], {
+    const chain = options.bond === 'outlives' ? options.chain : [tool('setpriv'), '--pdeathsig', 'KILL', ...options.chain];
+    const [file = '', ...words] = [...chain, program, ...argumentsOf(options)];
+    const child = start(file, words, {
       env: options.env,
-      stdio: stdioOf(options.output, terminal),
+      stdio: [...stdioOf(options.output, terminal), ...(options.bond === 'leash' ? ['pipe' as const] : [])],
       // Out of the agent's session: Ctrl-C in the agent's terminal is the agent's to handle.
       detached: true,
       cwd: '/',
       ...(options.netns && { netns: options.netns }),
     });
-    return await followSetup(child, options.output, terminal);
+    return await followSetup(child, options, terminal);
   } catch (error) {
     terminal?.finish();
     throw error;
   }
 }
 
-async function followSetup(child: ChildProcess, output: LaunchOutput, terminal: Terminal | undefined): Promise<Launched> {
+async function followSetup(child: ChildProcess, { output, onReady }: LaunchOptions, terminal: Terminal | undefined): Promise<Launched> {
   const exited = exitOf(child);
   try {
     const warnings = await setUp(child, exited);
-    const helper = child.pid ?? 0;
-    const [shell = 0] = childrenOf(helper);
-    const [main = 0] = childrenOf(shell);
-    if (main === 0) throw new TaskStartError('it was killed while it was being started', 125);
+    const processes = processesOf(child.pid ?? 0);
+    onReady?.(processes);
+    holdLeash(child, processes.main, exited);
     const channel = child.stdio[3] as Duplex;
     channel.end('go\n', () => channel.destroy());
     child.stderr?.destroy();
     void exited.then(() => terminal?.finish());
-    return { helper, shell, main, streams: streamsOf(child, output, terminal), warnings, exited };
+    return { ...processes, streams: streamsOf(child, output, terminal), warnings, exited };
   } catch (error) {
     if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) killChain(child.pid);
     await exited;
     throw error;
   }
+}
+
+function processesOf(pid: number): LaunchedProcesses {
+  const [shellPid = 0] = childrenOf(pid);
+  const [mainPid = 0] = childrenOf(shellPid);
+  const [helper, shell, main] = [pid, shellPid, mainPid].map((each) => (each === 0 ? undefined : identityOf(each)));
+  if (!helper || !shell || !main) throw new TaskStartError('it was killed while it was being started', 125);
+  return { helper, shell, main };
+}
+
+/** Says whom it holds, and at the end that there is nobody to kill. */
+function holdLeash(child: ChildProcess, main: ProcessIdentity, exited: Promise<number>): void {
+  // Node's types end at the fifth.
+  const leash = (child.stdio as readonly unknown[])[5] as Duplex | undefined;
+  if (!leash) return;
+  leash.on('error', () => undefined);
+  leash.write(`${pidWithin(main.pid) ?? ''}\n`);
+  void exited.then(() => leash.end('ended\n', () => leash.destroy()));
 }
 
 /**
@@ -123,7 +150,7 @@ function argumentsOf({ command, env, output }: LaunchOptions): string[] {
   ];
 }
 
-function stdioOf(output: LaunchOutput, terminal: Terminal | undefined): StdioOptions {
+function stdioOf(output: LaunchOutput, terminal: Terminal | undefined): Exclude<StdioOptions, string> {
   if (terminal) return [terminal.slave, terminal.slave, 'pipe', 'pipe', terminal.slave];
   if ('file' in output) return ['ignore', output.file, 'pipe', 'pipe', output.file];
   const stdin = 'pipes' in output && output.pipes.stdin;
@@ -163,7 +190,7 @@ function setUp(child: ChildProcess, exited: Promise<number>): Promise<string[]> 
       if (error) reject(error);
       else resolve(warnings);
     }
-    child.once('error', (error) => finish(new TaskStartError(`cannot start setpriv: ${error.message}`, 125)));
+    child.once('error', (error) => finish(new TaskStartError(`cannot start it: ${error.message}`, 125)));
     child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (remarks += chunk));
     channel.on('error', () => undefined);
     channel.setEncoding('utf8').on('data', (chunk: string) => {

@@ -1,5 +1,6 @@
 /**
- * Processes as /proc shows them (proc(5)): whose child is whose. Pids are those of the agent's pid namespace.
+ * Processes as /proc shows them (proc(5)): whose child is whose, and which is still the one it was. Pids are those of the
+ * agent's pid namespace.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 
@@ -9,6 +10,13 @@ export interface ProcessStat {
   readonly parent: number;
   readonly group: number;
   /** Clock ticks after boot: with the pid it names one process for ever. */
+  readonly startTime: number;
+}
+
+/** One process, for ever: its pid may be another's later, but not with the same start. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Clock ticks after boot. */
   readonly startTime: number;
 }
 
@@ -25,6 +33,27 @@ export function parseStat(text: string): ProcessStat | undefined {
 export function statOf(pid: number): ProcessStat | undefined {
   const text = readProc(`${pid}/stat`);
   return text === undefined ? undefined : parseStat(text);
+}
+
+/** Undefined when there is no such process. */
+export function identityOf(pid: number): ProcessIdentity | undefined {
+  const stat = statOf(pid);
+  return stat && { pid, startTime: stat.startTime };
+}
+
+/** Whether `stat`, of its pid, shows this very process, and that it has not ended. */
+export function isSameAlive(identity: ProcessIdentity, stat: ProcessStat | undefined): boolean {
+  return stat?.startTime === identity.startTime && stat.state !== 'Z' && stat.state !== 'X';
+}
+
+export function isAlive(identity: ProcessIdentity): boolean {
+  return isSameAlive(identity, statOf(identity.pid));
+}
+
+/** The pid that a process has in its own pid namespace: last in the line NSpid of /proc/PID/status. Undefined when it is gone. */
+export function pidWithin(pid: number): number | undefined {
+  const numbers = /^NSpid:\t(.*)$/m.exec(readProc(`${pid}/status`) ?? '')?.[1]?.split('\t');
+  return numbers && Number(numbers.at(-1));
 }
 
 /** Empty when there is no such process. */

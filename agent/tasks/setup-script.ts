@@ -10,8 +10,11 @@
  *   warn TEXT        something is not as it should be, but the command runs
  *   fail CODE TEXT   the command does not run
  *   ready            said by the child that will become the command, which then waits
- * and the agent answers `go`. By then it has found the child's pid, and both parent-death signals of the chain are set: an
+ * and the agent answers `go`. By then it has found the child's pid and noted it, where the task is to outlive the agent. An
  * agent killed before that leaves end-of-file on 3, and the child gives up.
+ *
+ * Descriptor 5 is the task's fate, a file that tells the next agent what became of it (task-record.ts); of an exec, the leash
+ * that holds it to this agent.
  *
  * The shell has the command's environment, so it sets no variable outside a subshell: it might be one of the command's.
  */
@@ -51,23 +54,44 @@ find() (
 become() {
   say ready
   read -r vipmesh_go <&3 || exit 125
-  exec "$@" 2>&4 3>&- 4>&-
+  begun
+  exec "$@" 2>&4 3>&- 4>&- 5>&-
 }
 `;
 
-/** sh -c EXEC_SCRIPT vipmesh-exec WORKDIR PROGRAM COMMAND...: in the namespaces of a running task. */
+/**
+ * sh -c EXEC_SCRIPT vipmesh-exec WORKDIR PROGRAM COMMAND...: in the namespaces of a running task.
+ *
+ * Its task may outlive the agent, but it must not. Death signals would reach the command but not its children, so somebody
+ * holds the leash: descriptor 5, on which the agent says the command's pid and, when the command has ended, a last line. When
+ * the leash breaks without that line, the agent has died, and the command's process group is killed. The holder is nobody's
+ * child here: the shell has one child, the command.
+ */
 export const EXEC_SCRIPT = `${COMMON}
+begun() { :; }
+
+hold() {
+  read -r vipmesh_pid <&5 || exit
+  read -r vipmesh_end <&5 || kill -KILL -- "-$vipmesh_pid" $$
+}
+
 enter "$1"
 find "$2" || exit $?
 shift 2
 umask 022
 exec 2>/dev/null
+( hold >/dev/null 3>&- 4>&- & )
 ( become "$@" )
 exit $?
 `;
 
-/** sh FILE DIRECTORY ID MOUNT HOSTNAME-TOOL WORKDIR PROGRAM COMMAND...: as process 1 of new namespaces. */
+/**
+ * sh FILE DIRECTORY ID MOUNT HOSTNAME-TOOL WORKDIR PROGRAM COMMAND...: as process 1 of new namespaces. Its fate is opened
+ * before anything can be mounted over it.
+ */
 export const TASK_SCRIPT = `${COMMON}
+begun() { echo begun >&5; }
+
 # prepare DIRECTORY ID MOUNT HOSTNAME-TOOL
 prepare() (
   set -f
@@ -84,6 +108,7 @@ prepare() (
   vipmesh_error=$("$3" -t proc -o nosuid,nodev,noexec proc /proc 2>&1) || say warn "no /proc of its own:" $vipmesh_error
 )
 
+exec 5>"$1/fate"
 prepare "$1" "$2" "$3" "$4" || exit $?
 enter "$5"
 find "$6" || exit $?
@@ -91,5 +116,7 @@ shift 6
 umask 022
 exec 2>/dev/null
 ( become "$@" )
-exit $?
+set -- $?
+echo "$1" >&5
+exit "$1"
 `;

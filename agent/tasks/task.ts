@@ -1,7 +1,7 @@
 /**
  * A task's processes: one command and all it starts, in its own network, mount, UTS and PID namespaces. Made by setpriv,
- * unshare and the setup script; nothing of it outlives the agent, the command, or stop(). Restarting, addresses and
- * interfaces are others' concern.
+ * unshare and the setup script, or by an agent before us that it has outlived; nothing of it outlives the command, or stop().
+ * Restarting, addresses and interfaces are others' concern.
  */
 import type { Namespace } from '../../kernel/netns/netns.js';
 import { systemClock, type Clock } from '../../proxy/time/clock.js';
@@ -11,9 +11,12 @@ import { execIn } from './exec.js';
 import { launch, type LaunchOutput, type Launched } from './launch.js';
 import { LogFile } from './log-file.js';
 import { removeTaskFiles, setupScriptPath, writeTaskFiles } from './name-files.js';
-import { childrenOf, signalProcess, statOf } from './process-tree.js';
+import { isAlive, signalProcess } from './process-tree.js';
+import { processWatch } from './process-watch.js';
 import { makeSession } from './session.js';
 import { TaskEndedError } from './start-error.js';
+import { bootId, readFate, writeRecord, type Survivor } from './survivors.js';
+import { KILLED } from './task-record.js';
 import { findTool, tool } from './tools.js';
 
 /** `pipe`: three streams, stdin included; end stdin when nothing is to be read from it. */
@@ -34,6 +37,8 @@ export interface TaskProcessOptions {
   readonly directory: string;
   /** A LogFile stays the caller's to close. */
   readonly output: TaskOutput;
+  /** Absent: the task ends with the agent. Its output must be a log then, which needs nobody. `stopGracePeriod` in milliseconds. */
+  readonly outlives?: { readonly stopGracePeriod: number };
   readonly clock?: Clock;
 }
 
@@ -54,12 +59,27 @@ export async function startTask(options: TaskProcessOptions): Promise<TaskProces
     const unshare = [tool('unshare'), '--pid', '--mount', '--uts', '--fork', '--kill-child=KILL'];
     const setup = ['/bin/sh', setupScriptPath(directory), directory, id, tool('mount'), findTool('hostname') ?? '', workdir];
     writeTaskFiles(directory, id, options.addresses);
-    const launched = await launch({ chain: [...unshare, ...setup], command, env, netns: options.namespace, output: launchOutput(output) });
+    const { outlives, namespace: netns } = options;
+    const launched = await launch({
+      chain: [...unshare, ...setup],
+      command,
+      env,
+      netns,
+      output: launchOutput(output),
+      ...(outlives && { bond: 'outlives' as const, onReady: ({ helper, shell, main }) => writeRecord(directory, { boot: bootId(), helper, shell, main, env, workdir, ...outlives }) }),
+    });
     return new TaskProcess(launched, { id, directory, env, workdir, clock: options.clock ?? systemClock });
   } catch (error) {
     removeTaskFiles(directory);
     throw error;
   }
+}
+
+/** The task of an agent that was killed, as if we had started it. It may have ended since: then it has `exited`. */
+export function adoptTask({ id, directory, record }: Survivor, clock = systemClock): TaskProcess {
+  const { helper, shell, main, env, workdir } = record;
+  const exited = processWatch.ended(shell).then(() => readFate(directory).exitCode ?? KILLED);
+  return new TaskProcess({ helper, shell, main, streams: undefined, warnings: [], exited }, { id, directory, env, workdir, clock });
 }
 
 function launchOutput(output: TaskOutput): LaunchOutput {
@@ -93,7 +113,7 @@ export class TaskProcess {
   constructor(launched: Launched, facts: TaskFacts) {
     this.#launched = launched;
     this.#facts = facts;
-    this.pid = launched.main;
+    this.pid = launched.main.pid;
     this.warnings = launched.warnings;
     this.exited = this.#end();
     this.session =
@@ -108,7 +128,7 @@ export class TaskProcess {
 
   /** Sends a signal to the command's process; no effect when it has ended. */
   kill(signal: NodeJS.Signals): void {
-    if (!this.#ended && statOf(this.pid)?.parent === this.#launched.shell) signalProcess(this.pid, signal);
+    if (!this.#ended && isAlive(this.#launched.main)) signalProcess(this.pid, signal);
   }
 
   /**
@@ -130,26 +150,21 @@ export class TaskProcess {
     const { id, env, workdir } = this.#facts;
     if (this.#ended) throw new TaskEndedError(id);
     const full = { ...env, ...(request.terminal && { TERM: env.TERM ?? 'xterm' }), ...request.env };
-    return execIn({ taskId: id, shell: this.#launched.shell, env: full, workdir }, request);
+    return execIn({ taskId: id, shell: this.#launched.shell.pid, env: full, workdir }, request);
   }
 
   /** The end of process 1 is everybody's end: the kernel sees to that before it reports it (zap_pid_ns_processes). */
   #killAll(): void {
     if (this.#ended) return;
     const { helper, shell } = this.#launched;
-    signalProcess(childrenOf(helper).includes(shell) ? shell : helper, 'SIGKILL');
+    const victim = [shell, helper].find(isAlive);
+    if (victim) signalProcess(victim.pid, 'SIGKILL');
   }
 
   async #end(): Promise<TaskExit> {
-    const { shell } = this.#launched;
-    const born = statOf(shell)?.startTime;
     const exitCode = await this.#launched.exited;
     // The helper waits for the shell, unless somebody killed the helper: then the shell's end is yet to come.
-    for (;;) {
-      const stat = statOf(shell);
-      if (stat === undefined || stat.state === 'Z' || stat.startTime !== born) break;
-      await new Promise((resolve) => setTimeout(resolve, GONE_POLL_MS));
-    }
+    while (isAlive(this.#launched.shell)) await new Promise((resolve) => setTimeout(resolve, GONE_POLL_MS));
     this.#ended = true;
     removeTaskFiles(this.#facts.directory);
     return { exitCode };

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { attachLines6, balancerLines6, checkAddresses6, detachLines6, sandboxLines6, taskLines6, taskSysctls6 } from '../../../../agent/sandbox/network-plan6.js';
+import { vethName } from '../../../../agent/sandbox/network-plan.js';
 import { AddressError } from '../../../../proxy/net/addr.js';
 
 const link = { id: '1f0c9a3b7e21', interface: 'eth0', address: '10.0.1.5', address6: 'fd3a:9c01:77e2:1::5', subnet6: 'fd3a:9c01:77e2:1::/64' };
@@ -16,7 +17,7 @@ test('the IPv6 side of a sandbox and of a task’s link, as ip -6 is told', (t) 
       '# vip0 is made anew',
       ...balancerLines6('fd3a:9c01:77e2:1::2'),
       '# the task goes',
-      ...detachLines6(link.id),
+      ...detachLines6(vethName(link.id)),
     ].join('\n'),
     `# sandbox
 addr add fd3a:9c01:77e2:1::1/128 dev lo
