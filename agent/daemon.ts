@@ -7,6 +7,7 @@
  *   API ─► control ─► store
  */
 import { join } from 'node:path';
+import { keepFromChildren } from '../kernel/run/descriptors.js';
 import type { Context } from '../overlay/model/context.js';
 import { newId } from '../overlay/model/id.js';
 import { DnsServer } from '../overlay/dns/server.js';
@@ -64,6 +65,8 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
 
   const store = openEmbeddedStore(paths.store);
   undo.push(() => store.close());
+  // Tasks may outlive this process, and must not hold its files.
+  keepFromChildren();
   await completeServices(store);
   const survivors = findSurvivors(paths.taskFiles);
   const adopted = await recover(store, context, survivors);

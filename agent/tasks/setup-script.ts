@@ -72,7 +72,7 @@ begun() { :; }
 
 hold() {
   read -r vipmesh_pid <&5 || exit
-  read -r vipmesh_end <&5 || kill -KILL -- "-$vipmesh_pid" $$
+  read -r vipmesh_end <&5 || kill -s KILL -- "-$vipmesh_pid" $$
 }
 
 enter "$1"

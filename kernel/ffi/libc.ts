@@ -9,8 +9,10 @@
  */
 import koffi from 'koffi';
 import {
+  FD_CLOEXEC,
   F_DUPFD_CLOEXEC,
   F_GETFL,
+  F_SETFD,
   F_SETFL,
   MADV_HUGEPAGE,
   MAP_FAILED,
@@ -288,6 +290,11 @@ export function writeWithFlags(fd: number, bytes: Uint8Array, flags: number): nu
   const vector = new BigUint64Array([addressOf(bytes), BigInt(bytes.length)]);
   const result = cPwritev2(fd, new Uint8Array(vector.buffer), 1, -1, flags);
   return result < 0 ? -koffi.errno() : result;
+}
+
+/** Sets FD_CLOEXEC of a descriptor (fcntl(2), F_SETFD): no program that we start gets it by itself. */
+export function closeOnExec(fd: number): void {
+  check(cFcntl(fd, F_SETFD, 'int', FD_CLOEXEC), 'fcntl', `fd ${fd}`);
 }
 
 /** Clears O_NONBLOCK of the open file behind a descriptor (fcntl(2), F_SETFL). */

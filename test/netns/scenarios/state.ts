@@ -1,14 +1,15 @@
 /**
  * What survives the agent: killed at moments that nobody chose, or stopped in order, it comes up again with the same
- * networks, services, VIPs, ports, tasks and addresses, and what the old one left is gone.
+ * networks, services, VIPs, ports, tasks and addresses. As root a killed agent's tasks go on meanwhile, and are adopted
+ * (survival.ts has more of that); what else the old one left is gone.
  */
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { resolvePaths } from '../../../agent/lifecycle/paths.js';
 import { pollUntil } from '../../support/poll-until.js';
-import { descendants, hostState, pinnedNamespaces, processes, survivors, type ProcessIdentity } from './support/host-state.js';
-import { assertKept, assertNothingDoubled, assertNothingLeaked, kept, type Kept } from './support/kept.js';
+import { descendants, hostState, pinnedNamespaces, processes, survivors } from './support/host-state.js';
+import { assertGoesOn, assertKept, assertNothingDoubled, assertNothingLeaked, kept, processesOf, settledTasks, strays, type Kept } from './support/kept.js';
 import { Command, MeshAgent, refused, SERVE, SOON, vipmesh } from './support/mesh-agent.js';
 import { SteadyClient } from './support/steady.js';
 
@@ -96,32 +97,38 @@ export async function killedAgain(): Promise<void> {
     const delay = Math.round(200 + random() * 1300);
     await new Promise((resolve) => setTimeout(resolve, delay));
     const old = descendants(agent.pid);
+    const going = settledTasks(known, touches).flatMap(processesOf);
     await agent.kill();
     await command.ended;
     await traffic?.stop();
-    agent = await again(old, known, touches, random);
+    agent = await again(known, touches, random);
+    assert.deepEqual(survivors(going), going, 'tasks go on');
+    const before = known;
     known = await settled(agent);
+    assertGoesOn(before, known, touches);
     assertNothingDoubled(known);
+    await pollUntil('no other process of the old agent survives', () => strays(old, known).length === 0, SOON);
     assert.equal((await curl(2)).length, 2);
     process.stdout.write(`killed ${delay} ms into ${name}${traffic ? ', under traffic' : ''}\n`);
   }
   await assertServes(agent);
+  const going = known.tasks.flatMap(processesOf);
   await agent.kill();
   assert.notDeepEqual(pinnedNamespaces(), before.namespaces, 'a killed agent leaves its namespaces');
+  assert.deepEqual(survivors(going), going, 'and its tasks');
   await vipmesh('down');
   assert.deepEqual(hostState(), before, 'down leaves nothing');
   await assertNothingLeaked(paths.store);
 }
 
 /** Comes up after a kill, now and then at the second attempt, the first one being killed while it starts. */
-async function again(old: readonly ProcessIdentity[], known: Kept, touched: string | undefined, random: () => number): Promise<MeshAgent> {
+async function again(known: Kept, touched: string | undefined, random: () => number): Promise<MeshAgent> {
   if (random() < 0.4) {
     const failing = MeshAgent.begin();
     await new Promise((resolve) => setTimeout(resolve, 200 + random() * 1500));
     await failing.kill();
   }
   const agent = await MeshAgent.up();
-  assert.deepEqual(survivors(old), [], 'no process of the old agent survives');
   assertKept(known, await kept(agent), touched);
   return agent;
 }

@@ -6,7 +6,8 @@ import type { NetworkObject, ServiceObject, TaskObject } from '../../../../overl
 import { isEnded } from '../../../../overlay/model/task-state.js';
 import { planPrune } from '../../../../overlay/service/prune.js';
 import { openEmbeddedStore } from '../../../../overlay/store/embedded.js';
-import { links, pinnedNamespaces } from './host-state.js';
+import { childrenOf, statOf } from '../../../../agent/tasks/process-tree.js';
+import { descendants, links, pinnedNamespaces, survivors, type ProcessIdentity } from './host-state.js';
 import type { MeshAgent } from './mesh-agent.js';
 
 export interface Kept {
@@ -33,6 +34,36 @@ export function assertKept(before: Kept, after: Kept, touched?: string): void {
   const addresses = ({ tasks }: Kept): [string, TaskObject['addresses']][] =>
     tasks.filter(({ serviceId }) => sure.some(({ id }) => id === serviceId)).map((task): [string, TaskObject['addresses']] => [task.name, task.addresses]).sort();
   assert.deepEqual(addresses(after), addresses(before), 'the same tasks with the same addresses');
+}
+
+/** All processes of a running task, from its helper on. */
+export function processesOf(task: TaskObject): ProcessIdentity[] {
+  const shell = statOf(task.status.pid ?? 0)?.parent;
+  const helper = shell === undefined ? undefined : statOf(shell)?.parent;
+  const startTime = helper === undefined ? undefined : statOf(helper)?.startTime;
+  if (helper === undefined || startTime === undefined) assert.fail(`${task.name} runs`);
+  assert.deepEqual(childrenOf(helper), [shell]);
+  return [{ pid: helper, startTime }, ...descendants(helper)];
+}
+
+/** The tasks of services but `touched`: which of them must go on. */
+export function settledTasks({ tasks, services }: Kept, touched?: string): TaskObject[] {
+  const sure = services.filter(({ spec }) => spec.name !== touched).map(({ id }) => id);
+  return tasks.filter(({ serviceId }) => sure.includes(serviceId ?? ''));
+}
+
+/** Tasks that have outlived an agent: as root, what `before` shows goes on in `after`, as the same processes. */
+export function assertGoesOn(before: Kept, after: Kept, touched?: string): void {
+  for (const { id, name, status } of settledTasks(before, touched)) {
+    const now = after.tasks.find((task) => task.id === id)?.status;
+    assert.deepEqual([now?.pid, now?.since, now?.state], [status.pid, status.since, status.state], `${name} goes on`);
+  }
+}
+
+/** Of `processes`, none is left but those of these tasks. */
+export function strays(processes: readonly ProcessIdentity[], { tasks }: Kept): ProcessIdentity[] {
+  const theirs = new Set(tasks.flatMap(processesOf).map(({ pid }) => pid));
+  return survivors(processes).filter(({ pid }) => !theirs.has(pid));
 }
 
 /** No address twice, and on the host a sandbox for each network and task that there is, no other, with its links. */
