@@ -21,5 +21,6 @@ const missing = installTools('the tests', {
   ipvsadm: 'ipvsadm',
   iptables: 'iptables',
   conntrack: 'conntrack',
+  nft: 'nftables',
 });
 if (missing.length > 0) console.log(`not found: ${missing.join(', ')}; tests that need them are skipped`);

@@ -49,9 +49,11 @@ export interface StartOptions {
   gid?: number;
 }
 
-// ip and friends live in sbin, which an ordinary user's PATH may lack.
+// ip and friends live in sbin, which an ordinary user's PATH may lack. npm and npx put the tools of packages in front of the
+// system's, and one of those is called nft.
 function toolEnvironment(): NodeJS.ProcessEnv {
-  return { ...process.env, PATH: `${process.env.PATH ?? '/usr/bin:/bin'}:/usr/sbin:/sbin`, LC_ALL: 'C' };
+  const path = (process.env.PATH ?? '/usr/bin:/bin').split(':').filter((directory) => !directory.endsWith('/node_modules/.bin'));
+  return { ...process.env, PATH: [...path, '/usr/sbin', '/sbin'].join(':'), LC_ALL: 'C' };
 }
 
 function inside<T>(namespace: Namespace | undefined, fn: () => T): T {

@@ -32,7 +32,7 @@ export interface FlowRecord {
   readonly age: number;
   readonly idle: number;
   /** How it was carried. */
-  readonly path: 'tun' | 'relay';
+  readonly path: 'tun' | 'relay' | 'kernel';
 }
 
 /** A flow by both of its sides. Addresses are IPv4, see proxy/net/addr. */

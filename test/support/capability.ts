@@ -72,7 +72,9 @@ function probe(need: Need): string | undefined {
     return failure('linux.uml', ['--version']) ?? missing('command:modprobe') ?? missing('command:ipvsadm') ?? missing('command:iptables-legacy');
   }
   const command = need.slice('command:'.length);
-  return failure('sh', ['-c', `PATH="$PATH:/usr/sbin:/sbin"; command -v "${command}"`]) && `${command} is not installed`;
+  // Not what npm puts in front: kernel/run/runner.ts looks past it too.
+  const path = (process.env.PATH ?? '').split(':').filter((directory) => !directory.endsWith('/node_modules/.bin'));
+  return failure('sh', ['-c', `PATH="${path.join(':')}:/usr/sbin:/sbin"; command -v "${command}"`]) && `${command} is not installed`;
 }
 
 function failure(command: string, args: string[]): string | undefined {

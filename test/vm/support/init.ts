@@ -37,7 +37,6 @@ hostname guest
 ip link set lo up
 echo ${HOME}/modprobe >/proc/sys/kernel/modprobe
 modprobe -a ${MODULES.join(' ')}
-cd ${quote(process.cwd())}
 . ${HOME}/main
 `;
 

@@ -1,0 +1,60 @@
+/**
+ * nft(8) in a namespace: one process for a batch, one to read a table. What goes wrong is told in a sentence with its remedy.
+ */
+import type { Namespace } from '../netns/netns.js';
+import { CommandError, run } from '../run/runner.js';
+import { parseTable } from './read.js';
+import { batchText, type Command } from './render.js';
+import type { Table } from './table.js';
+
+export class NftError extends Error {
+  override readonly name = 'NftError';
+
+  constructor(
+    message: string,
+    /** What the user can do about it. */
+    readonly remedy: string,
+    /** nft is not there, or the kernel knows no nftables: nothing of anybody's can be there either. */
+    readonly unavailable = false,
+  ) {
+    super(message);
+  }
+}
+
+/** All of it or nothing. Throws NftError. */
+export async function applyCommands(namespace: Namespace, table: string, commands: readonly Command[]): Promise<void> {
+  if (commands.length > 0) await nft(namespace, ['-f', '-'], batchText(table, commands));
+}
+
+/** The table as it is, or undefined when there is none. Throws NftError, NftOutputError. */
+export async function readTable(namespace: Namespace, table: string): Promise<Table | undefined> {
+  try {
+    return parseTable(table, await run('nft', ['-j', 'list', 'table', 'ip', table], { netns: namespace }));
+  } catch (error) {
+    if (error instanceof CommandError && /No such file or directory/.test(error.stderr)) return undefined;
+    throw explained(error, namespace);
+  }
+}
+
+async function nft(namespace: Namespace, args: readonly string[], input: string): Promise<void> {
+  try {
+    await run('nft', args, { netns: namespace, input });
+  } catch (error) {
+    throw explained(error, namespace);
+  }
+}
+
+function explained(error: unknown, namespace: Namespace): unknown {
+  if (!(error instanceof CommandError)) return error;
+  if (error.exitCode === null) return new NftError(error.message, "install the package 'nftables'", true);
+  const reason = firstError(error.stderr);
+  const message = `nft in ${namespace.name}: ${reason}`;
+  if (/not permitted/.test(reason)) return new NftError(message, 'run the agent as root, or rootless in its own user namespace');
+  if (/not supported|Protocol error|cache initialization failed/.test(reason)) return new NftError(message, 'use a kernel with nf_tables, nft_nat and nft_numgen', true);
+  return new NftError(message, "look at 'nft list ruleset' there; a table that is not ours may be in the way");
+}
+
+/** `-:1:5-8: Error: …`, without the place and the line that it quotes. */
+function firstError(stderr: string): string {
+  return /Error: (.*)/.exec(stderr)?.[1] ?? stderr.trim().split('\n')[0] ?? '';
+}

@@ -1,0 +1,61 @@
+/**
+ * Reads what `nft -j list table ip NAME` prints into a Table. Handles, counters and versions are left out. Pure.
+ */
+import { expressionText, ruleText } from './expression.js';
+import type { BaseChain, Chain, NftMap, Table } from './table.js';
+
+/** nft printed something else than its own JSON. */
+export class NftOutputError extends Error {
+  override readonly name = 'NftOutputError';
+}
+
+interface Listed {
+  readonly map?: ListedMap;
+  /** A set without values: there is none of ours. */
+  readonly set?: ListedMap;
+  readonly chain?: { readonly name: string; readonly type?: string; readonly hook?: string; readonly prio?: number };
+  readonly rule?: { readonly chain: string; readonly expr: readonly unknown[] };
+}
+
+interface ListedMap {
+  readonly name: string;
+  readonly type: string | readonly string[];
+  readonly map?: string | readonly string[];
+  readonly elem?: readonly unknown[];
+}
+
+/** Of the table `name`; throws NftOutputError. */
+export function parseTable(name: string, json: string): Table {
+  const maps = new Map<string, NftMap>();
+  const chains = new Map<string, Chain & { rules: string[] }>();
+  for (const listed of listing(json)) {
+    const { map = listed.set, chain, rule } = listed;
+    if (map) maps.set(map.name, { key: typeText(map.type), value: typeText(map.map ?? ''), elements: new Map((map.elem ?? []).map(element)) });
+    if (chain) chains.set(chain.name, { ...(chain.hook !== undefined && { base: baseOf(chain) }), rules: [] });
+    if (rule) chains.get(rule.chain)?.rules.push(ruleText(rule.expr));
+  }
+  return { name, maps, chains };
+}
+
+function listing(json: string): readonly Listed[] {
+  try {
+    const { nftables } = JSON.parse(json) as { readonly nftables?: readonly Listed[] };
+    if (Array.isArray(nftables)) return nftables as readonly Listed[];
+  } catch {
+    // Said below.
+  }
+  throw new NftOutputError(`nft -j printed no list: ${json.slice(0, 80)}`);
+}
+
+function baseOf({ type, hook, prio }: NonNullable<Listed['chain']>): BaseChain {
+  return { type: type as BaseChain['type'], hook: hook as BaseChain['hook'], priority: prio ?? 0 };
+}
+
+/** `typeof ip daddr` is printed by the types that it comes to. */
+function typeText(type: string | readonly string[]): string {
+  return typeof type === 'string' ? type : type.join(' . ');
+}
+
+function element(listed: unknown): [key: string, value: string] {
+  return Array.isArray(listed) ? [expressionText(listed[0]), expressionText(listed[1])] : [expressionText(listed), ''];
+}
