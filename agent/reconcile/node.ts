@@ -161,8 +161,10 @@ export class Node {
     const failures: unknown[] = [];
     if (!this.#closing) {
       failures.push(...(await this.#ensureSandboxes()));
-      this.#startTasks();
+      const begun = this.#startTasks();
       this.#stopTasks();
+      // What is there already must not be missing from what is projected, not even once.
+      await Promise.all(begun.map((runner) => runner.takenOver));
     }
     await this.#project();
     if (!this.#closing) await this.#removeSandboxes();
@@ -191,17 +193,20 @@ export class Node {
     placed.lost = false;
   }
 
-  #startTasks(): void {
+  /** Answers those that were begun now. */
+  #startTasks(): TaskRunner[] {
     const { mirror, name } = this.options;
+    const begun: TaskRunner[] = [];
     for (const task of mirror.tasks.values()) {
       const survivor = this.options.survivors.get(task.id);
-      if (survivor && !this.#begun.has(task.id)) this.#run(task, this.options.outputOf(task), survivor);
+      if (survivor && !this.#begun.has(task.id)) begun.push(this.#run(task, this.options.outputOf(task), survivor));
       if (task.node !== name || task.serviceId === undefined || task.status.state !== 'pending' || this.#begun.has(task.id)) continue;
-      if (task.desired === 'running') this.#run(task, this.options.outputOf(task));
+      if (task.desired === 'running') begun.push(this.#run(task, this.options.outputOf(task)));
       // Told to stop before it was begun: there is nothing to take down.
       else this.#neverBegin(task);
     }
     for (const id of this.#begun) if (!mirror.tasks.has(id) && !this.#runners.has(id)) this.#begun.delete(id);
+    return begun;
   }
 
   #run(task: TaskObject, output: TaskOutput, survivor?: Survivor): TaskRunner {

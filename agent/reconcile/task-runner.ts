@@ -15,29 +15,24 @@
  * Whatever happens is told at once through `onChange` (the balancer must know within milliseconds) and then, for the
  * store, through `onStatus`.
  */
-import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Namespace } from '../../kernel/netns/netns.js';
 import { createNamespace, openNamespace, removeNamespace } from '../../kernel/netns/netns.js';
-import { bindUdp, listenTcp } from '../../kernel/netns/sockets.js';
 import type { DnsServer } from '../../overlay/dns/server.js';
 import type { DnsView } from '../../overlay/dns/view.js';
 import type { Health, TaskObject, TaskState, TaskStatus } from '../../overlay/model/object.js';
 import type { Clock } from '../../proxy/time/clock.js';
 import type { Logger } from '../log.js';
-import { namespaceId } from '../lifecycle/processes.js';
 import type { NetworkSandbox } from '../sandbox/network-sandbox.js';
 import type { Survivor } from '../tasks/survivors.js';
 import type { TaskOutput, TaskProcess } from '../tasks/task.js';
 import { adoptTask, startTask } from '../tasks/task.js';
 import { watchHealth } from '../tasks/health.js';
 import { waitUntilListening } from '../tasks/readiness.js';
+import { reconnect, sandboxOf, serveNames } from './connection.js';
 import type { LiveTask } from './project.js';
 import type { StopSteps } from './stop-order.js';
 import { stopInOrder } from './stop-order.js';
-
-const DNS_ADDRESS = '127.0.0.11';
-const DNS_PORT = 53;
 
 /** What a runner sees of its task; when the state began is noted by whoever stores it. */
 export type ObservedStatus = Omit<TaskStatus, 'since' | 'health'> & { readonly health?: Health };
@@ -73,6 +68,12 @@ export interface RunnerOptions {
   readonly survivor?: Survivor | undefined;
 }
 
+/** `fits`: the process goes on, or has ended by itself. Otherwise it is to be ended. */
+interface TakenOver {
+  readonly process: TaskProcess;
+  readonly fits: boolean;
+}
+
 type Phase = 'starting' | 'up' | 'draining' | 'stopping' | 'ended';
 
 export class TaskRunner {
@@ -93,6 +94,8 @@ export class TaskRunner {
   /** Why it ends without having been asked to. */
   #failure: { message: string; exitCode?: number } | undefined;
   readonly #abort = new AbortController();
+  /** Resolves when a task that outlived its agent takes part again, or when it is known why it cannot. Never rejects. */
+  readonly takenOver: Promise<TakenOver | undefined>;
   /** Resolves with the process, or undefined when it could not be started. Never rejects. */
   readonly started: Promise<TaskProcess | undefined>;
   /** Resolves when nothing is left of the task. Never rejects. */
@@ -104,6 +107,7 @@ export class TaskRunner {
     private readonly options: RunnerOptions,
   ) {
     this.#healthy = task.spec.healthcheck === undefined;
+    this.takenOver = options.survivor ? this.#takeOver(options.survivor) : Promise.resolve(undefined);
     this.started = this.#start();
     this.ended = this.started.then((process) => this.#supervise(process));
   }
@@ -192,61 +196,37 @@ export class TaskRunner {
   }
 
   async #start(): Promise<TaskProcess | undefined> {
-    const { survivor } = this.options;
-    return (survivor && (await this.#takeOver(survivor))) ?? this.#startAnew();
+    const found = await this.takenOver;
+    if (!found) return this.#startAnew();
+    if (found.fits) return found.process;
+    await found.process.stop(Math.min(this.task.spec.stopGracePeriod, this.#graceMs));
+    if (this.#stopping !== undefined) return found.process;
+    await this.#cleanUp();
+    this.#attached = [];
+    this.#namespace = undefined;
+    return this.#startAnew();
   }
 
-  /** Answers undefined when it is to be started anew; then nothing of it is left. */
-  async #takeOver(survivor: Survivor): Promise<TaskProcess | undefined> {
+  async #takeOver(survivor: Survivor): Promise<TakenOver> {
     const { task, context } = this;
+    const running = survivor.condition === 'running';
     const process = adoptTask(survivor, context.clock);
     this.#attached = task.addresses.map(({ networkId }) => networkId);
     try {
       this.#namespace = openNamespace(context.namespaces, `${context.prefix}${task.name}`);
-      if (survivor.condition === 'running') await this.#reconnect(survivor, this.#namespace);
+      if (running) await reconnect(task, survivor, this.#namespace, context);
     } catch (error) {
-      if (!this.#namespace) removeNamespace(context.namespaces, `${context.prefix}${task.name}`);
-      if (survivor.condition === 'running') {
-        context.log.warn(`task ${task.name} cannot be taken over: ${error instanceof Error ? error.message : String(error)}`);
-        await process.stop(Math.min(task.spec.stopGracePeriod, this.#graceMs));
-        if (this.#stopping === undefined) {
-          await this.#cleanUp();
-          this.#attached = [];
-          this.#namespace = undefined;
-          return undefined;
-        }
+      if (running) {
+        context.log.warn(`task ${task.name} cannot be taken over and is started anew: ${error instanceof Error ? error.message : String(error)}`);
+        return { process, fits: false };
       }
     }
-    this.#state = task.status.state;
-    this.#healthy ||= task.status.health === 'healthy';
-    this.#enter(process);
-    return process;
-  }
-
-  /** Throws when something of it is not as it was. */
-  async #reconnect({ record }: Survivor, namespace: Namespace): Promise<void> {
-    const { task } = this;
-    const [own, pinned] = [`/proc/${record.shell.pid}/ns/net`, namespace.path].map(namespaceId);
-    // Without one it has just ended.
-    if (own && own.inode !== pinned?.inode) throw new Error(`it does not run in ${namespace.path}`);
-    for (const { networkId, interface: device, address, address6 } of task.addresses) {
-      const sandbox = this.#sandbox(networkId);
-      const fault = await sandbox.adoptTask(namespace, { id: task.id, interface: device, address, ...(address6 !== undefined && { address6 }) });
-      if (fault !== undefined) throw new Error(fault);
+    if (running) {
+      this.#state = task.status.state;
+      this.#healthy ||= task.status.health === 'healthy';
+      this.#enter(process);
     }
-    await this.#serveNames(namespace);
-  }
-
-  #sandbox(networkId: string): NetworkSandbox {
-    const sandbox = this.context.sandbox(networkId);
-    if (!sandbox) throw new Error(`network ${networkId} has no sandbox on this node`);
-    return sandbox;
-  }
-
-  async #serveNames(namespace: Namespace): Promise<void> {
-    const { task, context } = this;
-    const { udp, tcp } = nameServerSockets(namespace);
-    await context.dns.serve(task.id, udp, tcp, context.viewOf(task));
+    return { process, fits: true };
   }
 
   async #startAnew(): Promise<TaskProcess | undefined> {
@@ -256,11 +236,10 @@ export class TaskRunner {
       const namespace = createNamespace(context.namespaces, `${context.prefix}${task.name}`);
       this.#namespace = namespace;
       for (const { networkId, interface: device, address, address6 } of task.addresses) {
-        const sandbox = this.#sandbox(networkId);
-        await sandbox.attachTask(namespace, { id: task.id, interface: device, address, ...(address6 !== undefined && { address6 }) });
+        await sandboxOf(networkId, context).attachTask(namespace, { id: task.id, interface: device, address, ...(address6 !== undefined && { address6 }) });
         this.#attached.push(networkId);
       }
-      await this.#serveNames(namespace);
+      await serveNames(task, namespace, context);
       const process = await startTask({
         id: task.id,
         namespace,
@@ -353,6 +332,8 @@ export class TaskRunner {
       () => context.dns.remove(task.id),
       ...this.#attached.map((networkId) => () => context.sandbox(networkId)?.detachTask(task.id)),
       () => this.#namespace?.remove(),
+      // Of a task that an earlier agent started it may be no more than a file.
+      () => this.options.survivor && removeNamespace(context.namespaces, `${context.prefix}${task.name}`),
     ];
     for (const step of steps) {
       try {
@@ -366,17 +347,6 @@ export class TaskRunner {
   #observe(observed: ObservedStatus): void {
     this.#state = observed.state;
     this.context.onStatus(this.task, observed);
-  }
-}
-
-/** Both or none. */
-function nameServerSockets(namespace: Namespace): { udp: number; tcp: number } {
-  const udp = bindUdp(namespace, DNS_ADDRESS, DNS_PORT);
-  try {
-    return { udp, tcp: listenTcp(namespace, DNS_ADDRESS, DNS_PORT) };
-  } catch (error) {
-    closeSync(udp);
-    throw error;
   }
 }
 
