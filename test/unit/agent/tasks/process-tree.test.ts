@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import test from 'ava';
-import { childrenOf, parseStat, scanForChildren, signalProcess, statOf } from '../../../../agent/tasks/process-tree.js';
+import { childrenOf, identityOf, isAlive, isSameAlive, parseStat, pidWithin, scanForChildren, signalProcess, statOf } from '../../../../agent/tasks/process-tree.js';
 
 test('a command name may hold anything', (t) => {
   const rest = Array.from({ length: 45 }, (_, index) => `${100 + index}`).join(' ');
@@ -22,4 +22,20 @@ test('children are found with the help of the kernel and without', async (t) => 
   t.is(statOf(child.pid!), undefined);
   t.deepEqual(childrenOf(child.pid!), []);
   t.notThrows(() => signalProcess(child.pid!, 'SIGTERM'));
+});
+
+test('a process is itself for as long as its start is', async (t) => {
+  const child = spawn('sleep', ['60']);
+  t.teardown(() => child.kill('SIGKILL'));
+  await once(child, 'spawn');
+  const identity = identityOf(child.pid!)!;
+  t.true(isAlive(identity));
+  t.false(isAlive({ ...identity, startTime: identity.startTime - 1 }));
+  t.is(pidWithin(child.pid!), child.pid!, 'in the namespace that we are in');
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  t.false(isAlive(identity));
+  t.is(identityOf(child.pid!), undefined);
+  t.is(pidWithin(child.pid!), undefined);
+  for (const state of ['Z', 'X']) t.false(isSameAlive(identity, { state, parent: 1, group: 1, startTime: identity.startTime }), state);
 });
