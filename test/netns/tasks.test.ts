@@ -17,6 +17,7 @@ const runningScenarios = {
   helperKilled: 'a task dies with its helper',
   agentKilled: 'nothing outlives an agent that is killed',
   agentKilledEarly: 'nothing outlives an agent that is killed while it starts a task',
+  outlivesEarly: 'of a task that is to outlive its agent, all is left or nothing',
 };
 
 const sessionScenarios = {

@@ -11,10 +11,12 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { statOf } from '../../../agent/tasks/process-tree.js';
+import { adoptTask } from '../../../agent/tasks/task.js';
+import { findSurvivors } from '../../../agent/tasks/survivors.js';
 import { TaskEndedError, TaskStartError } from '../../../agent/tasks/start-error.js';
 import { run } from '../../../kernel/run/runner.js';
 import { pollUntil } from '../../support/poll-until.js';
-import { ID, bench, onceSays, outcome, processesWith } from './tasks-bench.js';
+import { ID, bench, onceSays, outcome, processesWith, sessionOutcome } from './tasks-bench.js';
 import { execs, execTerminal, taskTerminal } from './tasks-sessions.js';
 
 export async function surroundings(): Promise<void> {
@@ -238,4 +240,47 @@ export async function agentKilledEarly(): Promise<void> {
     await nothingLeftOf(mark, join(directory, `early${round}`));
   }
   assert.ok(early > 0, 'at least one was killed before its command ran');
+}
+
+/**
+ * Of a task that is to outlive its supervisor, either all is left or nothing, at whatever moment of the start that dies; and
+ * whoever finds it can do with it what its supervisor could.
+ */
+export async function outlivesEarly(): Promise<void> {
+  const { directory } = bench();
+  const module = fileURLToPath(new URL('./tasks-supervisor.js', import.meta.url));
+  let left = 0;
+  let execsSeen = 0;
+  for (let round = 0; round < 12; round++) {
+    const mark = `30${round}.25`;
+    const own = join(directory, `outlives${round}`);
+    const child = spawn(process.execPath, [module, own, mark, 'announce', 'outlives'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(createInterface({ input: child.stdout }), 'line');
+    // Spread over the milliseconds that a start takes; the last ones after it.
+    const until = performance.now() + round * 4;
+    while (performance.now() < until);
+    if (round > 8) await pollUntil('the task and its execs run', () => processesWith(`sleep\0${mark}`).length >= 6);
+    execsSeen = Math.max(execsSeen, processesWith(`sleep\0${mark}`).length);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    // The command waits for its `go` until it sees that nobody will say it.
+    await pollUntil('nobody is waiting any more', () => findSurvivors(join(own, 'tasks')).length > 0 || processesWith(own).length === 0, { timeout: 30_000 });
+    const [survivor] = findSurvivors(join(own, 'tasks'));
+    if (survivor) {
+      left++;
+      assert.equal(survivor.condition, 'running');
+      // The command, its child and its grandchild; none of an exec.
+      await pollUntil('the task runs, without its execs', () => processesWith(`sleep\0${mark}`).length === 3, { timeout: 30_000 });
+      const task = adoptTask(survivor);
+      const session = await task.exec({ command: ['sh', '-c', 'hostname; exit 5'], stdin: false });
+      assert.deepEqual(await sessionOutcome(session), { stdout: `${ID}\n`, stderr: '', exitCode: 5 });
+      // It ignores SIGTERM.
+      await task.stop(50);
+      assert.equal((await task.exited).exitCode, 137);
+      assert.equal(existsSync(survivor.directory), false, 'its files are gone');
+    }
+    await nothingLeftOf(mark, own);
+  }
+  assert.ok(execsSeen > 3, 'with its execs there were more');
+  assert.ok(left >= 3 && left < 12, `${left} of 12 had begun`);
 }
