@@ -15,3 +15,5 @@ test.serial('down with no agent alive stops its tasks in order', (t) => runScena
 test.serial('a second Ctrl-C ends the tasks as well', (t) => runScenario(t, 'root', survival, 'impatient'));
 test.serial('agents killed while they start and adopt tasks disturb none', (t) => runScenario(t, 'root', survival, 'killedWhileAdopting'));
 test.serial('what an agent cannot take over it makes anew', (t) => runScenario(t, 'root', survival, 'misfits', 'command:ping'));
+test.serial('tasks on a network with IPv6 go on as well', (t) => runScenario(t, 'root', survival, 'withIpv6', 'ipv6', 'command:ping'));
+test.serial('a task of a host that was renamed meanwhile is replaced', (t) => runScenario(t, 'root', survival, 'renamed'));

@@ -54,12 +54,12 @@ export async function goesOn(): Promise<void> {
   const directory = newDirectory();
   let agent = await MeshAgent.up();
   await vipmesh('network', 'create', 'overlay1');
-  const server = await create(agent, 'server', [process.execPath, LONG_LIVED, 'server', '7000']);
+  const server = await create(agent, 'server', [process.execPath, LONG_LIVED, 'server', '7000'], { restart: { delay: 50 } });
   const file = join(directory, 'count');
   await create(agent, 'client', [process.execPath, LONG_LIVED, 'client', server.addresses[0]?.address ?? '', '7000', file]);
   const script = `trap 'echo bye >${directory}/bye; exit 3' TERM; n=0; while :; do n=$((n+1)); echo line $n; sleep 0.05; done`;
   const chatty = await create(agent, 'chatty', ['sh', '-c', script], { task: { command: ['sh', '-c', script], env: { COLOUR: 'blue' }, workdir: '/usr' } });
-  await create(agent, 'web', SERVE, { task: { command: [...SERVE], healthcheck: { command: ['test', '!', '-e', join(directory, 'ill')], interval: 100, retries: 2 } } });
+  await create(agent, 'web', SERVE, { task: { command: [...SERVE], healthcheck: { command: ['test', '!', '-e', join(directory, 'ill')], interval: 100, retries: 2 } }, restart: { delay: 50 } });
   const answered = (): number => Number(existsSync(file) ? readFileSync(file, 'utf8') : '0');
   await pollUntil('the connection is there', () => answered() > 5, SOON);
 
@@ -262,6 +262,55 @@ export async function misfits(): Promise<void> {
     const network = addresses[0]?.networkId === far.addresses[0]?.networkId ? 'overlay2' : 'overlay1';
     await vipmesh('run', '--rm', '--network', network, '--', 'ping', '-c', '1', '-W', '5', addresses[0]?.address ?? '');
   }
+  await agent.stop();
+  assert.deepEqual(hostState(), before);
+}
+
+/** The same with IPv6, which has rules where IPv4 has none. */
+export async function withIpv6(): Promise<void> {
+  const before = hostState();
+  const file = join(newDirectory(), 'count');
+  let agent = await MeshAgent.up();
+  await vipmesh('network', 'create', '--ipv6', 'overlay1');
+  const server = await create(agent, 'server', [process.execPath, LONG_LIVED, 'server', '7000'], { restart: { delay: 50 } });
+  await create(agent, 'client', [process.execPath, LONG_LIVED, 'client', server.addresses[0]?.address6 ?? '', '7000', file]);
+  const victim = await create(agent, 'victim', ['sleep', '1309.5'], { restart: { condition: 'none' } });
+  const answered = (): number => Number(existsSync(file) ? readFileSync(file, 'utf8') : '0');
+  await pollUntil('the connection is there', () => answered() > 5, SOON);
+  const sandbox = pinned('overlay1');
+  const rules = (): string[] => ip('-6', '-n', sandbox, 'rule').split('\n').filter((line) => line.startsWith('1000:'));
+  assert.equal(rules().length, 3);
+  const known = await kept(agent);
+  await agent.kill();
+  process.kill(victim.status.pid ?? 0, 'SIGKILL');
+  agent = await MeshAgent.up();
+  await ended(agent, 'victim', victim.id);
+  const now = await kept(agent);
+  assertGoesOn({ ...known, tasks: known.tasks.filter(({ id }) => id !== victim.id) }, now);
+  assertNothingDoubled(now);
+  assert.equal(rules().length, 2);
+  const atUp = answered();
+  await pollUntil('the connection goes on', () => answered() > atUp + 20, SOON);
+  const script = 'getent ahostsv6 server >/dev/null && echo named; ping -6 -c 1 -W 5 server >/dev/null && echo there';
+  assert.equal(await vipmesh('run', '--rm', '--network', 'overlay1', '--', 'sh', '-c', script), 'named\nthere\n');
+  await agent.stop();
+  assert.deepEqual(hostState(), before);
+}
+
+/** A task of a node that is called otherwise now is replaced, and stopped in order. */
+export async function renamed(): Promise<void> {
+  const before = hostState();
+  const directory = newDirectory();
+  const first = await MeshAgent.up();
+  await vipmesh('network', 'create', 'overlay1');
+  const old = await create(first, 'steady', ['sh', '-c', `trap 'echo bye >${directory}/bye; exit 0' TERM; while :; do sleep 0.05; done`]);
+  await first.kill();
+  const agent = await MeshAgent.upRenamed('elsewhere');
+  const stopped = await ended(agent, 'steady', old.id);
+  assert.deepEqual([stopped.status.state, readFileSync(join(directory, 'bye'), 'utf8')], ['shutdown', 'bye\n']);
+  const [task] = await agent.settles('steady', 1);
+  assert.equal(task?.node, 'elsewhere');
+  assertNothingDoubled(await kept(agent));
   await agent.stop();
   assert.deepEqual(hostState(), before);
 }

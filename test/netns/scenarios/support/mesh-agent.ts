@@ -97,6 +97,13 @@ export class MeshAgent {
     return new MeshAgent(Command.vipmesh('up', '--mode', mode));
   }
 
+  /** As `up`, on a host of another name: as root. */
+  static async upRenamed(hostName: string): Promise<MeshAgent> {
+    const agent = new MeshAgent(new Command('unshare', ['--uts', 'sh', '-c', `hostname ${hostName} && exec "$0" "$@"`, process.execPath, MAIN, 'up']));
+    await agent.command.says('is up');
+    return agent;
+  }
+
   /** The foreground process: the agent itself as root, its outer half without. */
   get pid(): number {
     return this.command.child.pid ?? assert.fail('it was not started');
