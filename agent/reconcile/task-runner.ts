@@ -211,7 +211,6 @@ export class TaskRunner {
       this.#process = process;
       this.#phase = 'up';
       this.#watch(process);
-      context.onChange();
       return process;
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
@@ -230,29 +229,34 @@ export class TaskRunner {
     const { task, context } = this;
     const { signal } = this.#abort;
     const spec = task.spec.healthcheck;
-    this.#observe({ state: this.#upState(), health: spec ? 'starting' : 'none', pid: process.pid });
+    this.#observe({ state: 'starting', health: spec ? 'starting' : 'none', pid: process.pid });
+    void this.#rise();
     if (spec) watchHealth({ process, spec, clock: context.clock, signal, onChange: (health, detail) => this.#onHealth(health, detail) });
     void waitUntilListening({ pid: process.pid, clock: context.clock, signal }).then((readiness) => {
       if (signal.aborted || this.#phase !== 'up') return;
       this.#ready = true;
       this.#listens = readiness === 'listening';
-      if (this.#state !== this.#upState()) this.#observe({ state: this.#upState() });
-      context.onChange();
+      void this.#rise();
     });
   }
 
-  /** `running` for good once it was healthy and, where that is expected, listened. */
-  #upState(): TaskState {
-    const running = this.#state === 'running' || (this.#healthy && (this.#ready || !this.options.expectListener));
-    return running ? 'running' : 'starting';
+  /** Applies what it has become, then notes it, in this order: whoever sees `running` can rely on it that new flows come here. */
+  async #rise(health?: Health): Promise<void> {
+    // As of now: what it becomes meanwhile is applied and noted by another call.
+    const state = this.#healthy && (this.#ready || !this.options.expectListener) ? 'running' : 'starting';
+    this.context.onChange();
+    await this.context.applied();
+    if (this.#phase !== 'up' || this.#failure !== undefined) return;
+    if (health !== undefined || state !== this.#state) this.#observe({ state, ...(health !== undefined && { health }) });
   }
 
   #onHealth(health: Health, detail: string): void {
     if (this.#phase !== 'up') return;
     this.#healthy = health === 'healthy';
-    this.#observe({ state: this.#upState(), health });
-    this.context.onChange();
-    if (health === 'unhealthy') {
+    if (health === 'healthy') void this.#rise(health);
+    else {
+      this.#observe({ state: this.#state, health });
+      this.context.onChange();
       const message = `unhealthy: its health check failed${detail === '' ? '' : `: ${detail}`}`;
       this.#failure = { message };
       void this.stop({ drain: true, message });
