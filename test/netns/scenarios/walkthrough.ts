@@ -129,7 +129,7 @@ export async function background(user: MachineUser): Promise<void> {
   // The same tasks with the same addresses, balanced by two workers now.
   await machine.vipmesh('up', '--detach', '--workers', '2', '--max-flows', '5000');
   assert.match(await machine.vipmesh('status'), /^Flows: +\d+, up to 5000\nWorkers: +2\nI\/O: +(io_uring|poll)/m);
-  await pollUntil('vote runs again', async () => (await machine.vipmesh('service', 'ls', '--format', '{{.Name}} {{.Replicas}}')).includes('vote 2/2'), { timeout: 60_000 });
+  await pollUntil('vote runs again', async () => (await machine.vipmesh('service', 'ls', '--format', '{{.Name}} {{.Replicas}}')).includes('vote 2/2'), { timeout: 90_000 });
   assert.deepEqual(await demoIds(machine), ids);
   await assertPublished(machine, ids);
   await machine.vipmesh('down');
@@ -160,7 +160,7 @@ export async function signals(user: MachineUser): Promise<void> {
     const { code, stdout, stderr } = await npm.ended;
     // npm itself is ended by a SIGHUP, and may be gone before its child is.
     if (to !== 'group') assert.equal(code, 0, `${signal} to ${to}: ${stdout}${stderr}`);
-    await pollUntil('the agent is gone', () => !existsSync(`/proc/${agent}`), { timeout: 30_000 });
+    await pollUntil('the agent is gone', () => !existsSync(`/proc/${agent}`), { timeout: 90_000 });
     assertSameState(before, machineState());
   }
 }
