@@ -109,6 +109,7 @@ export class TaskRunner {
       phase: this.#phase === 'draining' || this.#phase === 'stopping' ? 'draining' : 'up',
       healthy: this.#healthy,
       ready: this.#ready,
+      listens: this.#listens,
     };
   }
 
