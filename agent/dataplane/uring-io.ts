@@ -11,11 +11,12 @@
  * Frames that lie elsewhere (taken from a ring, or made by the pipeline itself) are written at once, by write(2).
  */
 import { POLLIN } from '../../kernel/ffi/constants.js';
-import { clearEvent, makeBlocking, SystemError, write } from '../../kernel/ffi/libc.js';
+import { clearEvent, makeBlocking, poll, SystemError, write } from '../../kernel/ffi/libc.js';
+import { PollSet } from '../../kernel/ffi/structs.js';
 import { IORING_CQE_BUFFER_SHIFT, IORING_CQE_F_BUFFER, IORING_CQE_F_MORE } from '../../kernel/uring/abi.js';
 import { ProvidedBuffers } from '../../kernel/uring/buffers.js';
 import { IoUring } from '../../kernel/uring/uring.js';
-import { EBADF, ENOBUFS } from '../../proxy/device/device.js';
+import { EAGAIN, EBADF, ENOBUFS } from '../../proxy/device/device.js';
 import type { Io, MakeIo, Sink } from '../../proxy/dataplane/io.js';
 import { type Frame, FRAME_SIZE, makeFrame } from '../../proxy/wire/frame.js';
 
@@ -90,13 +91,17 @@ class UringIo implements Io {
   #addressLow = 0;
   #addressHigh = 0;
   #woken = false;
-  /** A read has ended for want of buffers. */
+  /** A read has ended for want of buffers, or there was no room to begin one. */
   #starved = false;
+  /** The wake-up is not polled. */
+  #deaf = true;
+  /** The devices by slot, with no event that is waited for: what is wrong with them is told all the same (poll(2)). */
+  #alive = new PollSet(8);
 
   constructor(wakeUp: number, sink: Sink) {
     this.#wakeUp = wakeUp;
     this.#sink = sink;
-    this.#ring.pollMultishot(wakeUp, POLLIN, WAKE_UP);
+    this.#listen();
     this.#ring.gather(GATHER_FRAMES, GATHER_MICROSECONDS);
   }
 
@@ -112,6 +117,7 @@ class UringIo implements Io {
     slot.network = network;
     slot.fd = fd;
     this.#serving[network] = slot;
+    this.#alive.set(slot.index, fd, 0);
     slot.beginTurn();
     this.#read(slot);
   }
@@ -119,6 +125,11 @@ class UringIo implements Io {
   #addSlot(): Slot {
     const slot = new Slot(this.#slots.length);
     this.#ring.provide(slot.buffers);
+    if (slot.index === this.#alive.capacity) {
+      const larger = new PollSet(slot.index * 2);
+      larger.bytes.set(this.#alive.bytes);
+      this.#alive = larger;
+    }
     this.#slots.push(slot);
     return slot;
   }
@@ -135,6 +146,8 @@ class UringIo implements Io {
   #release(slot: Slot): void {
     this.#serving[slot.network] = undefined;
     slot.network = -1;
+    // Passed over.
+    this.#alive.set(slot.index, -1, 0);
   }
 
   has(network: number): boolean {
@@ -142,13 +155,18 @@ class UringIo implements Io {
   }
 
   #read(slot: Slot): void {
-    slot.reading = true;
-    this.#ring.readMultishot(slot.fd, slot.index, FIRST_SLOT + slot.index);
+    slot.reading = this.#ring.readMultishot(slot.fd, slot.index, FIRST_SLOT + slot.index);
+    if (!slot.reading) this.#starved = true;
+  }
+
+  #listen(): void {
+    this.#deaf = !this.#ring.pollMultishot(this.#wakeUp, POLLIN, WAKE_UP);
   }
 
   wait(timeout: number): void {
     for (const slot of this.#slots) slot.beginTurn();
     if (this.#starved) this.#readAnew();
+    if (this.#deaf) this.#listen();
     this.#ring.wait(timeout);
   }
 
@@ -197,7 +215,7 @@ class UringIo implements Io {
   #onWakeUp(flags: number): void {
     this.#woken = true;
     clearEvent(this.#wakeUp);
-    if ((flags & IORING_CQE_F_MORE) === 0) this.#ring.pollMultishot(this.#wakeUp, POLLIN, WAKE_UP);
+    if ((flags & IORING_CQE_F_MORE) === 0) this.#listen();
   }
 
   write(network: number, frame: Frame, length: number): void {
@@ -206,10 +224,21 @@ class UringIo implements Io {
       this.#sink.refused(EBADF);
     } else if (frame === this.#delivered) {
       this.#delivered = undefined;
-      this.#ring.write(slot.fd, this.#addressLow, this.#addressHigh, length, WRITE);
+      if (!this.#ring.write(slot.fd, this.#addressLow, this.#addressHigh, length, WRITE)) this.#sink.refused(EAGAIN);
     } else {
       const written = write(slot.fd, frame.bytes, length);
       if (written < 0) this.#sink.refused(-written);
+    }
+  }
+
+  /** A read waits for a frame to come: a device that is removed just as it does that may never wake it. */
+  check(): void {
+    if (poll(this.#alive.bytes, this.#slots.length, 0) <= 0) return;
+    for (const slot of this.#slots) {
+      if (slot.network < 0 || this.#alive.ready(slot.index) === 0) continue;
+      const { network } = slot;
+      this.detach(network);
+      this.#sink.lost(network, 0);
     }
   }
 

@@ -3,8 +3,9 @@
  * (the data plane's snapshot, the name server's views, the relay's ports). Applying them is node.ts's.
  *
  * One rule decides who takes part. A task is *eligible* when it is up and not unhealthy. Among a service's eligible tasks
- * those that listen are preferred: a task that has just started and does not listen yet would refuse connections. When
- * none of them listens, all take part, since then waiting helps nobody (a service may well never listen).
+ * those that listen are preferred: a task that has just started and does not listen yet would refuse connections, so it is
+ * given some time. When none of them listens, all take part at once, since then waiting helps nobody (a service may well never
+ * listen), and the time that one was given must not leave the others out until theirs is over.
  */
 import type { EndpointConfig, NetworkConfig, ServiceConfig, Snapshot } from '../../proxy/config/snapshot.js';
 import { parseIpv4 } from '../../proxy/net/addr.js';
@@ -26,6 +27,8 @@ export interface LiveTask {
   readonly healthy: boolean;
   /** Something listens in it, or it was given the time to. */
   readonly ready: boolean;
+  /** Something was seen to listen in it. */
+  readonly listens: boolean;
 }
 
 export interface World {
@@ -45,8 +48,7 @@ function byService(world: World): Map<string, LiveTask[]> {
 /** The tasks that take new flows and are named by the service's name. */
 export function takingPart(tasks: readonly LiveTask[]): LiveTask[] {
   const eligible = tasks.filter((live) => live.phase === 'up' && live.healthy);
-  const ready = eligible.filter((live) => live.ready);
-  return ready.length > 0 ? ready : eligible;
+  return eligible.some((live) => live.listens) ? eligible.filter((live) => live.ready) : eligible;
 }
 
 function addressOn(task: TaskObject, networkId: string): TaskAddress | undefined {

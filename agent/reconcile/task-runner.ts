@@ -120,6 +120,7 @@ export class TaskRunner {
       phase: this.#phase === 'draining' || this.#phase === 'stopping' ? 'draining' : 'up',
       healthy: this.#healthy,
       ready: this.#ready,
+      listens: this.#listens,
     };
   }
 
@@ -266,7 +267,6 @@ export class TaskRunner {
     this.#process = process;
     this.#phase = 'up';
     this.#watch(process);
-    this.context.onChange();
   }
 
   /**
@@ -278,30 +278,35 @@ export class TaskRunner {
     const { signal } = this.#abort;
     const spec = task.spec.healthcheck;
     const health = !spec ? 'none' : this.#healthy ? 'healthy' : 'starting';
-    // What an earlier agent was stopping already is not shown as running again.
-    if (this.#state !== 'stopping') this.#observe({ state: this.#upState(), health, pid: process.pid });
+    // What an earlier agent was stopping already is not shown as running again, nor what it saw running as starting.
+    if (this.#state !== 'stopping') this.#observe({ state: this.#state === 'running' ? 'running' : 'starting', health, pid: process.pid });
+    void this.#rise();
     if (spec) watchHealth({ process, spec, clock: context.clock, signal, onChange: (health, detail) => this.#onHealth(health, detail) });
     void waitUntilListening({ pid: process.pid, clock: context.clock, signal }).then((readiness) => {
       if (signal.aborted || this.#phase !== 'up') return;
       this.#ready = true;
       this.#listens = readiness === 'listening';
-      if (this.#state !== this.#upState()) this.#observe({ state: this.#upState() });
-      context.onChange();
+      void this.#rise();
     });
   }
 
-  /** `running` for good once it was healthy and, where that is expected, listened. */
-  #upState(): TaskState {
-    const running = this.#state === 'running' || (this.#healthy && (this.#ready || !this.options.expectListener));
-    return running ? 'running' : 'starting';
+  /** Applies what it has become, then notes it, in this order: whoever sees `running` can rely on it that new flows come here. */
+  async #rise(health?: Health): Promise<void> {
+    // As of now: what it becomes meanwhile is applied and noted by another call.
+    const state = this.#state === 'running' || (this.#healthy && (this.#ready || !this.options.expectListener)) ? 'running' : 'starting';
+    this.context.onChange();
+    await this.context.applied();
+    if (this.#phase !== 'up' || this.#state === 'stopping' || this.#failure !== undefined) return;
+    if (health !== undefined || state !== this.#state) this.#observe({ state, ...(health !== undefined && { health }) });
   }
 
   #onHealth(health: Health, detail: string): void {
     if (this.#phase !== 'up') return;
     this.#healthy = health === 'healthy';
-    this.#observe({ state: this.#upState(), health });
-    this.context.onChange();
-    if (health === 'unhealthy') {
+    if (health === 'healthy') void this.#rise(health);
+    else {
+      this.#observe({ state: this.#state, health });
+      this.context.onChange();
       const message = `unhealthy: its health check failed${detail === '' ? '' : `: ${detail}`}`;
       this.#failure = { message };
       void this.stop({ drain: true, message });

@@ -107,32 +107,40 @@ export class IoUring {
     new Uint32Array(buffer, byteOffset, EVENTS_MIN_WAIT_WORD + 1)[EVENTS_MIN_WAIT_WORD] = microseconds;
   }
 
+  // Each of the three answers false, and nothing is begun, when there is no room: all entries wait, and the kernel takes none now.
+
   /** Reads again and again into buffers of the group, a completion for each read, until one without IORING_CQE_F_MORE. */
-  readMultishot(fd: number, group: number, userData: number): void {
+  readMultishot(fd: number, group: number, userData: number): boolean {
     const at = this.#next(IORING_OP_READ_MULTISHOT | (IOSQE_BUFFER_SELECT << 8), fd, userData);
+    if (at < 0) return false;
     this.#sqe[at + SQE.group] = group;
     this.#atNoPosition(at);
+    return true;
   }
 
   /** A completion whenever `fd` has become ready for `events`. */
-  pollMultishot(fd: number, events: number, userData: number): void {
+  pollMultishot(fd: number, events: number, userData: number): boolean {
     const at = this.#next(IORING_OP_POLL_ADD, fd, userData);
+    if (at < 0) return false;
     this.#sqe[at + SQE.length] = IORING_POLL_ADD_MULTI;
     this.#sqe[at + SQE.operationFlags] = events;
+    return true;
   }
 
   /**
    * Writes from memory at an address, in halves. It is done, or has failed with EAGAIN, when it has been submitted: the memory
    * is free again then. A completion comes only when it failed.
    */
-  write(fd: number, addressLow: number, addressHigh: number, length: number, userData: number): void {
+  write(fd: number, addressLow: number, addressHigh: number, length: number, userData: number): boolean {
     const at = this.#next(IORING_OP_WRITE | (IOSQE_CQE_SKIP_SUCCESS << 8), fd, userData);
+    if (at < 0) return false;
     const sqe = this.#sqe;
     sqe[at + SQE.address] = addressLow;
     sqe[at + SQE.address + 1] = addressHigh;
     sqe[at + SQE.length] = length;
     sqe[at + SQE.operationFlags] = RWF_NOWAIT;
     this.#atNoPosition(at);
+    return true;
   }
 
   /** TUNs, pipes and eventfds have none. */
@@ -141,9 +149,12 @@ export class IoUring {
     this.#sqe[at + SQE.offset + 1] = -1;
   }
 
-  /** Word offset of a fresh entry. When all are taken, submits them first. */
+  /** Word offset of a fresh entry. When all are taken, submits them first; -1 when none of them can be now. */
   #next(operation: number, fd: number, userData: number): number {
-    if (this.waiting === this.#sqSize) this.submit();
+    if (this.waiting === this.#sqSize) {
+      this.submit();
+      if (this.waiting === this.#sqSize) return -1;
+    }
     const at = (this.#tail & (this.#sqSize - 1)) * SQE_WORDS;
     const sqe = this.#sqe;
     sqe.fill(0, at, at + SQE_WORDS);

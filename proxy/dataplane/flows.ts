@@ -42,6 +42,11 @@ export const NO_ROOM = -2;
 
 /** Flows looked at by one call of `expire` or `sweep`: well under a millisecond. */
 const STEPS = 4096;
+/**
+ * Ports looked at for one flow: all of four endpoints, some milliseconds. What is found to have none is remembered for a second,
+ * so the next flow looks further.
+ */
+export const MOST_VISITED = 1 << 18;
 /** For flows whose service is gone and which wait for the sweep. */
 const TIMEOUTS = timeoutsByState(DEFAULT_TIMEOUTS);
 
@@ -102,6 +107,7 @@ export class Flows {
     if (chosen < 0 || (v6 && service.endpoints[chosen]!.handle === 0)) return NO_ENDPOINT;
     const name = v6 ? key : client;
     this.#yielding = 0;
+    this.#ports.visited = 0;
     let port = this.#portToward(kind, service, chosen, ports, name, now);
     if (port === 0) {
       chosen = this.#elsewhere(kind, service, chosen, ports, name, now);
@@ -152,7 +158,8 @@ export class Flows {
 
   /**
    * Where a flow goes when there is no port toward the endpoint that was chosen: to the next in the list that takes flows and has
-   * one, an ejected one only when no other has; else to one where a flow gives its port away. -1 for none.
+   * one, an ejected one only when no other has; else to one where a flow gives its port away. -1 for none. The search is bounded:
+   * with every port of many endpoints taken, a packet must not keep those after it waiting.
    */
   #elsewhere(kind: number, service: ServiceTarget, chosen: number, ports: number, client: number, now: number): number {
     const { balancer, endpoints } = service;
@@ -162,6 +169,7 @@ export class Flows {
         const index = (chosen + step) % endpoints.length;
         if (balancer.isEjected(index, now) !== (ejected === 1) || !balancer.admits(index, now, false)) continue;
         if (v6 && endpoints[index]!.handle === 0) continue;
+        if (this.#ports.visited > MOST_VISITED) break;
         this.#portElsewhere = this.#portToward(kind, service, index, ports, client, now);
         if (this.#portElsewhere !== 0) return index;
       }
@@ -208,6 +216,7 @@ export class Flows {
     if (isActive(before) !== isActive(after)) this.#shared.stats.moved(balancer.row(endpoint.index), isActive(after));
     if (before !== State.synSent) return;
     if (after === State.synReceived) {
+      this.#words[at] &= ~FLAG_FAILED;
       service!.tookConnection((this.#words[at] & FLAG_V6) !== 0, this.#words[(slot << 4) + CLIENT_PORTS]! & 0xffff, now);
       balancer.succeeded(endpoint.index, now);
     }
@@ -221,6 +230,11 @@ export class Flows {
     if (endpoint === undefined) return false;
     if (!service!.balancer.answeredSince(endpoint.index, sentAt)) this.#failed(slot, service!, endpoint, now);
     return service!.balancer.isEjected(endpoint.index, now);
+  }
+
+  /** Whether a flow was over before the endpoint had taken its connection: the client may repeat its SYN with the number that it had. */
+  neverOpened(slot: number): boolean {
+    return (this.#words[(slot << 4) + KIND]! & (STATE_MASK | FLAG_FAILED)) === (State.closed | FLAG_FAILED);
   }
 
   /** One flow counts as one failure, however often its SYN was sent. */

@@ -37,6 +37,8 @@ export interface Io {
    * with `flush` at the latest. To a network without a device: refused with EBADF.
    */
   write(network: number, frame: Frame, length: number): void;
+  /** Looks for devices that are gone though nothing has said so, and tells the sink. Called now and then, not within `deliver`. */
+  check(): void;
   /** What was written has left. */
   flush(): void;
   /** Nothing may be called afterwards. */

@@ -192,7 +192,7 @@ export class Pipeline {
     words[word + LAST_SEEN] = now;
     if (isTcp) {
       const state = words[word + KIND]! & STATE_MASK;
-      if (isSyn && (isOver(state) ? this.#isNewSyn(word, frame) : state === State.synSent && this.#flows.unanswered(slot, target, before, now))) {
+      if (isSyn && (isOver(state) ? this.#flows.neverOpened(slot) || this.#isNewSyn(word, frame) : state === State.synSent && this.#flows.unanswered(slot, target, before, now))) {
         this.#flows.end(slot, now);
         return this.#begin(kind, target, frame, now);
       }

@@ -94,6 +94,10 @@ export class ReadyIo implements Io {
     if (written < 0) this.#sink.refused(-written);
   }
 
+  check(): void {
+    // Every wait asks for the state that each device is in.
+  }
+
   flush(): void {
     // Nothing waits: each frame was written at once.
   }

@@ -86,10 +86,13 @@ export class DataplaneWorker implements Sink {
     this.#pipeline = parts.makePipeline((network, frame, length) => this.#io.write(network, frame, length));
   }
 
-  /** Serves until told to close. */
+  /** Serves until told to close. What is thrown ends it, but not before its devices are let go. */
   run(): void {
-    while (!this.#closing) this.round();
-    this.#io.close();
+    try {
+      while (!this.#closing) this.round();
+    } finally {
+      this.#io.close();
+    }
   }
 
   /** One wait and what it brings. */
@@ -104,6 +107,7 @@ export class DataplaneWorker implements Sink {
     if (now - this.#lastTick >= TICK_MS) {
       this.#lastTick = now;
       this.#pipeline.expire(now);
+      this.#io.check();
     }
     if (this.#sweeping) this.#sweeping = this.#pipeline.sweep();
     if (woken) this.#requests();

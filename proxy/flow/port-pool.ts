@@ -55,6 +55,8 @@ export class PortPool {
   /** Of the ports that this worker owns. */
   readonly #first: number;
   readonly #last: number;
+  /** Ports looked at since this was last set to 0: what a search has cost. */
+  visited = 0;
   /** Three words per entry: hash of the tuple, client, until when it rests (deciseconds; 0: an entry never used). */
   readonly #rest = new Int32Array(REST_ENTRIES * 3);
 
@@ -88,11 +90,14 @@ export class PortPool {
     let passed = 0;
     const from = cursor.next === 0 ? this.#first : cursor.next;
     let port = from;
+    let visits = 0;
     do {
       const next = this.#after(port);
+      visits++;
       if (this.#isFree(kind, endpoint, endpointPort, port)) {
         if (!this.#rests(kind, endpoint, endpointPort, port, client, now)) {
           cursor.next = next;
+          this.visited += visits;
           return port;
         }
         if (resting === 0) resting = port;
@@ -100,6 +105,7 @@ export class PortPool {
       }
       port = next;
     } while (port !== from && passed < PASS_OVER);
+    this.visited += visits;
     if (resting !== 0) {
       cursor.next = this.#after(resting);
       return resting;
@@ -133,6 +139,7 @@ export class PortPool {
       bestSeen = seen;
     }
     cursor.next = port;
+    this.visited += PASS_OVER;
     return best;
   }
 

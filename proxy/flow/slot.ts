@@ -47,7 +47,7 @@ export const HEADER_LIVE = 3;
 
 /** What KIND is made of. */
 export const STATE_MASK = 0x0f;
-/** A connect failure of this flow was counted. */
+/** A connect failure of this flow was counted, and its connection has not been opened since. */
 export const FLAG_FAILED = 0x10;
 /** Addresses are handles of the address book. */
 export const FLAG_V6 = 0x80;

@@ -183,6 +183,34 @@ export function ioContract(name: string, make: (wakeUp: number) => MakeIo, ...ne
     t.true(io.has(1));
   });
 
+  rule('a device that goes without a word is told all the same, once, and its place serves again', (t, { io, device, turn, lost, frames, send }) => {
+    const [near, far] = device();
+    const [gone, farGone] = datagramPair();
+    t.teardown(() => closeSync(farGone));
+    io.attach(1, near);
+    io.attach(2, gone);
+    const look = (): void => {
+      turn(0);
+      io.check();
+    };
+    look();
+    t.deepEqual(lost, []);
+    closeSync(gone);
+    for (let n = 0; n < 3; n++) look();
+    t.deepEqual(lost, [[2, 0]]);
+    t.false(io.has(2));
+    send(far, 4);
+    turn();
+    t.deepEqual(frames, [[1, 4]]);
+    const [next, farNext] = device();
+    io.attach(2, next);
+    send(farNext, 5);
+    turn();
+    look();
+    t.deepEqual(frames, [[1, 4], [2, 5]]);
+    t.is(lost.length, 1);
+  });
+
   rule('a write that is refused is told by its errno', (t, { io, turn, onFrame, refused, send }) => {
     const [near, far] = datagramPair();
     io.attach(1, near);

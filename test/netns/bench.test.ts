@@ -105,14 +105,14 @@ test('killed in the middle, it leaves no process', async (t) => {
   t.teardown(() => child.kill('SIGKILL'));
   let progress = '';
   child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (progress += chunk));
-  await pollUntil('a first measurement', () => progress.includes('Gbit/s'), { timeout: 30_000 });
+  await pollUntil('a first measurement', () => progress.includes('Gbit/s'), { timeout: 90_000 });
   const ours = readlinkSync('/proc/self/ns/pid');
   const inside = processesWith(`"seed":${seed}`).find((pid) => readlinkSync(`/proc/${pid}/ns/pid`) !== ours);
   t.truthy(inside);
   const all = inNamespaceOf(inside ?? '');
   t.true(all.length > 4, 'servers and a peer run');
   child.kill('SIGKILL');
-  await pollUntil('everything has ended', () => processesWith(`"seed":${seed}`).length === 0 && all.every((pid) => !processIs(pid)));
+  await pollUntil('everything has ended', () => processesWith(`"seed":${seed}`).length === 0 && all.every((pid) => !processIs(pid)), { timeout: 90_000 });
   t.pass();
 });
 

@@ -3,6 +3,7 @@ import { runScenario, type HostUser } from '../support/host.js';
 
 const running = new URL('./scenarios/tasks.js', import.meta.url);
 const sessions = new URL('./scenarios/tasks-sessions.js', import.meta.url);
+const runner = new URL('./scenarios/runner.js', import.meta.url);
 
 const runningScenarios = {
   surroundings: 'a task has a network, host name, name server, hosts and processes of its own',
@@ -29,7 +30,13 @@ const sessionScenarios = {
   readiness: 'a task is ready when something in it listens',
 };
 
+const runnerScenarios = {
+  appliedFirst: 'a task is said to run, or to stop, when that has been applied',
+  appliedHealth: 'a task is said to be healthy when that has been applied',
+};
+
 for (const as of ['root', 'userns'] as HostUser[]) {
   for (const [name, title] of Object.entries(runningScenarios)) test(`${title}, as ${as}`, (t) => runScenario(t, as, running, name));
   for (const [name, title] of Object.entries(sessionScenarios)) test(`${title}, as ${as}`, (t) => runScenario(t, as, sessions, name));
+  for (const [name, title] of Object.entries(runnerScenarios)) test(`${title}, as ${as}`, (t) => runScenario(t, as, runner, name));
 }

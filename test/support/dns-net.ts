@@ -2,10 +2,11 @@
  * DNS over real sockets for tests: clients, an upstream resolver on loopback, sockets for a name server, and `dig`.
  */
 import { createSocket } from 'node:dgram';
+import type { RemoteInfo, Socket as DatagramSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { execFile } from 'node:child_process';
 import { connect, createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { bindUdp, listenTcp } from '../../kernel/netns/sockets.js';
@@ -14,7 +15,7 @@ import type { DnsProtocol } from '../../overlay/dns/record.js';
 import { u16 } from './dns.js';
 
 /** One query and its response; undefined when none came in time. */
-export async function exchange(port: number, query: Buffer, protocol: DnsProtocol, timeout = 4000): Promise<Buffer | undefined> {
+export async function exchange(port: number, query: Buffer, protocol: DnsProtocol, timeout = 30_000): Promise<Buffer | undefined> {
   return protocol === 'udp' ? exchangeUdp(port, query, timeout) : (await exchangeTcp(port, [query], 1, timeout))[0];
 }
 
@@ -34,7 +35,7 @@ async function exchangeUdp(port: number, query: Buffer, timeout: number): Promis
 }
 
 /** Sends all queries in one go over one connection and waits for `count` responses, in the order in which they come. */
-export async function exchangeTcp(port: number, queries: readonly Buffer[], count: number, timeout = 4000): Promise<Buffer[]> {
+export async function exchangeTcp(port: number, queries: readonly Buffer[], count: number, timeout = 30_000): Promise<Buffer[]> {
   const socket = connect(port, '127.0.0.1');
   const responses: Buffer[] = [];
   const splitter = new MessageSplitter();
@@ -87,16 +88,13 @@ export async function startUpstream(answer: (query: Buffer, protocol: DnsProtoco
       }
     });
   });
-  tcp.listen(atPort, address);
-  await once(tcp, 'listening');
-  const { port } = tcp.address() as AddressInfo;
-  const udp = createSocket('udp4', (query, client) => {
+  const onQuery = function (this: DatagramSocket, query: Buffer, client: RemoteInfo): void {
     seen.push({ query, protocol: 'udp' });
     const response = answer(query, 'udp');
-    if (response) udp.send(response, client.port, client.address);
-  });
-  udp.bind(port, address);
-  await once(udp, 'listening');
+    if (response) this.send(response, client.port, client.address);
+  };
+  const udp = await listenOnBoth(tcp, onQuery, address, atPort);
+  const { port } = udp.address();
   return {
     port,
     seen,
@@ -105,6 +103,26 @@ export async function startUpstream(answer: (query: Buffer, protocol: DnsProtoco
       await Promise.all([new Promise((resolve) => tcp.close(resolve)), new Promise<void>((resolve) => udp.close(() => resolve()))]);
     },
   };
+}
+
+type OnMessage = (this: DatagramSocket, message: Buffer, from: RemoteInfo) => void;
+
+/** Resolves with the UDP socket when both listen. A port that was free for the one may be another process's for the other. */
+async function listenOnBoth(tcp: Server, onMessage: OnMessage, address: string, atPort: number): Promise<DatagramSocket> {
+  for (let attempt = 0; ; attempt++) {
+    tcp.listen(atPort, address);
+    await once(tcp, 'listening');
+    const udp = createSocket('udp4', onMessage);
+    try {
+      udp.bind((tcp.address() as AddressInfo).port, address);
+      await once(udp, 'listening');
+      return udp;
+    } catch (error) {
+      udp.close();
+      await new Promise((resolve) => tcp.close(resolve));
+      if (atPort !== 0 || attempt === 20) throw error;
+    }
+  }
 }
 
 /** A UDP and a TCP socket on the same free port of loopback, as the agent makes them in a sandbox. */

@@ -3,7 +3,7 @@
  */
 
 export interface PollOptions {
-  /** Milliseconds until it is given up; 10 s by default. */
+  /** Milliseconds until it is given up; a minute by default, which only a test that fails takes. */
   timeout?: number;
   /** Milliseconds between two looks; 20 by default. */
   interval?: number;
@@ -14,7 +14,7 @@ export interface PollOptions {
  * the `what` that did not happen, and the last error if there was one.
  */
 export async function pollUntil<T>(what: string, look: () => T | Promise<T>, options: PollOptions = {}): Promise<NonNullable<T>> {
-  const { timeout = 10_000, interval = 20 } = options;
+  const { timeout = 60_000, interval = 20 } = options;
   const deadline = performance.now() + timeout;
   let last: unknown;
   for (;;) {

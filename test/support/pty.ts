@@ -17,7 +17,7 @@ export interface PtyOptions {
 
 export interface PtyProcess {
   readonly pid: number;
-  /** Output as it comes. */
+  /** Output as it comes. When nobody has asked for any by the time that the process ends, what is left of it is lost. */
   onData(fn: (chunk: Buffer) => void): void;
   write(data: string): void;
   resize(columns: number, rows: number): void;
@@ -38,6 +38,8 @@ export function startPty(command: string, args: readonly string[], options: PtyO
     child.once('error', reject);
     child.once('exit', (code, signal) => {
       terminal.finish();
+      // What nobody reads has no end.
+      if (terminal.output.listenerCount('data') === 0) terminal.output.resume();
       void shown.then(() => resolve({ code, signal }), reject);
     });
   });

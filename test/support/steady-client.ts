@@ -4,7 +4,8 @@
  *
  *   node steady-client.js HOST PORT INTERVAL_MS STOP_FILE
  *
- * Prints `ready` after its first answer, goes on until STOP_FILE exists, then prints one line of JSON (Report).
+ * Prints `ready` after its first answer, `answered by …` with each new one's text, goes on until STOP_FILE exists, then prints
+ * one line of JSON (Report).
  */
 import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -64,6 +65,7 @@ async function main([host = '', port = '', interval = '', stopFile = '']: string
     attempts++;
     try {
       const body = await request(host, Number(port));
+      if (answers[body] === undefined) process.stdout.write(`answered by ${body}\n`);
       answers[body] = (answers[body] ?? 0) + 1;
       lastAt[body] = Math.max(lastAt[body] ?? 0, Math.round(began - start));
       slowestMs = Math.max(slowestMs, performance.now() - began);

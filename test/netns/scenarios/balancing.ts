@@ -104,7 +104,7 @@ export async function rollOut(): Promise<void> {
   const clients = [HeldFlows.inTask('udp', 'web', '5300', '50'), HeldFlows.onHost('udp', '127.0.0.1', '5353', '50')];
   for (const client of clients) await client.until('an answer', (flows) => flows.of('answer').length > 0);
   await vipmesh('service', 'update', '--env-add', 'A=1', 'web');
-  await pollUntil('all tasks are new', async () => (await agent.settles('web', 2)).every(({ id }) => !before.includes(id)), { timeout: 60_000 });
+  await pollUntil('all tasks are new', async () => (await agent.settles('web', 2)).every(({ id }) => !before.includes(id)), { timeout: 90_000 });
   const after = (await agent.settles('web', 2)).map(({ id }) => id);
   for (const client of clients) {
     await client.until('answers of new tasks', (flows) => flows.of('answer').filter(({ by }) => after.includes(by)).length >= 10);

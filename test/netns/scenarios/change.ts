@@ -44,18 +44,12 @@ class Mesh {
     await change();
     const after = await this.agent.settles('vote', replicas);
     // Those that are there now have been seen by both: no client looks only at what was before.
-    await pollUntil(`a connection to each task after ${what}`, async () => this.haveAnswered(after), SOON);
+    await pollUntil(`an answer of each task to each client after ${what}`, () => clients.every((client) => after.every(({ id }) => client.isAnsweredBy(id))), SOON);
     const seen = await Promise.all(clients.map((client) => client.stop()));
     assert.equal(await this.agent.vip('vote', 'overlay1'), this.vip, `${what}: the VIP stays`);
     for (const report of seen) assert.ok(report.attempts > 20, `${what}: only ${report.attempts} connections`);
     process.stdout.write(`${what}: ${seen.map(({ attempts, failures, slowestMs }) => `${attempts} connections, ${failures.length} failures, slowest ${slowestMs} ms`).join('; ')}\n`);
     return { before, after, seen };
-  }
-
-  /** Every task carries a flow, or has. */
-  private async haveAnswered(tasks: readonly TaskObject[]): Promise<boolean> {
-    const flows = await this.agent.api.flows();
-    return tasks.every((task) => task.addresses.some(({ address }) => flows.some((flow) => flow.endpoint.startsWith(`${address}:`))));
   }
 
   async stop(): Promise<void> {

@@ -136,7 +136,7 @@ export async function changes(user: MachineUser): Promise<void> {
     pollUntil(what, async () => {
       const found = await dig(...args);
       return found.length === count ? found : undefined;
-    }, { timeout: 30_000 });
+    }, { timeout: 90_000 });
 
   // Healthy once a file of its own is there, and for as long.
   const check = 'test -e /run/tmp/healthy-$HOSTNAME';
@@ -145,7 +145,7 @@ export async function changes(user: MachineUser): Promise<void> {
   const tasks = await pollUntil('both run', async () => {
     const both = await machine.objects<TaskObject>('service', 'ps', 'dv');
     return both.filter(({ status }) => status.pid !== undefined).length === 2 ? both : undefined;
-  }, { timeout: 30_000 });
+  }, { timeout: 90_000 });
   assert.deepEqual(await dig('dv'), [], 'not before they are healthy');
   const [one = assert.fail(), two = assert.fail()] = tasks;
   writeFileSync(`/run/tmp/healthy-${one.id}`, '');
@@ -163,7 +163,7 @@ export async function changes(user: MachineUser): Promise<void> {
   await pollUntil('the host is asked', async () => {
     await dig('dv');
     return asked(upstream).includes('dv');
-  }, { timeout: 30_000 });
+  }, { timeout: 90_000 });
 
   await machine.stop(agent);
   await upstream.close();

@@ -42,6 +42,8 @@ export async function abandoned(): Promise<void> {
 
   // Two of each: one for each task.
   const asking = [1, 2].map(() => HeldFlows.inTask('udp', 'web', '5300', '20'));
+  // Both have a flow before anybody else comes: so the next two have one for each task again.
+  for (const flows of asking) await flows.until('an answer', () => flows.of('answer').length > 0);
   const asker = await pollUntil('a UDP client of the victim', () => asking.find((flows) => flows.of('answer').some(({ by }) => by === victim.id)), SOON);
   // As fast as they can: what a slow reader has not read yet it reads before it learns of a reset.
   const downloads = [1, 2].map(() => inTask('curl', '-s', '-o', '/dev/null', `http://web/blob/${2 ** 40}`));

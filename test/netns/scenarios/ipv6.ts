@@ -56,7 +56,7 @@ export async function direct(user: MachineUser): Promise<void> {
   const views = await machine.eachInTask('six', {
     // First of all: an address that had to be checked for duplicates would not be usable yet.
     tentative: 'ip -6 addr show tentative; ip -6 addr show dev eth0 scope global',
-    first: `ping -6 -c 1 -W 2 ${address6Of(first)}`,
+    first: `ping -6 -c 1 -W 10 ${address6Of(first)}`,
     vip: 'dig +short AAAA web',
     tasks: 'dig +short AAAA tasks.web.six',
     dnsrr: 'dig AAAA dv',
@@ -68,7 +68,7 @@ export async function direct(user: MachineUser): Promise<void> {
     absent: `dig -x ${network.subnet6?.replace('/64', 'dead') ?? ''}`,
     hosts: 'getent ahostsv6 $(hostname); cat /etc/hosts',
     ahosts: 'getent ahostsv6 dv',
-    gateway: `ping -6 -c 2 -i 0.2 -W 2 ${network.gateway6 ?? ''}`,
+    gateway: `ping -6 -c 2 -i 0.2 -W 10 ${network.gateway6 ?? ''}`,
     direct: `${url(address6Of(first))}; ${url(address6Of(second))}`,
     byName: 'for i in 1 2 3 4 5 6 7 8 9 10; do curl -6 -sS --max-time 20 http://dv/; done',
     udp: `echo hello | nc -6 -u -w 5 -W 1 ${address6Of(second)} 5300`,
@@ -112,7 +112,7 @@ export async function direct(user: MachineUser): Promise<void> {
 async function spoofing(machine: Machine, network: NetworkObject, neighbour: TaskObject): Promise<void> {
   const stranger = network.subnet6?.replace('/64', 'bad') ?? '';
   const ping = (source: string): string => `ip addr add ${source}/128 dev lo nodad; ping -6 -c 1 -W 1 -I ${source} ${address6Of(neighbour)}`;
-  const views = await machine.eachInTask('six', { stranger: ping(stranger), balancer: ping(network.balancer6 ?? ''), own: `ping -6 -c 1 -W 2 ${address6Of(neighbour)}` });
+  const views = await machine.eachInTask('six', { stranger: ping(stranger), balancer: ping(network.balancer6 ?? ''), own: `ping -6 -c 1 -W 10 ${address6Of(neighbour)}` });
   for (const view of ['stranger', 'balancer'] as const) assert.match(views[view], / 100% packet loss/, view);
   assert.match(views.own, / 0% packet loss/);
 }

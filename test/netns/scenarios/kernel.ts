@@ -149,7 +149,7 @@ export async function sockets(): Promise<void> {
     echo.bind({ fd: bindUdp(ns, '127.0.0.1', 53) });
     assert.equal(await run('nc', ['-N', '127.0.0.1', '80'], { netns: ns }), 'tcp');
     assert.equal(await run('nc', ['-N', '127.0.0.1', '82'], { netns: ns }), 'dual', 'IPv4 to ::');
-    assert.equal(await run('nc', ['-u', '-w', '1', '-W', '1', '127.0.0.1', '53'], { netns: ns, input: 'udp' }), 'udp');
+    assert.equal(await run('nc', ['-u', '-w', '10', '-W', '1', '127.0.0.1', '53'], { netns: ns, input: 'udp' }), 'udp');
     await assert.rejects(run('nc', ['-N', '127.0.0.1', '80']), { exitCode: 1 }, 'not in our own namespace');
     server.close();
     dual.close();

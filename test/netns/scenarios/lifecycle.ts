@@ -36,7 +36,7 @@ class Started {
       assert.equal(this.child.exitCode, null, `it ended: ${this.stderr}`);
       return this.isReady();
     };
-    return pollUntil('an agent that is ready', look, { timeout: 30_000 });
+    return pollUntil('an agent that is ready', look, { timeout: 90_000 });
   }
 
   isReady(): ReadyAgent | undefined {
@@ -80,6 +80,15 @@ function isGone(pid: number): boolean {
   }
 }
 
+/** SIGINT; one that is gone already, because of what another was sent, takes none. */
+function interrupt(pid: number): void {
+  try {
+    process.kill(pid, 'SIGINT');
+  } catch (error) {
+    assert.equal((error as NodeJS.ErrnoException).code, 'ESRCH');
+  }
+}
+
 function assertNothingLeft(): void {
   assert.equal(existsSync(paths().socket), false, 'no socket');
   assert.equal(existsSync(paths().rootlessNamespaces) ? readdirSync(paths().rootlessNamespaces).length : 0, 0, 'no rootless namespace');
@@ -103,7 +112,7 @@ async function foreground(mode: ModeRequest): Promise<void> {
 
   const { daemon, task } = daemonPids();
   // As a terminal and npm do it: both processes, and one of them twice.
-  for (const target of [pid, daemon, pid]) process.kill(target, 'SIGINT');
+  for (const target of [pid, daemon, pid]) interrupt(target);
   await agent.end(0);
   assert.deepEqual(events().slice(1).filter((event) => event !== 'asked again'), ['shutdown'], 'shut down once');
   assert.equal(isGone(task), true);

@@ -9,7 +9,7 @@ import { run } from '../../../kernel/run/runner.js';
 import type { ServiceObject, TaskObject } from '../../../overlay/model/object.js';
 import type { MachineUser } from '../../support/machine-users.js';
 import { pollUntil } from '../../support/poll-until.js';
-import { assertSameState, machineState } from './support/machine-state.js';
+import { assertSameState, machineState, settledState } from './support/machine-state.js';
 import { Machine } from './support/machine.js';
 
 /** An address of the host besides those of loopback. */
@@ -39,7 +39,8 @@ export async function publishing(user: MachineUser): Promise<void> {
   const idsOf = async (service: string): Promise<string[]> => (await machine.objects<TaskObject>('service', 'ps', '--running', service)).map(({ id }) => id);
 
   // Taken by another program: an error, and nothing half-made, not even the port that could be had.
-  const quiet = machineState();
+  // The agent answers before it has made the network's sandbox.
+  const quiet = await settledState();
   const other = await occupy(8088);
   assert.match(await machine.refused(...create('web', '-p', '8087:80', '-p', '8088:80')), /port 8088\/tcp/);
   await new Promise((resolve) => other.close(resolve));
@@ -75,7 +76,7 @@ export async function publishing(user: MachineUser): Promise<void> {
   for (const where of ['127.0.0.1:8082', `${HOST_ADDRESS}:8082`, `127.0.0.1:${chosen}`]) await assertServed(where, await idsOf('own'));
 
   // An update moves ports; a removal gives them back.
-  const givenBack = (where: string): Promise<unknown> => pollUntil(`${where} is given back`, async () => (await fetch(where)).code === REFUSED, { timeout: 30_000 });
+  const givenBack = (where: string): Promise<unknown> => pollUntil(`${where} is given back`, async () => (await fetch(where)).code === REFUSED, { timeout: 90_000 });
   await machine.vipmesh('service', 'update', '--publish-rm', '8087:80', '--publish-add', '8089:80', 'web');
   await givenBack('127.0.0.1:8087');
   for (const where of ['127.0.0.1:8088', '127.0.0.1:8089']) await assertServed(where, await idsOf('web'));

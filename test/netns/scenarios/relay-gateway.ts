@@ -17,10 +17,10 @@ export async function pair(): Promise<void> {
   assert.notEqual(await inner.ask({ do: 'namespace' }), readlinkSync('/proc/self/ns/net'));
   await inner.ask({ do: 'listen', port: PORT });
   await inner.ask({ do: 'serveTcp' });
-  for (const address of ['127.0.0.1', '::1']) assert.equal(await run('nc', ['-d', address, `${PORT}`], { timeout: 5000 }), 'inner');
+  for (const address of ['127.0.0.1', '::1']) assert.equal(await run('nc', ['-d', address, `${PORT}`], { timeout: 90_000 }), 'inner');
   await inner.ask({ do: 'bind', port: PORT });
   await inner.ask({ do: 'serveUdp' });
-  assert.equal(await run('sh', ['-c', `printf x | nc -u -w 1 127.0.0.1 ${PORT}`], { timeout: 5000 }), 'inner:x');
+  assert.equal(await run('sh', ['-c', `printf x | nc -u -w 10 -W 1 127.0.0.1 ${PORT}`], { timeout: 90_000 }), 'inner:x');
   await assert.rejects(inner.ask({ do: 'listen', port: PORT }), { name: 'ListenError' });
   inner.child.kill('SIGKILL');
   await inner.exited;

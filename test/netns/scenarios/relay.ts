@@ -121,7 +121,7 @@ export async function halfCloseUpload(): Promise<void> {
   const { path, sum } = bigFile(w);
   await serve(w.tasks[0], 'socat', socatTcp('EXEC:sha256sum'));
   await publish(w, 'tcp', w.endpoints.slice(0, 1));
-  const answer = await run('sh', ['-c', `nc -N 127.0.0.1 ${PORT} < ${path}`], { timeout: 60_000 });
+  const answer = await run('sh', ['-c', `nc -N 127.0.0.1 ${PORT} < ${path}`], { timeout: 90_000 });
   assert.equal(answer.split(' ')[0], sum);
 }
 
@@ -131,7 +131,7 @@ export async function download(): Promise<void> {
   await serve(w.tasks[0], 'socat', socatTcp(`EXEC:cat ${path}`));
   await publish(w, 'tcp', w.endpoints.slice(0, 1));
   const answers = await Promise.all(
-    [1, 2, 3].map(() => run('sh', ['-c', `nc -d 127.0.0.1 ${PORT} | sha256sum`], { timeout: 60_000 })),
+    [1, 2, 3].map(() => run('sh', ['-c', `nc -d 127.0.0.1 ${PORT} | sha256sum`], { timeout: 90_000 })),
   );
   for (const answer of answers) assert.equal(answer.split(' ')[0], sum);
 }
@@ -203,8 +203,7 @@ export async function udp(): Promise<void> {
   await serve(w.tasks[0], 'socat', [`UDP4-RECVFROM:${TARGET},fork`, 'EXEC:cat'], 'udp');
   await publish(w, 'udp', w.endpoints.slice(0, 1));
   for (const [flag, address] of [['-4', '127.0.0.1'], ['-4', '192.0.2.1'], ['-6', '::1']] as const) {
-    // nc leaves after a second without a datagram.
-    const answer = await run('sh', ['-c', `echo hello | nc ${flag} -u -w 1 ${address} ${PORT}`], { timeout: 10_000 });
+    const answer = await run('sh', ['-c', `echo hello | nc ${flag} -u -w 10 -W 1 ${address} ${PORT}`], { timeout: 90_000 });
     assert.equal(answer, 'hello\n', address);
   }
   const counters = await w.relay.counters();

@@ -16,15 +16,15 @@ export async function backOff(): Promise<void> {
   const agent = await MeshAgent.up();
   const create = (name: string, ...more: string[]): Promise<string> =>
     vipmesh('service', 'create', '--detach', '--name', name, '--restart-delay', `${DELAY}ms`, ...more);
+  // From the beginning: on a busy machine the first attempts may be forgotten by the time that the other services are there.
+  const watched = watchAttempts(agent, KEPT + 2);
   await create('failing', '--', 'sh', '-c', 'echo attempt of $HOSTNAME; echo trouble >&2; exit 3');
-  // From now on: on a slow machine the first attempts are forgotten by the time that the other services are there.
-  const attempts = watchAttempts(agent, KEPT + 2);
   const follower = Command.vipmesh('service', 'logs', '-f', 'failing');
   await create('never', '--restart-condition', 'none', '--', 'sh', '-c', 'exit 1');
   await create('once', '--restart-condition', 'on-failure', '--', 'true');
   await create('again', '--restart-condition', 'on-failure', '--restart-max-attempts', '2', '--', 'false');
 
-  const seen = await attempts;
+  const seen = await watched;
   const starts = seen.map((task) => Date.parse(task.createdAt));
   const ends = seen.map((task) => Date.parse(task.status.since));
   for (let attempt = 1; attempt < seen.length; attempt++) {

@@ -101,12 +101,12 @@ export async function balances(): Promise<void> {
     for (let i = 1; i < 6; i++) assert.notEqual(answers[i], answers[i - 1], `alternates: ${answers.join(', ')}`);
 
     for (const address of [VIP, GATEWAY, BALANCER, ENDPOINTS.a]) {
-      assert.match(await run('ping', ['-c', '2', '-i', '0.2', '-W', '2', address], { netns: net.client }), / 0% packet loss/, address);
+      assert.match(await run('ping', ['-c', '2', '-i', '0.2', '-W', '10', address], { netns: net.client }), / 0% packet loss/, address);
     }
     const empty = await run('sh', ['-c', `ping -c 1 -W 5 ${EMPTY_VIP} || true`], { netns: net.client });
     assert.match(empty, /^From 10\.0\.1\.3 icmp_seq=1 Destination Host Unreachable$/m, 'nobody there who could answer');
 
-    const echoed = await run('nc', ['-u', '-w', '1', '-W', '1', VIP, '53'], { netns: net.client, input: 'hello' });
+    const echoed = await run('nc', ['-u', '-w', '10', '-W', '1', VIP, '53'], { netns: net.client, input: 'hello' });
     assert.match(echoed, /^[ab] hello$/);
 
     // A task reaches itself through its own VIP: twice, so that each of the two endpoints has been its own.
@@ -167,11 +167,11 @@ export async function changes(): Promise<void> {
 export async function refusesSpoofing(): Promise<void> {
   await withNet(async (net) => {
     await run('ip', ['addr', 'add', '10.0.1.77/32', 'dev', 'lo'], { netns: net.client });
-    const ping = (...args: string[]): Promise<string> => run('ping', ['-c', '1', '-W', '1', ...args], { netns: net.client });
-    assert.match(await ping(GATEWAY), / 0% packet loss/);
+    const ping = (...args: string[]): Promise<string> => run('ping', ['-c', '1', ...args], { netns: net.client });
+    assert.match(await ping('-W', '10', GATEWAY), / 0% packet loss/);
     for (const address of ['10.0.1.77', BALANCER, ENDPOINTS.a]) {
       await run('ip', ['addr', 'replace', `${address}/32`, 'dev', 'lo'], { netns: net.client });
-      await assert.rejects(ping('-I', address, GATEWAY), CommandError, `as ${address}`);
+      await assert.rejects(ping('-W', '1', '-I', address, GATEWAY), CommandError, `as ${address}`);
     }
   });
 }
@@ -188,7 +188,7 @@ export async function survivesLostDevice(options: DataplaneOptions = {}): Promis
     assert.equal(net.dataplane.counters().devicesLost, 1);
     await net.dataplane.detach(8);
     await other.destroy();
-    assert.match(await run('ping', ['-c', '1', '-W', '2', VIP], { netns: net.client }), / 0% packet loss/);
+    assert.match(await run('ping', ['-c', '1', '-W', '10', VIP], { netns: net.client }), / 0% packet loss/);
   }, options);
 }
 

@@ -71,7 +71,7 @@ export async function bulk(user: MachineUser): Promise<void> {
       const report = JSON.parse(await machine.inTask('overlay1', `iperf3 -c perf -J -t 2 ${args.join(' ')} || true`)) as IperfReport;
       if (report.error !== undefined) throw new Error(report.error);
       return report;
-    }, { timeout: 40_000 });
+    }, { timeout: 90_000 });
   const [up, down, udp] = [await iperf(), await iperf('-R'), await iperf('-u', '-b', '50M')];
   assert.ok(up.end.sum_received.bytes > 0 && down.end.sum_received.bytes > 0);
   assert.ok(udp.end.sum && udp.end.sum.bytes > 0 && udp.end.sum.lost_percent < 100);

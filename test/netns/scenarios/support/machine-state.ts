@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { pollUntil } from '../../../support/poll-until.js';
 
 const VIEWS: readonly (readonly string[])[] = [
   ['ip', 'netns'],
@@ -28,6 +29,16 @@ export function machineState(): MachineState {
   const state = new Map(VIEWS.map((view) => [view.join(' '), output(view)]));
   state.set('ps', processes());
   return state;
+}
+
+/** The same once two looks in a row see the same: of an agent that may still be about something. */
+export async function settledState(): Promise<MachineState> {
+  let last = machineState();
+  return pollUntil('nothing changes any more', () => {
+    const [before, now] = [last, machineState()];
+    last = now;
+    return [...now].every(([view, text]) => before.get(view) === text) ? now : undefined;
+  }, { timeout: 90_000 });
 }
 
 /** Fails with the lines that came and went, by the command that shows them. */

@@ -39,6 +39,11 @@ export class SteadyClient {
     return new SteadyClient(command, stopFile);
   }
 
+  /** Whether the task with this id has answered it. */
+  isAnsweredBy(id: string): boolean {
+    return this.command.stdout.includes(`answered by ${id} `);
+  }
+
   /** Ends it and answers what it has seen. */
   async stop(): Promise<Seen> {
     writeFileSync(this.stopFile, '');

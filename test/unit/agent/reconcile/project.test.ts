@@ -68,7 +68,7 @@ function task(slot: number): TaskObject {
 }
 
 function live(slot: number, more: Partial<LiveTask> = {}): LiveTask {
-  return { task: task(slot), phase: 'up', healthy: true, ready: true, ...more };
+  return { task: task(slot), phase: 'up', healthy: true, ready: true, listens: true, ...more };
 }
 
 function world(...tasks: LiveTask[]): World {
@@ -113,12 +113,16 @@ test('a network without a sandbox here is left out', (t) => {
 });
 
 test('tasks that listen are preferred; when none does, all take part', (t) => {
-  const slow = live(1, { ready: false });
+  const slow = live(1, { ready: false, listens: false });
   const quick = live(2);
   const ill = live(3, { healthy: false, ready: true });
   t.deepEqual(takingPart([slow, quick, ill]), [quick]);
   t.deepEqual(takingPart([slow, ill]), [slow]);
   t.deepEqual(takingPart([ill]), []);
+  // Two that never listen: one was given its time, the other, a moment younger, not yet.
+  const mute = live(4, { listens: false });
+  t.deepEqual(takingPart([mute, slow]), [mute, slow]);
+  t.deepEqual(takingPart([quick, mute, slow]), [quick, mute]);
 });
 
 test('a published port balances over the addresses on ingress', (t) => {
@@ -145,7 +149,7 @@ test("a stack's service is also known by its name inside the stack", (t) => {
 test('a one-off task is named on its networks, and its view leaves ingress out', (t) => {
   const { serviceId: _none, ...rest } = task(1);
   const one: TaskObject = { ...rest, id: 'aa', name: 'run.aa', slot: 0 };
-  const networks = projectDns({ networks: [ingress, overlay1], services: [], live: [{ task: one, phase: 'up', healthy: true, ready: true }] });
+  const networks = projectDns({ networks: [ingress, overlay1], services: [], live: [{ task: one, phase: 'up', healthy: true, ready: true, listens: true }] });
   t.deepEqual(networks.get('n1')?.tasks.map((entry) => entry.name), ['run.aa']);
   t.deepEqual(viewOf(one, networks, 'n0').networks.map((entry) => entry.name), ['overlay1']);
 });

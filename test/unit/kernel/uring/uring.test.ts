@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs';
+import { closeSync, readdirSync, readlinkSync } from 'node:fs';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { EFD_CLOEXEC, EFD_NONBLOCK, POLLIN } from '../../../../kernel/ffi/constants.js';
@@ -119,6 +119,26 @@ uringTest('writes are done when they are submitted, in order, more of them than 
   ring.write(1_000_000, low, high, 8, 9);
   ring.wait(1000);
   t.deepEqual(completions(ring), [{ userData: 9, result: -EBADF, more: false, buffer: undefined }]);
+});
+
+uringTest('with no room, and a kernel that takes nothing, what waits is kept and no more is begun', (t) => {
+  const isRing = (fd: string): boolean => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).includes('io_uring');
+    } catch {
+      return false;
+    }
+  };
+  const before = new Set(readdirSync('/proc/self/fd').filter(isRing));
+  const ring = new IoUring(4, 64);
+  const [own] = readdirSync('/proc/self/fd').filter((fd) => isRing(fd) && !before.has(fd));
+  // Every call fails from now on. It is not closed again: the number may be another's by then.
+  closeSync(Number(own));
+  for (let n = 0; n < 4; n++) t.true(ring.write(1_000_000, 0, 0, 8, n));
+  t.false(ring.write(1_000_000, 0, 0, 8, 4));
+  t.false(ring.readMultishot(1_000_000, 0, 5));
+  t.false(ring.pollMultishot(1_000_000, POLLIN, 6));
+  t.is(ring.waiting, 4);
 });
 
 uringTest('a poll tells of every change until it is cancelled; to cancel what is not there is no error', (t) => {

@@ -157,6 +157,24 @@ test('a SYN that the endpoint refuses is a failure; one that it takes ends the r
   for (let port = 10; port < 20; port++) t.is(open(port, 'SA'), second);
 });
 
+test('a SYN that was refused and comes once more begins anew; a late copy of one that was taken does not', (t) => {
+  const mesh = new Mesh();
+  const send = (sourcePort: number) => decode(mesh.pass(tcpFrame({ from: IPV4.client, to: VIP, sourcePort, flags: 'S', seq: 100 })));
+  const answer = ({ toText, sourcePort }: ReturnType<typeof send>, flags: string): void =>
+    void mesh.pass(tcpFrame({ from: toText, to: IPV4.balancer, sourcePort: 80, destinationPort: sourcePort, flags, seq: 500, ack: 101 }));
+  const refused = send(1);
+  answer(refused, 'RA');
+  const again = send(1);
+  t.is(again.toText, otherThan(refused.toText));
+  t.deepEqual([mesh.count('flowsOpened'), mesh.table.size], [2, 1]);
+  send(1);
+  answer(again, 'SA');
+  mesh.pass(tcpFrame({ from: IPV4.client, to: VIP, sourcePort: 1, flags: 'A', seq: 101, ack: 501 }));
+  answer(again, 'RA');
+  t.is(send(1).toText, again.toText, 'although it was repeated before it was taken');
+  t.deepEqual([mesh.count('connectFailures'), mesh.count('flowsOpened')], [2, 2]);
+});
+
 test('a port that no endpoint serves ejects nobody, in one family or in both', (t) => {
   const mesh = new Mesh({ config: snapshot(1, plain({ policy: { ...DEFAULT_POLICY, ejectAfter: 1 } })) });
   const open = (net: Addresses, sourcePort: number, destinationPort: number, flags: string): void => {

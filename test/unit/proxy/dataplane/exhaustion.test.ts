@@ -1,6 +1,8 @@
 /** What a new flow gets when every port toward one endpoint is taken, and another endpoint has some. */
 import test from 'ava';
 import { DEFAULT_POLICY } from '../../../../proxy/config/snapshot.js';
+import { MOST_VISITED } from '../../../../proxy/dataplane/flows.js';
+import { ownerOf } from '../../../../proxy/flow/owner.js';
 import { type Addresses, endpoint, ENDPOINTS, IPV4, IPV6, ipv6Of, Mesh, plain, service, snapshot, VIP } from '../../../support/mesh.js';
 import { decode, tcpFrame, udpFrame } from '../../../support/packets.js';
 
@@ -59,4 +61,32 @@ test('when no endpoint has a port, one that is opening gives its own', (t) => {
   for (let i = 0; i < 20; i++) mesh.pass(tcpFrame({ from: `10.9.0.${i}`, to: VIP, sourcePort: 2000, flags: 'S' }));
   t.deepEqual([mesh.count('flowsEvicted'), mesh.count('droppedPortExhausted'), mesh.table.size, mesh.unaccounted()], [20, 0, 2 * PORTS, 0]);
   t.is(mesh.stats.active(65_536) + mesh.stats.active(65_537), 2 * PORTS);
+});
+
+test('with every port of many endpoints taken, the search for one is bounded, and goes on with the next flow', (t) => {
+  const [workers, endpoints] = [8, 48];
+  const each = PORTS / workers;
+  const addresses = Array.from({ length: endpoints }, (_, i) => `10.0.1.${100 + i}`);
+  const mesh = new Mesh({ maxFlows: each * endpoints + 64, worker: { index: 0, count: workers }, config: snapshot(1, [service(VIP, addresses.map((address) => endpoint(address)))]) });
+  const sourcePort = [2000, 2001, 2002, 2003, 2004, 2005, 2006, 2007, 2008, 2009, 2010, 2011, 2012, 2013, 2014, 2015].find((port) => ownerOf(port, workers) === 0)!;
+  const next = (() => ((i) => () => udpFrame({ from: clientOf(IPV4, i++), to: VIP, sourcePort }))(0))();
+  for (let i = 0; i < each * endpoints; i++) mesh.pass(next());
+  let looks = 0;
+  const { table } = mesh;
+  const find = table.findByEndpoint.bind(table);
+  table.findByEndpoint = (...key) => (looks++, find(...key));
+  /** What each flow costs until none has anything to search through but what is remembered. */
+  const costs = [];
+  do {
+    looks = 0;
+    t.is(mesh.send(next()), undefined);
+    costs.push(looks);
+  } while (looks > MOST_VISITED);
+  t.true(costs.length > 1, 'so many are too many for one');
+  for (const cost of costs) t.true(cost < MOST_VISITED + 3 * each, `${cost} ports looked at`);
+  t.deepEqual([mesh.count('droppedPortExhausted'), mesh.unaccounted()], [costs.length, 0]);
+  mesh.wait(1100);
+  looks = 0;
+  t.is(mesh.send(next()), undefined);
+  t.true(looks > MOST_VISITED && looks < MOST_VISITED + 3 * each, `after a second they are looked at again: ${looks}`);
 });

@@ -71,7 +71,18 @@ function bench(index = 0, peers: readonly (Peer | undefined)[] = [undefined]) {
     emit = send;
     return pipeline;
   };
-  const worker = new DataplaneWorker({ makePipeline, makeIo: (sink) => new ReadyIo(readiness, sink), flows, counters, others, peers });
+  const io = { closed: 0, checks: 0 };
+  class CountedIo extends ReadyIo {
+    override close(): void {
+      io.closed++;
+      super.close();
+    }
+
+    override check(): void {
+      io.checks++;
+    }
+  }
+  const worker = new DataplaneWorker({ makePipeline, makeIo: (sink) => new CountedIo(readiness, sink), flows, counters, others, peers });
   const far = (fd: number): LoopbackDevice => {
     const [near, other] = LoopbackDevice.pair();
     devices.set(fd, near);
@@ -83,7 +94,7 @@ function bench(index = 0, peers: readonly (Peer | undefined)[] = [undefined]) {
     worker.round();
     return [...replies];
   };
-  return { worker, devices, requests, replies, waits, processed, expired, dead, clock, flows, counters, far, ask, woken, sweeps, emit, wake: () => void wakeUps++ };
+  return { worker, devices, requests, replies, waits, processed, expired, dead, clock, flows, counters, far, ask, woken, sweeps, emit, io, wake: () => void wakeUps++ };
 }
 
 function frameOf(byte: number): Uint8Array {
@@ -116,6 +127,30 @@ test('what is read is processed for its network at the round’s time and writte
     [[2, 5], [1, 5], [1, 5]],
   );
   t.is(b.waits.at(-1)!.count, 3);
+});
+
+test('what is thrown ends the worker, which lets its devices go first', (t) => {
+  const b = bench();
+  b.far(11);
+  b.ask({ kind: 'attach', id: 1, network: 1, fd: 11 });
+  const waits = b.waits.length;
+  b.flows.size = 1;
+  Object.defineProperty(b.clock, 'now', { get: () => (b.waits.length > waits + 1 ? explode() : 1) });
+  t.throws(() => b.worker.run(), { message: 'out of order' });
+  t.is(b.io.closed, 1);
+});
+
+function explode(): never {
+  throw new Error('out of order');
+}
+
+test('devices are looked at when time has passed, besides what they say by themselves', (t) => {
+  const b = bench();
+  for (const now of [0, 50, TICK_MS, TICK_MS + 50, 3 * TICK_MS]) {
+    b.clock.now = now;
+    b.worker.round();
+  }
+  t.is(b.io.checks, 2);
 });
 
 test('no device keeps another from its turn', (t) => {

@@ -15,17 +15,25 @@ import type { RelayChoice } from '../../../../proxy/relay/relay.js';
 import { DEFAULT_LIMITS, type RelayLimits } from '../../../../proxy/relay/messages.js';
 import { systemClock, type Clock } from '../../../../proxy/time/clock.js';
 import { closeSync, readFileSync, readlinkSync } from 'node:fs';
+import { pollUntil } from '../../../support/poll-until.js';
 
 export function endpoint(address: string, weight = 1): EndpointConfig {
   return { id: `task-${address}`, address: parseIpv4(address), weight };
 }
 
-/** The port that a bound descriptor has, from /proc/net by its inode. */
-export function portOf(fd: number, table: 'tcp' | 'tcp6' | 'udp' | 'udp6'): number {
+/** The port that a bound descriptor has. */
+export function portOf(fd: number, table: SocketTable): number {
+  return Number.parseInt(rowOf(fd, table)[1]?.split(':')[1] ?? '', 16);
+}
+
+type SocketTable = 'tcp' | 'tcp6' | 'udp' | 'udp6';
+
+/** A descriptor's row in /proc/net, found by its inode: local address second, `tx_queue:rx_queue` fifth (proc(5)). */
+function rowOf(fd: number, table: SocketTable): string[] {
   const inode = /\d+/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[0];
   for (const line of readFileSync(`/proc/self/net/${table}`, 'utf8').split('\n')) {
     const fields = line.trim().split(/\s+/);
-    if (fields[9] === inode) return Number.parseInt(fields[1]?.split(':')[1] ?? '', 16);
+    if (fields[9] === inode) return fields;
   }
   throw new Error(`no socket with inode ${inode} in ${table}`);
 }
@@ -103,8 +111,8 @@ export function greeter(name: string): (socket: Socket) => void {
   };
 }
 
-/** A listener that answers no SYN: its queue is full and nobody accepts. */
-export function fullListener(t: { teardown(fn: () => void): void }, address: string): { port: number } {
+/** A listener that answers no SYN: its queue is full and nobody accepts. Resolves when that is so. */
+export async function fullListener(t: { teardown(fn: () => void): void }, address: string): Promise<{ port: number }> {
   const fd = listenTcp(undefined, address, 0, 0);
   const port = portOf(fd, 'tcp');
   const fillers = [connect(port, address), connect(port, address), connect(port, address)];
@@ -113,6 +121,8 @@ export function fullListener(t: { teardown(fn: () => void): void }, address: str
     for (const socket of fillers) socket.destroy();
     closeSync(fd);
   });
+  // Of a listener, rx_queue is how many wait to be accepted; with a backlog of 0 one is all there is room for.
+  await pollUntil('the queue is full', () => Number.parseInt(rowOf(fd, 'tcp')[4]?.split(':')[1] ?? '', 16) > 0);
   return { port };
 }
 
@@ -134,8 +144,16 @@ export class Client {
     });
   }
 
-  /** Resolves when `text` has arrived. */
+  /** Resolves when `text` has arrived, and rejects when nothing more will come. */
   async until(text: string): Promise<void> {
-    while (!this.received.includes(text)) await new Promise<void>((resolve) => (this.#wake = resolve));
+    let how: string | undefined;
+    void this.ended.then((ended) => {
+      how = ended;
+      this.#wake();
+    });
+    while (!this.received.includes(text)) {
+      if (how !== undefined) throw new Error(`'${text}' did not come: ${how}`);
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
   }
 }

@@ -88,7 +88,8 @@ test('time-outs that change hold for connections that are open', async (t) => {
 test('a connection that is being opened for longer than the service allows is reset', async (t) => {
   const clock = new FakeClock();
   const rig = new Rig(t, { connectTimeout: 60_000 }, clock);
-  const port = await rig.publish('tcp', fullListener(t, A).port, [endpoint(A)], '127.0.0.1', undefined, { ...DEFAULT_TIMEOUTS, transitory: 20 });
+  const full = await fullListener(t, A);
+  const port = await rig.publish('tcp', full.port, [endpoint(A)], '127.0.0.1', undefined, { ...DEFAULT_TIMEOUTS, transitory: 20 });
   const client = rig.client(port);
   await pollUntil('it is being opened', async () => ((await rig.core.handle({ kind: 'flows' })) as FlowRecord[])[0]?.state === 'opening');
   clock.advance(19_999);

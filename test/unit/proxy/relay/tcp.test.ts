@@ -75,7 +75,7 @@ test('half-close by the endpoint: the client sees FIN and may go on sending', as
 test('what the client sends before an endpoint is connected is delivered', async (t) => {
   const rig = new Rig(t, { connectTimeout: 60_000 });
   let got = '';
-  const full = fullListener(t, A);
+  const full = await fullListener(t, A);
   const port = await rig.publish('tcp', full.port, [endpoint(A)]);
   const client = rig.client(port);
   client.socket.write('early bird\n');
@@ -131,11 +131,18 @@ test('open connections count for maxConnections, and ended ones no longer', asyn
 });
 
 test('an endpoint that does not answer is passed over after the time-out', async (t) => {
-  const rig = new Rig(t, { connectTimeout: 100 });
-  const full = fullListener(t, A);
+  const clock = new FakeClock();
+  const rig = new Rig(t, { connectTimeout: 100 }, clock);
+  const full = await fullListener(t, A);
   await rig.serve(B, full.port, greeter('b'));
   const port = await rig.publish('tcp', full.port, [endpoint(A), endpoint(B)]);
-  for (let i = 0; i < 2; i++) await rig.client(port).until('hello from b');
+  const first = rig.client(port);
+  await pollUntil('it is being connected', async () => ((await rig.core.handle({ kind: 'flows' })) as FlowRecord[])[0]?.state === 'opening');
+  clock.advance(99);
+  t.is(await rig.counter('relay_tcp_connect_timeouts'), 0);
+  clock.advance(1);
+  await first.until('hello from b');
+  await rig.client(port).until('hello from b');
   t.is(await rig.counter('relay_tcp_connect_timeouts'), 1);
 });
 
