@@ -45,7 +45,7 @@ function runnerOf(spec: Partial<TaskSpec>, expectListener = false): Run {
       onChange: () => undefined,
       onStatus: (_, observed) => noted.push(observed),
     },
-    { output: 'pipe', expectListener },
+    { output: 'pipe', expectListener, outlives: false },
   );
   return { runner, noted, waiting, apply: () => waiting.splice(0).forEach((resolve) => resolve()) };
 }
