@@ -1,9 +1,6 @@
 /**
  * conntrack as a process: lists, entries put in as one batch, entries deleted, and what failures mean.
  */
-import fs from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Namespace } from '../netns/netns.js';
 import { OffloadError } from '../offload/error.js';
 import { CommandError, run } from '../run/runner.js';
@@ -29,15 +26,8 @@ export async function trackedFlows(namespace: Namespace, mark?: MarkMatch): Prom
 /** Makes the kernel know flows; those that it knows stay as they are. Throws OffloadError. */
 export async function addEntries(namespace: Namespace, entries: readonly NewEntry[]): Promise<void> {
   if (entries.length === 0) return;
-  // `-R -` opens /dev/stdin, and what Node connects a child to is a socket, which cannot be opened.
-  const directory = await fs.mkdtemp(join(tmpdir(), 'vipmesh-conntrack-'));
-  try {
-    const file = join(directory, 'entries');
-    await fs.writeFile(file, `${entries.map(entryLine).join('\n')}\n`);
-    await conntrack(namespace, ['--load-file', file]);
-  } finally {
-    await fs.rm(directory, { recursive: true, force: true });
-  }
+  // conntrack opens the file that it reads, /dev/stdin for `-`, and what Node connects a child to is a socket, which cannot be opened.
+  await tool(namespace, 'sh', ['-c', 'cat | conntrack --load-file /proc/self/fd/0'], `${entries.map(entryLine).join('\n')}\n`);
 }
 
 export interface EntryMatch {
@@ -61,9 +51,13 @@ function markText({ value, mask }: MarkMatch): string {
   return `0x${value.toString(16)}/0x${mask.toString(16)}`;
 }
 
-async function conntrack(namespace: Namespace, args: readonly string[]): Promise<string> {
+function conntrack(namespace: Namespace, args: readonly string[]): Promise<string> {
+  return tool(namespace, 'conntrack', args);
+}
+
+async function tool(namespace: Namespace, command: string, args: readonly string[], input = ''): Promise<string> {
   try {
-    return await run('conntrack', args, { netns: namespace });
+    return await run(command, args, { netns: namespace, input });
   } catch (error) {
     // It exits with 1 when there was nothing to delete.
     if (error instanceof CommandError && /: 0 flow entries have been deleted/.test(error.stderr)) return error.stdout;
@@ -75,7 +69,7 @@ async function conntrack(namespace: Namespace, args: readonly string[]): Promise
 export function explainConntrack(error: unknown): unknown {
   if (!(error instanceof CommandError)) return error;
   const said = error.stderr.trim().replace(/\s*\n\s*/g, '; ');
-  if (/is not installed/.test(error.message)) return new OffloadError('conntrack is not installed or not in PATH', 'install the package conntrack');
+  if (/is not installed|conntrack: (?:command )?not found/.test(error.message)) return new OffloadError('conntrack is not installed or not in PATH', 'install the package conntrack');
   if (/must be root|CAP_NET_ADMIN/.test(said)) return new OffloadError('flows of the kernel may not be read here', 'run the agent as root');
   return new OffloadError(`conntrack failed: ${said === '' ? error.message : said}`, 'load the module with `modprobe nf_conntrack_netlink` if it is missing');
 }

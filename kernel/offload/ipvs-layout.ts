@@ -105,11 +105,15 @@ export function ipvsTimeoutsOf({ timeouts }: Base): IpvsTimeouts {
 
 /** Why IPVS cannot take the service as it is. */
 export function refusal(service: OffloadService, markBase: number): string | undefined {
-  const { mark, port, endpoints, address } = service;
+  const { mark, port, endpoints, address, affinity } = service;
   if (mark < markBase || mark >= markBase + MARK_SPAN) {
     return `mark 0x${mark.toString(16)} is not in this node's range, 0x${markBase.toString(16)} to 0x${(markBase + MARK_SPAN - 1).toString(16)}`;
   }
   if ([address, ...endpoints.map((endpoint) => endpoint.address)].some((text) => text.includes(':'))) return 'only IPv4 is handed to the kernel';
+  if (affinity > 0 && endpoints.some((endpoint) => endpoint.port !== 0 && endpoint.port !== port?.number)) {
+    // ip_vs_sched_persist compares the packet's port with that of the service, and a service by mark has none.
+    return 'with affinity, IPVS keeps the port that the client asked for, and an endpoint has another';
+  }
   if (!port && endpoints.some((endpoint) => endpoint.port !== 0)) return 'an endpoint has a port of its own, and the service takes every port';
   return undefined;
 }
