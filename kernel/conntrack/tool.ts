@@ -69,7 +69,7 @@ async function tool(namespace: Namespace, command: string, args: readonly string
 export function explainConntrack(error: unknown): unknown {
   if (!(error instanceof CommandError)) return error;
   const said = error.stderr.trim().replace(/\s*\n\s*/g, '; ');
-  if (/is not installed|conntrack: (?:command )?not found/.test(error.message)) return new OffloadError('conntrack is not installed or not in PATH', 'install the package conntrack');
+  if (/is not installed|failed to execute|conntrack: (?:command )?not found/.test(error.message)) return new OffloadError('conntrack is not installed or not in PATH', 'install the package conntrack');
   if (/must be root|CAP_NET_ADMIN/.test(said)) return new OffloadError('flows of the kernel may not be read here', 'run the agent as root');
   return new OffloadError(`conntrack failed: ${said === '' ? error.message : said}`, 'load the module with `modprobe nf_conntrack_netlink` if it is missing');
 }

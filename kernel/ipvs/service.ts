@@ -38,6 +38,7 @@ export interface ServiceLines {
   readonly moves: boolean;
 }
 
+/** Of a service with another scheduler the order is not kept, and so not known either. */
 const ORDERED = new Set(['sh', 'mh']);
 
 /** From one state of a service to another; undefined: there is none. Both have the same mark. */
@@ -104,7 +105,7 @@ function destinationLines(before: VirtualService, after: VirtualService): Servic
   const had = new Map(before.destinations.map((one) => [keyOf(one), one]));
   const has = new Set(keysOf(after));
   const gone = before.destinations.filter((one) => !has.has(keyOf(one)));
-  const stay = ORDERED.has(after.scheduler) ? standing(keysOf(before), keysOf(after)) : new Set(has);
+  const stay = !ORDERED.has(after.scheduler) ? has : ORDERED.has(before.scheduler) ? standing(keysOf(before), keysOf(after)) : new Set<string>();
   const moved = after.destinations.filter((one) => had.has(keyOf(one)) && !stay.has(keyOf(one)));
   // Added at the head, the last one first.
   const added = after.destinations.filter((one) => !had.has(keyOf(one)) || !stay.has(keyOf(one))).reverse();

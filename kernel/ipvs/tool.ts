@@ -60,7 +60,7 @@ async function ipvsadm(namespace: Namespace | undefined, args: readonly string[]
 export function explainIpvs(error: unknown, batch = ''): unknown {
   if (!(error instanceof CommandError)) return error;
   const said = [...new Set(error.stderr.trim().split(/\s*\n\s*/))].join('; ');
-  if (/is not installed/.test(error.message)) return new OffloadError('ipvsadm is not installed or not in PATH', 'install the package ipvsadm');
+  if (/is not installed|failed to execute/.test(error.message)) return new OffloadError('ipvsadm is not installed or not in PATH', 'install the package ipvsadm');
   if (/must be root|Permission denied|Operation not permitted/.test(said)) {
     return new OffloadError('IPVS may not be changed from here: it wants CAP_NET_ADMIN outside any user namespace', 'run the agent as root, or use --offload-driver nft');
   }
