@@ -4,7 +4,9 @@
  * the request cannot be met.
  */
 import type { NetworkObject, NodeObject, ServiceObject, TaskObject } from '../overlay/model/object.js';
-import type { NetworkSpec, ServiceSpec, NetworkAttachment } from '../overlay/model/spec.js';
+import type { NetworkSpec, OffloadMode, ServiceSpec, NetworkAttachment } from '../overlay/model/spec.js';
+import type { DriverName } from '../kernel/offload/driver.js';
+import type { OffloadState } from '../kernel/offload/state.js';
 import type { FlowRecord, PacketIo } from '../proxy/dataplane/handle.js';
 
 export type ControlErrorCode = 'not-found' | 'conflict' | 'invalid' | 'unavailable' | 'internal';
@@ -122,6 +124,40 @@ export interface TaskSummary extends TaskObject {
   readonly ejectedFor?: number;
 }
 
+/** A flow of either way of balancing. What the kernel does not tell of its own is absent. */
+export interface FlowSummary extends Omit<FlowRecord, 'bytesIn' | 'bytesOut' | 'age' | 'idle' | 'path'>, Partial<Pick<FlowRecord, 'bytesIn' | 'bytesOut' | 'age' | 'idle'>> {
+  readonly path: FlowRecord['path'] | 'kernel';
+  /** Of both directions together, where nothing else is known. */
+  readonly bytes?: number;
+}
+
+/** A service on a network, and who balances it. */
+export interface OffloadRecord {
+  readonly service: string;
+  readonly serviceId: string;
+  readonly network: string;
+  readonly mode: OffloadMode;
+  readonly state: OffloadState;
+  /** Packet mark; absent while nothing is installed. */
+  readonly mark?: number;
+  /** Absent: this host has none. */
+  readonly driver?: DriverName;
+  /** When the state began, milliseconds since the epoch. */
+  readonly since?: number;
+  /** Flows that userspace ever opened toward the endpoints that it has now. */
+  readonly opened: number;
+  /** Flows that the kernel has now. */
+  readonly kernelFlows: number;
+  /** Why it is not offloaded, or what failed. */
+  readonly reason?: string;
+}
+
+/** What is installed for a service in the sandbox of one network, as commands that do it by hand. */
+export interface OffloadCommands {
+  readonly network: string;
+  readonly commands: readonly string[];
+}
+
 export interface DoctorCheck {
   readonly name: string;
   readonly status: 'ok' | 'partial' | 'missing';
@@ -164,6 +200,10 @@ export interface Control {
   removeStack(name: string): Promise<StackResult>;
 
   nodes(): Promise<NodeObject[]>;
-  flows(): Promise<FlowRecord[]>;
+  flows(): Promise<FlowSummary[]>;
+  /** By service, then network. */
+  offloads(): Promise<OffloadRecord[]>;
+  /** One for each network on which something is installed. */
+  offloadCommands(ref: string): Promise<OffloadCommands[]>;
   doctor(): Promise<DoctorCheck[]>;
 }

@@ -7,12 +7,14 @@
  *   API ─► control ─► store
  */
 import { join } from 'node:path';
+import { MARK_SPAN } from '../kernel/offload/driver.js';
 import { keepFromChildren } from '../kernel/run/descriptors.js';
 import type { Context } from '../overlay/model/context.js';
 import { newId } from '../overlay/model/id.js';
 import { DnsServer } from '../overlay/dns/server.js';
 import { ensureIngress } from '../overlay/network/networks.js';
 import { completeServices } from '../overlay/service/complete.js';
+import { NodeMarks } from '../overlay/service/marks.js';
 import { markTask } from '../overlay/service/tasks.js';
 import { openEmbeddedStore } from '../overlay/store/embedded.js';
 import { DEFAULT_MAX_FLOWS } from '../proxy/flow/table.js';
@@ -25,6 +27,9 @@ import { TaskLogs } from './intent/logs.js';
 import { ServiceChanges } from './intent/service-changes.js';
 import { cleanedUpText, cleanUp } from './lifecycle/clean-up.js';
 import { SHUTDOWN_GRACE_MS, type Daemon, type DaemonOptions } from './lifecycle/program.js';
+import { chooseBackend } from './offload/backend.js';
+import { Offloader } from './offload/offloader.js';
+import { DEFAULT_OFFLOAD } from './offload/settings.js';
 import { keptBy, recover } from './reconcile/adoption.js';
 import { Mirror } from './reconcile/mirror.js';
 import { createSandbox, Node } from './reconcile/node.js';
@@ -101,6 +106,19 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
   const publisher = new Publisher(gateway, relay, (port, message) => log.error('a published port is not served', { port, message }));
   undo.push(() => publisher.close());
 
+  const settings = { ...DEFAULT_OFFLOAD, ...options.dataplane.offload };
+  const marks = new NodeMarks(store, options.nodeName, MARK_SPAN);
+  const offloader = new Offloader({
+    settings,
+    backend: await chooseBackend(settings),
+    dataplane,
+    markOf: async (serviceId, networkId) => settings.markBase + (await marks.take(serviceId, networkId)),
+    keepMarks: (wanted) => marks.keepOnly(wanted),
+    clock,
+    log,
+  });
+  undo.push(() => offloader.close());
+
   const following = new AbortController();
   // Both are made below; the mirror tells nobody anything before it is started.
   const mirror: Mirror = new Mirror(
@@ -126,6 +144,7 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
     relay,
     publisher,
     dns,
+    offloader,
     clock,
     log,
     namespaces: options.namespaceDirectory,
@@ -150,11 +169,13 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
   undo.push(() => statuses.close());
   await mirror.start(following.signal);
   await node.settled();
+  offloader.start();
 
   const control = new DaemonControl({
     store,
     mirror,
     node,
+    offloader,
     orchestrator,
     changes: new ServiceChanges(store, publisher, context),
     logs,

@@ -6,9 +6,9 @@ import { request as httpRequest } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
 import type { NetworkObject, NodeObject, ServiceObject } from '../../overlay/model/object.js';
-import type { FlowRecord } from '../../proxy/dataplane/handle.js';
 import type {
-  AgentInfo, Control, DoctorCheck, ExecRequest, ExecSession, LogLine, LogQuery, RunRequest, ServiceSummary, StackInfo, StackRequest, StackResult, TaskSummary,
+  AgentInfo, Control, DoctorCheck, ExecRequest, ExecSession, FlowSummary, LogLine, LogQuery, OffloadCommands, OffloadRecord, RunRequest, ServiceSummary, StackInfo, StackRequest, StackResult,
+  TaskSummary,
 } from '../control.js';
 import { ClientError, clientErrorOf, connectionError, lostConnection } from './client-error.js';
 import type { Target } from './client-error.js';
@@ -59,7 +59,9 @@ export class AgentClient implements Control {
   removeStack = (name: string): Promise<StackResult> => this.#json('DELETE', `/v1/stacks/${enc(name)}`);
 
   nodes = (): Promise<NodeObject[]> => this.#json('GET', '/v1/nodes');
-  flows = (): Promise<FlowRecord[]> => this.#json('GET', '/v1/flows');
+  flows = (): Promise<FlowSummary[]> => this.#json('GET', '/v1/flows');
+  offloads = (): Promise<OffloadRecord[]> => this.#json('GET', '/v1/offloads');
+  offloadCommands = (ref: string): Promise<OffloadCommands[]> => this.#json('GET', `/v1/services/${enc(ref)}/offload`);
   doctor = (): Promise<DoctorCheck[]> => this.#json('GET', '/v1/doctor');
 
   async #session(path: string, request: ExecRequest): Promise<ExecSession> {

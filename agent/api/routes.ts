@@ -8,7 +8,7 @@
  *   POST   /v1/services/:ref/scale      GET    /v1/services/:ref/tasks  GET    /v1/services/:ref/logs?tail=&follow=
  *   GET    /v1/tasks[/:ref]             DELETE /v1/tasks/:ref           GET    /v1/tasks/:ref/logs?tail=&follow=
  *   GET    /v1/stacks                   PUT|DELETE /v1/stacks/:name
- *   GET    /v1/nodes   /v1/flows   /v1/doctor
+ *   GET    /v1/nodes   /v1/flows   /v1/doctor   /v1/offloads   /v1/services/:ref/offload
  *   WebSocket  /v1/run   /v1/tasks/:ref/exec        (frames.ts)
  *
  * Logs are one JSON object per line; an error after the first line is a last object `{ "error": … }`.
@@ -67,6 +67,8 @@ export function addRoutes(app: App, control: Control, closing: AbortSignal, onSh
 
   app.get('/v1/nodes', () => control.nodes());
   app.get('/v1/flows', () => control.flows());
+  app.get('/v1/offloads', () => control.offloads());
+  app.get<Ref>('/v1/services/:ref/offload', ({ params }) => control.offloadCommands(params.ref));
   app.get('/v1/doctor', () => control.doctor());
 }
 

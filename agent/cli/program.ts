@@ -4,6 +4,7 @@ import { downCommand, upCommand } from './commands/agent.js';
 import { execCommand, runCommand } from './commands/attach.js';
 import { networkCommands } from './commands/network.js';
 import { doctorCommand, flowsCommand, nodeCommands, statusCommand, versionCommand } from './commands/node.js';
+import { offloadCommands } from './commands/offload.js';
 import { serviceCommands } from './commands/service.js';
 import { stackCommands } from './commands/stack.js';
 import { taskCommands } from './commands/task.js';
@@ -31,7 +32,7 @@ pass on that of their process.`,
     topics: [{ name: 'format', purpose: 'how --format prints what is listed: templates, paths, JSON', text: FORMAT_HELP }],
     commands: [
       upCommand, downCommand, statusCommand,
-      networkCommands, serviceCommands, runCommand, execCommand, taskCommands, stackCommands, nodeCommands,
+      networkCommands, serviceCommands, runCommand, execCommand, taskCommands, stackCommands, nodeCommands, offloadCommands,
       flowsCommand, doctorCommand, versionCommand,
     ],
   };

@@ -13,15 +13,17 @@ import { removeService, scaleService } from '../../overlay/service/services.js';
 import { removeTask, stopTask } from '../../overlay/service/tasks.js';
 import { NETWORKS, SERVICES, TASKS } from '../../overlay/store/keys.js';
 import type { Store } from '../../overlay/store/store.js';
-import type { FlowRecord } from '../../proxy/dataplane/handle.js';
 import type {
   AgentInfo,
   Control,
   DoctorCheck,
   ExecRequest,
   ExecSession,
+  FlowSummary,
   LogLine,
   LogQuery,
+  OffloadCommands,
+  OffloadRecord,
   RunRequest,
   ServiceSummary,
   StackInfo,
@@ -32,6 +34,7 @@ import type {
 import { ControlError } from '../control.js';
 import { doctor } from '../doctor/doctor.js';
 import { hostRoutes } from '../host-routes.js';
+import type { Offloader } from '../offload/offloader.js';
 import type { Mirror } from '../reconcile/mirror.js';
 import type { Node } from '../reconcile/node.js';
 import type { Orchestrator } from '../reconcile/orchestrator.js';
@@ -52,6 +55,7 @@ export interface DaemonParts {
   readonly mirror: Mirror;
   readonly node: Node;
   readonly orchestrator: Pick<Orchestrator, 'problems'>;
+  readonly offloader: Offloader;
   readonly changes: ServiceChanges;
   readonly logs: TaskLogs;
   readonly context: Context;
@@ -284,8 +288,17 @@ export class DaemonControl implements Control {
     ]);
   }
 
-  flows(): Promise<FlowRecord[]> {
-    return this.parts.node.flows();
+  async flows(): Promise<FlowSummary[]> {
+    const { node, offloader } = this.parts;
+    return [...(await node.flows()), ...(await offloader.flows())];
+  }
+
+  offloads(): Promise<OffloadRecord[]> {
+    return this.parts.offloader.list();
+  }
+
+  async offloadCommands(ref: string): Promise<OffloadCommands[]> {
+    return this.parts.offloader.show((await findService(this.#store, ref)).id);
   }
 
   doctor(): Promise<DoctorCheck[]> {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { PacketIoChoice } from '../dataplane/packet-io.js';
 import type { HostGateway } from '../host-gateway.js';
 import type { Logger } from '../log.js';
+import type { OffloadSettings } from '../offload/settings.js';
 import type { Mode } from './modes.js';
 import type { Paths } from './paths.js';
 
@@ -19,6 +20,7 @@ export interface DataplaneSettings {
   readonly packetIo?: PacketIoChoice;
   /** Flows that can be balanced at a time, 1 to 2^24. */
   readonly maxFlows?: number;
+  readonly offload?: Partial<OffloadSettings>;
 }
 
 export interface DaemonOptions {

@@ -15,6 +15,7 @@ import type { Clock } from '../../proxy/time/clock.js';
 import type { Logger } from '../log.js';
 import { NetworkSandbox } from '../sandbox/network-sandbox.js';
 import type { Survivor } from '../tasks/survivors.js';
+import type { Offloader } from '../offload/offloader.js';
 import type { TaskOutput } from '../tasks/task.js';
 import { Loop } from './loop.js';
 import type { Mirror } from './mirror.js';
@@ -34,6 +35,7 @@ export interface NodeOptions {
   readonly relay: Relay;
   readonly publisher: Publisher;
   readonly dns: DnsServer;
+  readonly offloader: Offloader;
   readonly clock: Clock;
   readonly log: Logger;
   readonly namespaces: string;
@@ -260,7 +262,7 @@ export class Node {
   }
 
   async #project(): Promise<void> {
-    const { dataplane, publisher, dns, mirror, clock } = this.options;
+    const { dataplane, publisher, dns, mirror, clock, offloader } = this.options;
     const world = this.#world();
     const failures = await this.#routeVips(world);
     const snapshot = projectSnapshot(world, this.#epoch + 1, (id) => this.#sandboxes.get(id)?.index, this.options.mtu);
@@ -270,6 +272,7 @@ export class Node {
       await dataplane.apply(snapshot);
       this.#lastSnapshot = content;
     }
+    await offloader.sync(world, snapshot, new Map([...this.#sandboxes].map(([id, { index, sandbox }]) => [id, { index, namespace: sandbox.namespace }])));
     const names = projectDns(world);
     const ingressId = [...mirror.networks.values()].find((network) => network.ingress)?.id;
     for (const runner of this.#runners.values()) {
@@ -302,6 +305,7 @@ export class Node {
     let count = 0;
     for (const { networkId, address, address6 } of task.addresses) {
       const index = this.#sandboxes.get(networkId)?.index;
+      count += await this.options.offloader.flowsTo(networkId, address);
       if (index !== undefined) count += this.options.dataplane.flowsTo(index, { address: parseIpv4(address), ...(address6 !== undefined && { address6: parseIpv6(address6) }) });
       if (this.options.mirror.networks.get(networkId)?.ingress) count += await this.options.relay.flowsTo(parseIpv4(address));
     }

@@ -121,7 +121,9 @@ export function projectPorts(world: World): Map<string, DesiredPort> {
     for (const port of service.ports) {
       const id = portKey(port);
       const { name, balancing } = service.spec;
-      const relay: RelayPort = { id, protocol: port.protocol, service: name, scheduler: balancing.scheduler, policy: policyOf(balancing), timeouts: timeoutsOf(balancing), targetPort: port.target, endpoints };
+      // `mh` hashes it, and so does the kernel.
+      const listening = endpoints.map((endpoint) => ({ ...endpoint, port: port.target }));
+      const relay: RelayPort = { id, protocol: port.protocol, service: name, scheduler: balancing.scheduler, policy: policyOf(balancing), timeouts: timeoutsOf(balancing), targetPort: port.target, endpoints: listening };
       desired.set(id, { port, relay });
     }
   }

@@ -76,15 +76,10 @@ export function firstMemory({ now, endpoints, opened }: Observation, adopted: bo
   return { state: adopted ? 'offloaded' : 'userspace', since: now, endpoints, unchangedSince: now, openedBefore: opened, penalty: 0, penaltyAt: now, failures: 0, retreats: 0, notBefore: now };
 }
 
-export interface Step {
-  readonly memory: OffloadMemory;
-  /** When to step again though nothing happens; undefined: no need. */
-  readonly wakeAt: number | undefined;
-}
-
-export function step(before: OffloadMemory, seen: Observation): Step {
+/** The next step, to be taken whenever something changed and every second or so, since time alone is a reason, too. */
+export function step(before: OffloadMemory, seen: Observation): OffloadMemory {
   const memory = countFailures(noteEndpoints(before, seen), seen);
-  if (memory.failures >= FAILURES_IN_A_ROW) return { memory: retreat(memory, seen), wakeAt: undefined };
+  if (memory.failures >= FAILURES_IN_A_ROW) return retreat(memory, seen);
   switch (memory.state) {
     case 'userspace':
       return fromUserspace(memory, seen);
@@ -127,17 +122,17 @@ function hindrance({ mode, obstacle }: Observation): string | undefined {
   return mode === 'never' ? 'offload is off' : obstacle;
 }
 
-function fromUserspace(memory: OffloadMemory, seen: Observation): Step {
+function fromUserspace(memory: OffloadMemory, seen: Observation): OffloadMemory {
   const { now, mode, after, opened } = seen;
   const hindered = hindrance(seen);
   if (hindered !== undefined) return stay(memory, hindered);
   // The reason of a retreat stays on show until it is tried again.
-  if (now < memory.notBefore) return { memory, wakeAt: memory.notBefore };
+  if (now < memory.notBefore) return memory;
   const wait = holdDown(memory, after);
   const due = memory.unchangedSince + wait;
-  if (now < due) return stay(memory, `its endpoints are to be unchanged for ${Math.round(wait / 1000)} s`, due);
+  if (now < due) return stay(memory, `its endpoints are to be unchanged for ${Math.round(wait / 1000)} s`);
   if (mode === 'auto' && opened - memory.openedBefore < ENOUGH_FLOWS) return stay(memory, 'too few new flows to be worth it');
-  return enter(memory, 'arming', now, now + ARMING_MS);
+  return enter(memory, 'arming', now);
 }
 
 function holdDown(memory: OffloadMemory, after: number): number {
@@ -145,37 +140,35 @@ function holdDown(memory: OffloadMemory, after: number): number {
   return Math.min(after * 2 ** doublings, Math.max(after, MAX_HOLD_DOWN_MS));
 }
 
-function fromArming(memory: OffloadMemory, seen: Observation, changed: boolean): Step {
+function fromArming(memory: OffloadMemory, seen: Observation, changed: boolean): OffloadMemory {
   const { now, installed } = seen;
   const hindered = hindrance(seen) ?? (changed ? 'its endpoints changed' : undefined);
   // A service that drained and is armed again may have flows in the kernel, which are not dropped for this.
-  if (hindered !== undefined) return seen.inKernel > 0 ? enter(memory, 'draining', now, undefined, hindered) : enter(memory, 'userspace', now, undefined, hindered);
-  const due = memory.since + ARMING_MS;
-  if (now < due) return { memory, wakeAt: due };
-  return installed === 'good' ? enter(memory, 'offloaded', now) : { memory, wakeAt: undefined };
+  if (hindered !== undefined) return seen.inKernel > 0 ? enter(memory, 'draining', now, hindered) : enter(memory, 'userspace', now, hindered);
+  return now >= memory.since + ARMING_MS && installed === 'good' ? enter(memory, 'offloaded', now) : memory;
 }
 
-function fromOffloaded(memory: OffloadMemory, seen: Observation): Step {
+function fromOffloaded(memory: OffloadMemory, seen: Observation): OffloadMemory {
   const { now } = seen;
   const hindered = hindrance(seen) ?? (penaltyAt(memory, now) >= SUPPRESS ? 'its endpoints change too often' : undefined);
-  if (hindered !== undefined) return enter(memory, 'draining', now, undefined, hindered);
+  if (hindered !== undefined) return enter(memory, 'draining', now, hindered);
   // The failures before it held are forgiven once it has held for a while.
   const held = memory.retreats > 0 && memory.failures === 0 && now - memory.since >= MAX_RETRY_MS;
-  return { memory: held ? { ...memory, retreats: 0 } : memory, wakeAt: undefined };
+  return held ? { ...memory, retreats: 0 } : memory;
 }
 
-function fromDraining(memory: OffloadMemory, seen: Observation): Step {
+function fromDraining(memory: OffloadMemory, seen: Observation): OffloadMemory {
   const { now, after, inKernel } = seen;
-  if (inKernel === 0) return enter(memory, 'userspace', now, now, memory.reason);
-  if (hindrance(seen) !== undefined) return { memory, wakeAt: undefined };
+  if (inKernel === 0) return enter(memory, 'userspace', now, memory.reason);
+  if (hindrance(seen) !== undefined) return memory;
   const due = memory.unchangedSince + holdDown(memory, after);
-  return now < due || penaltyAt(memory, now) >= SUPPRESS ? { memory, wakeAt: now < due ? due : undefined } : enter(memory, 'arming', now, now + ARMING_MS);
+  return now < due || penaltyAt(memory, now) >= SUPPRESS ? memory : enter(memory, 'arming', now);
 }
 
-function stay(memory: OffloadMemory, reason: string, wakeAt?: number): Step {
-  return { memory: memory.reason === reason ? memory : { ...memory, reason }, wakeAt };
+function stay(memory: OffloadMemory, reason: string): OffloadMemory {
+  return memory.reason === reason ? memory : { ...memory, reason };
 }
 
-function enter(memory: OffloadMemory, state: OffloadState, now: number, wakeAt?: number, reason?: string): Step {
-  return { memory: { ...memory, state, since: now, reason, failures: 0 }, wakeAt };
+function enter(memory: OffloadMemory, state: OffloadState, now: number, reason?: string): OffloadMemory {
+  return { ...memory, state, since: now, reason, failures: 0 };
 }

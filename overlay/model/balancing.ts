@@ -12,6 +12,7 @@ export const SCHEDULERS = ['rr', 'wrr', 'lc', 'wlc', 'sh', 'mh'] as const;
 
 export const AFFINITIES = ['none', 'client-ip'] as const;
 export const PREFERENCES = ['none', 'local'] as const;
+export const OFFLOAD_MODES = ['auto', 'always', 'never'] as const;
 
 export const MAX_WEIGHT = 65_535;
 /** Milliseconds: one day. */

@@ -111,7 +111,11 @@ export interface BalancingSpec {
   readonly timeouts: FlowTimeouts;
   /** How long flows of a stopping task may go on before they are ended and the task is told. Absent: the task's stop grace period. */
   readonly drainTimeout?: number;
+  /** Whether the kernel may balance it, once its flows are stable (`auto`), at once (`always`), or not. Absent: as the node says. */
+  readonly offload?: OffloadMode;
 }
+
+export type OffloadMode = 'auto' | 'always' | 'never';
 
 export interface ServiceSpec {
   readonly name: string;

@@ -7,7 +7,7 @@
 import { z } from 'zod';
 import { isIpv4 } from '../../proxy/net/addr.js';
 import {
-  AFFINITIES, conflicts, DEFAULT_BALANCING, LONGEST_AFFINITY, LONGEST_PERIOD, MAX_WEIGHT, PREFERENCES, SCHEDULERS, secondsProblem, TIMEOUT_RULES, timeoutProblem,
+  AFFINITIES, conflicts, DEFAULT_BALANCING, LONGEST_AFFINITY, LONGEST_PERIOD, MAX_WEIGHT, OFFLOAD_MODES, PREFERENCES, SCHEDULERS, secondsProblem, TIMEOUT_RULES, timeoutProblem,
 } from './balancing.js';
 import { formatDuration, parseDuration } from './duration.js';
 import type { Issue } from './errors.js';
@@ -248,6 +248,7 @@ const balancingSchema: z.ZodType<BalancingSpec> = z.strictObject({
   ejectFor: period(ejectForProblem).default(DEFAULT_BALANCING.ejectFor),
   timeouts: timeoutsSchema.default(DEFAULT_BALANCING.timeouts),
   drainTimeout: durationSchema().exactOptional(),
+  offload: z.enum(OFFLOAD_MODES).exactOptional(),
 });
 
 export const serviceSpecSchema: z.ZodType<ServiceSpec> = z

@@ -1,12 +1,12 @@
 /**
- * Releases what is allocated to nobody: addresses, names, VNIs, subnets and ports whose owner no longer exists. Allocations
+ * Releases what is allocated to nobody: addresses, names, VNIs, subnets, marks and ports whose owner no longer exists. Allocations
  * are made and released together with their owners, so there should be nothing to do; this is for a store that was
  * restored, or written by an older version. Decided on one full listing, so nothing is pruned on half the picture.
  */
 import { isEnded } from '../model/task-state.js';
 import type { TaskObject } from '../model/object.js';
-import type { Owned, PortHolder, Subnets } from '../store/keys.js';
-import { ADDRESSES, BALANCER, NAMES, POOLS, PORTS, SUBNETS, TASKS, VNIS, networkKey } from '../store/keys.js';
+import type { MarkHolder, Owned, PortHolder, Subnets } from '../store/keys.js';
+import { ADDRESSES, BALANCER, MARKS, NAMES, POOLS, PORTS, SUBNETS, TASKS, VNIS, networkKey } from '../store/keys.js';
 import type { Compare, Entry, Store, Write } from '../store/store.js';
 
 /** Answers what was released, by key. Does nothing and answers nothing when the store changed meanwhile: call again. */
@@ -43,6 +43,10 @@ function pruneEntry({ key, value }: Entry, alive: ReadonlySet<string>, holding: 
     const network = networkKey(key.split('/')[1] ?? '');
     // An ended task keeps its record and its name, but no address.
     return alive.has(network) && (owner === BALANCER || holding.has(owner)) ? undefined : { delete: key };
+  }
+  if (key.startsWith(MARKS)) {
+    const { owner, network } = value as MarkHolder;
+    return alive.has(owner) && alive.has(networkKey(network)) ? undefined : { delete: key };
   }
   if (key.startsWith(NAMES) || key.startsWith(VNIS)) return alive.has((value as Owned).owner) ? undefined : { delete: key };
   if (key.startsWith(POOLS)) return alive.has(networkKey(key.slice(POOLS.length))) ? undefined : { delete: key };

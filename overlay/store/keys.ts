@@ -8,6 +8,7 @@
  *   subnets                                    Subnets: one key, so that no two networks can take overlapping ones
  *   ula                                        UniqueLocal: the mesh's own IPv6 prefix, drawn once
  *   vnis/<number>                              Owned: a network
+ *   marks/<node>/<number>                      MarkHolder: a service's packet mark on a network of one node, counted from the node's base
  *   ports/<protocol>/<port>                    PortHolder[]: one key per port, so that no two listeners can collide
  *
  * An owner is the key of an object: what is owned by a key that does not exist is free to be released (service/prune.ts).
@@ -23,6 +24,7 @@ export const POOLS = 'pools/';
 export const SUBNETS = 'subnets';
 export const ULA = 'ula';
 export const VNIS = 'vnis/';
+export const MARKS = 'marks/';
 export const PORTS = 'ports/';
 
 /** Owner of the address that the balancer of a network has; belongs to the network. */
@@ -52,6 +54,11 @@ export interface PortHolder extends Owned {
   readonly address?: string;
 }
 
+export interface MarkHolder extends Owned {
+  /** Id of the network on which the owner, a service, has the mark. */
+  readonly network: string;
+}
+
 export const networkKey = (id: string): string => NETWORKS + id;
 export const serviceKey = (id: string): string => SERVICES + id;
 export const taskKey = (id: string): string => TASKS + id;
@@ -59,4 +66,5 @@ export const nameKey = (kind: 'network' | 'service' | 'task', name: string): str
 export const addressKey = (networkId: string, address: string): string => `${ADDRESSES}${networkId}/${address}`;
 export const poolKey = (networkId: string): string => POOLS + networkId;
 export const vniKey = (vni: number): string => VNIS + vni;
+export const markKey = (node: string, number: number): string => `${MARKS}${node}/${number}`;
 export const portKey = (protocol: Protocol, port: number): string => `${PORTS}${protocol}/${port}`;

@@ -59,6 +59,8 @@ export interface EndpointConfig {
   readonly address: number;
   /** Absent on a network without IPv6. */
   readonly address6?: Ipv6;
+  /** That it listens on, where this is not the port that the client asked for: `mh` hashes it, as the kernel does. Absent: the client's. */
+  readonly port?: number;
   /** 0 to 65535. 0 means draining: established flows go on, no new flow is sent here. */
   readonly weight: number;
   /** Runs on another node. */

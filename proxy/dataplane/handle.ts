@@ -32,7 +32,7 @@ export interface FlowRecord {
   readonly age: number;
   readonly idle: number;
   /** How it was carried. */
-  readonly path: 'tun' | 'relay' | 'kernel';
+  readonly path: 'tun' | 'relay';
 }
 
 /** A flow by both of its sides. Addresses are IPv4, see proxy/net/addr. */

@@ -5,8 +5,8 @@
  * big-endian number, or the exclusive or of the four such words of an IPv6 address), a port and, on the fall-back's way, a
  * step. The hash is hsiphash (siphash.ts) with the two words of the first key 2654435761, of the second 2654446892.
  * An endpoint's offset is its first hash modulo 4093, its skip its second hash modulo 4092, plus 1; its port is 0, as that of
- * a destination of a fwmark service that keeps the packet's port. A client's position is its first hash modulo 4093; its
- * port is 0 unless the flag mh-port says that it counts.
+ * a destination of a fwmark service that keeps the packet's port, unless it has one of its own. A client's position is its
+ * first hash modulo 4093; its port is 0 unless the flag mh-port says that it counts.
  *
  * Turns in a row are the weight divided by the greatest common divisor of all, and shifted right so far that the largest has
  * at most 6 bits; at least 1. A weight that became 0 counts in the table as what it was: a draining endpoint keeps its
@@ -48,9 +48,9 @@ export class MaglevHashing implements Scheduler {
     this.#weights = weightsOf(endpoints);
     this.#lastWeights = new Map(endpoints.map(({ id, weight }) => [id, weight === 0 ? (before.get(id) ?? 0) : weight]));
     const turns = turnsOf(endpoints.map(({ id }) => this.#lastWeights.get(id)!));
-    this.#table = tableOf(endpoints.map(({ address }) => address), turns);
+    this.#table = tableOf(endpoints.map(({ address, port = 0 }) => address + port), turns);
     const has6 = endpoints.some(({ address6 }) => address6 !== undefined);
-    this.#table6 = has6 ? tableOf(endpoints.map(({ address6: a }) => (a ? a[0] ^ a[1] ^ a[2] ^ a[3] : undefined)), turns) : NO_TABLE;
+    this.#table6 = has6 ? tableOf(endpoints.map(({ address6: a, port = 0 }) => (a ? (a[0] ^ a[1] ^ a[2] ^ a[3]) + port : undefined)), turns) : NO_TABLE;
   }
 
   pick(client: number, clientPort: number, gate: Gate, v6 = false): number {
@@ -91,12 +91,12 @@ function turnsOf(weights: readonly number[]): number[] {
   return weights.map((weight) => (weight === 0 ? 0 : Math.max(1, (weight / divisor) >> shift)));
 }
 
-/** @param addresses folded; undefined: the endpoint is not of this family */
-function tableOf(addresses: readonly (number | undefined)[], turns: readonly number[]): Int32Array {
-  const permutations = addresses.map((address, i) => ({
-    offset: positionOf(address ?? 0),
-    skip: remainder(hsiphash(address ?? 0, SECOND), SIZE - 1) + 1,
-    turns: address === undefined ? 0 : turns[i]!,
+/** @param sums of folded address and port; undefined: the endpoint is not of this family */
+function tableOf(sums: readonly (number | undefined)[], turns: readonly number[]): Int32Array {
+  const permutations = sums.map((sum, i) => ({
+    offset: positionOf((sum ?? 0) | 0),
+    skip: remainder(hsiphash((sum ?? 0) | 0, SECOND), SIZE - 1) + 1,
+    turns: sum === undefined ? 0 : turns[i]!,
   }));
   return maglevTable(permutations, SIZE);
 }

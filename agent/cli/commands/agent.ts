@@ -4,7 +4,9 @@ import type { PacketIoChoice } from '../../dataplane/packet-io.js';
 import type { ReadyAgent } from '../../lifecycle/messages.js';
 import type { ModeRequest } from '../../lifecycle/modes.js';
 import type { LogFormat, LogLevel } from '../../log.js';
-import { command } from '../command.js';
+import type { DriverName } from '../../../kernel/offload/driver.js';
+import type { OffloadMode } from '../../../overlay/model/spec.js';
+import { command, UsageError } from '../command.js';
 import type { OptionSpec } from '../command.js';
 import type { Context } from '../context.js';
 import { wholeNumber } from '../values.js';
@@ -13,6 +15,15 @@ import { programVersion } from '../version.js';
 /** What agent/dataplane/start.ts can build. */
 const MAX_WORKERS = 8;
 const MAX_FLOWS = 2 ** 24;
+
+/** Room below for the mark of userspace's own flows, and above for all marks of a node. */
+const LARGEST_MARK_BASE = 0x7fff0000;
+
+function parseMarkBase(text: string): number {
+  const base = /^(0x[0-9a-f]+|[1-9][0-9]*)$/i.test(text) ? Number(text) : NaN;
+  if (!(base >= 256 && base <= LARGEST_MARK_BASE) || base % 256 !== 0) throw new UsageError(`'${text}' is not a multiple of 256 from 0x100 to 0x${LARGEST_MARK_BASE.toString(16)}`);
+  return base;
+}
 
 interface UpOptions {
   readonly mode: ModeRequest;
@@ -24,6 +35,10 @@ interface UpOptions {
   readonly workers?: number;
   readonly maxFlows?: number;
   readonly packetIo: PacketIoChoice;
+  readonly offload: OffloadMode;
+  readonly offloadDriver: 'auto' | DriverName;
+  readonly offloadAfter?: number;
+  readonly markBase?: number;
 }
 
 /** Shown here, known to agent/lifecycle/paths.ts. */
@@ -45,6 +60,10 @@ export const upCommand = command<UpOptions>({
     { flags: '--workers <n>', about: 'threads that balance packets, up to 8', parse: wholeNumber(1, MAX_WORKERS), shown: 'by the number of processors' },
     { flags: '--max-flows <n>', about: 'connections that can be balanced at a time; each worker has its part of them; about 90 bytes each', parse: wholeNumber(1, MAX_FLOWS), shown: '262144' },
     { flags: '--packet-io <kind>', about: 'how packets get to the workers; auto: io_uring where the kernel has it and allows it', choices: ['auto', 'io_uring', 'poll'], fallback: 'auto' },
+    { flags: '--offload <mode>', about: 'whether the kernel balances services that do not say themselves; auto: once their flows are stable; always: as soon as their endpoints are', choices: ['auto', 'always', 'never'], fallback: 'auto' },
+    { flags: '--offload-driver <driver>', about: 'ipvs: iptables marks and IPVS; nft: nftables; auto: the first that this kernel can do', choices: ['auto', 'ipvs', 'nft'], fallback: 'auto' },
+    { flags: '--offload-after <duration>', about: "for how long a service's endpoints are to be unchanged before that", parse: parseDuration, shown: '5s' },
+    { flags: '--mark-base <mark>', about: 'first packet mark of those that the kernel tells services by; a multiple of 256', parse: parseMarkBase, shown: '0x100' },
     { flags: '--log-level <level>', about: 'how much is logged', choices: ['trace', 'debug', 'info', 'warn', 'error', 'silent'], fallback: 'info' },
     { flags: '--log-format <format>', about: 'lines for people or for programs', choices: ['human', 'json'], fallback: 'human' },
   ],
@@ -58,14 +77,19 @@ the connection that is next to time out, which is reset on both sides.`,
   examples: ['vipmesh up --demo', 'vipmesh up --mode rootless --detach'],
   async run(context, _, options) {
     const { up } = await import('../../lifecycle/up.js');
-    const { mode, detach, demo, stateDir, logLevel, logFormat, workers, maxFlows, packetIo } = options;
+    const { mode, detach, demo, stateDir, logLevel, logFormat, workers, maxFlows, packetIo, offload, offloadDriver, offloadAfter, markBase } = options;
     context.outliveReader();
     context.exitCode = await up({
       mode,
       detach: detach === true,
       logLevel,
       logFormat,
-      dataplane: { packetIo, ...(workers === undefined ? {} : { workers }), ...(maxFlows === undefined ? {} : { maxFlows }) },
+      dataplane: {
+        packetIo,
+        ...(workers === undefined ? {} : { workers }),
+        ...(maxFlows === undefined ? {} : { maxFlows }),
+        offload: { mode: offload, driver: offloadDriver, ...(offloadAfter === undefined ? {} : { after: offloadAfter }), ...(markBase === undefined ? {} : { markBase }) },
+      },
       version: await programVersion(),
       ...(stateDir === undefined ? {} : { stateDir }),
       ready: (agent) => (demo === true ? startDemo(context, agent, detach === true) : announce(context, agent, detach === true)),

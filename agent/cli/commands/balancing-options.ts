@@ -1,8 +1,8 @@
 /** The options of `service create` and `service update` about balancing, and what they come to. */
-import { PREFERENCES, SCHEDULERS, slotProblem } from '../../../overlay/model/balancing.js';
+import { OFFLOAD_MODES, PREFERENCES, SCHEDULERS, slotProblem } from '../../../overlay/model/balancing.js';
 import { parseDuration } from '../../../overlay/model/duration.js';
 import { ValidationError } from '../../../overlay/model/errors.js';
-import type { BalancingSpec, FlowTimeouts } from '../../../overlay/model/spec.js';
+import type { BalancingSpec, FlowTimeouts, OffloadMode } from '../../../overlay/model/spec.js';
 import type { BalancingInput } from '../../api/inputs.js';
 import type { Affinity, Weight } from '../../grammar/balancing.js';
 import { combineWeights, parseAffinity, parseTimeouts, parseWeight } from '../../grammar/balancing.js';
@@ -22,6 +22,7 @@ export interface BalancingOptions {
   readonly ejectFor?: number;
   readonly flowTimeout?: readonly Partial<FlowTimeouts>[];
   readonly drainTimeout?: number | 'default';
+  readonly offload?: OffloadMode | 'default';
 }
 
 function parseEjectFor(text: string): number {
@@ -56,6 +57,12 @@ export function balancingOptions(defaults: boolean): OptionSpec[] {
       parse: parseDrainTimeout,
       ...shown('the stop grace period'),
     },
+    {
+      flags: '--offload <mode>',
+      about: "auto: the kernel balances it once its flows are stable; always: as soon as its endpoints are; never; default: as 'vipmesh up --offload' says",
+      choices: [...OFFLOAD_MODES, 'default'],
+      ...shown('default'),
+    },
   ];
 }
 
@@ -64,7 +71,7 @@ export function balancingOptions(defaults: boolean): OptionSpec[] {
  * replica that is not one of `replicas`.
  */
 export function balancingOf(options: BalancingOptions, replicas: number, before?: BalancingSpec): BalancingInput | undefined {
-  const { scheduler, endpointWeight = [], affinity, prefer, slowStart, maxConns, ejectAfter, ejectFor, flowTimeout = [], drainTimeout } = options;
+  const { scheduler, endpointWeight = [], affinity, prefer, slowStart, maxConns, ejectAfter, ejectFor, flowTimeout = [], drainTimeout, offload } = options;
   const problem = slotProblem({ slotWeights: combineWeights(endpointWeight).slotWeights ?? {} }, replicas);
   if (problem !== undefined) throw new UsageError(`--endpoint-weight: ${problem}`);
   const changes: BalancingInput = {
@@ -78,13 +85,15 @@ export function balancingOf(options: BalancingOptions, replicas: number, before?
     ...(ejectFor === undefined ? {} : { ejectFor }),
     ...(flowTimeout.length === 0 ? {} : { timeouts: Object.assign({}, before?.timeouts, ...flowTimeout) as Partial<FlowTimeouts> }),
     ...(typeof drainTimeout === 'number' ? { drainTimeout } : {}),
+    ...(offload === undefined || offload === 'default' ? {} : { offload }),
   };
-  const { drainTimeout: drainBefore, affinityTimeout, ...rest } = before ?? {};
+  const { drainTimeout: drainBefore, affinityTimeout, offload: offloadBefore, ...rest } = before ?? {};
   const kept: BalancingInput = {
     ...rest,
     // Without affinity its time-out means nothing: it is the default's again.
     ...(affinityTimeout === undefined || affinity?.affinity === 'none' ? {} : { affinityTimeout }),
     ...(drainBefore === undefined || drainTimeout === 'default' ? {} : { drainTimeout: drainBefore }),
+    ...(offloadBefore === undefined || offload === 'default' ? {} : { offload: offloadBefore }),
   };
   const all = { ...kept, ...changes };
   return Object.keys(all).length === 0 ? undefined : all;

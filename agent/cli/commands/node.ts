@@ -1,7 +1,6 @@
 /** What one asks of the node itself: `node ls`, `flows`, `status`, `doctor`, `version`. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FlowRecord } from '../../../proxy/dataplane/handle.js';
-import type { AgentInfo } from '../../control.js';
+import type { AgentInfo, FlowSummary } from '../../control.js';
 import { parseDuration } from '../../../overlay/model/duration.js';
 import { command, UsageError } from '../command.js';
 import type { CommandSpec, GroupSpec } from '../command.js';
@@ -53,13 +52,13 @@ export const flowsCommand = command<FlowsOptions>({
     { flags: '--interval <duration>', about: 'between two looks, at least 100ms', parse: parseInterval, shown: '1s' },
     ...listingOptions.filter(({ flags }) => !flags.includes('--quiet')),
   ],
-  notes: `IN counts bytes from the client, OUT bytes toward it. PATH is tun for a virtual\naddress, relay for a published port.\n\n${FORMAT_NOTE}`,
+  notes: `IN counts bytes from the client, OUT bytes toward it. PATH is tun for a virtual\naddress, relay for a published port, kernel for what was offloaded.\n\n${FORMAT_NOTE}`,
   examples: ['vipmesh flows --watch', 'vipmesh flows --service vote', "vipmesh flows --format '{{.Client}} {{.Endpoint}}'"],
   async run(context, _, options) {
     const print = await makePrinter(context, options);
     const client = await context.client();
     const service = options.service === undefined ? undefined : (await client.service(options.service)).spec.name;
-    const wanted = async (): Promise<FlowRecord[]> => (await client.flows()).filter((flow) => service === undefined || flow.service === service);
+    const wanted = async (): Promise<FlowSummary[]> => (await client.flows()).filter((flow) => service === undefined || flow.service === service);
     if (options.watch !== true) return print(flowView, await wanted());
     const signal = context.interrupted();
     while (!signal.aborted) {

@@ -1,7 +1,6 @@
 /** Nodes, flows and findings of the doctor as rows. */
 import type { NodeObject } from '../../../overlay/model/object.js';
-import type { FlowRecord } from '../../../proxy/dataplane/handle.js';
-import type { DoctorCheck } from '../../control.js';
+import type { DoctorCheck, FlowSummary } from '../../control.js';
 import { bytes, shortAge } from '../io/units.js';
 import type { View } from './view.js';
 
@@ -19,8 +18,8 @@ export const nodeView: View<NodeObject> = {
   raw: (node) => node,
 };
 
-/** IN is what the client sent, OUT what went back to it. */
-export const flowView: View<FlowRecord> = {
+/** IN is what the client sent, OUT what went back to it; of a flow in the kernel only the sum is known, if that. */
+export const flowView: View<FlowSummary> = {
   columns: [
     { heading: 'PROTO', cell: ({ protocol }) => protocol },
     { heading: 'CLIENT', cell: ({ client }) => client },
@@ -28,9 +27,9 @@ export const flowView: View<FlowRecord> = {
     { heading: 'ENDPOINT', cell: ({ endpoint }) => endpoint },
     { heading: 'SERVICE', cell: ({ service }) => service },
     { heading: 'STATE', cell: ({ state }) => state },
-    { heading: 'IN', cell: ({ bytesIn }) => bytes(bytesIn) },
-    { heading: 'OUT', cell: ({ bytesOut }) => bytes(bytesOut) },
-    { heading: 'AGE', cell: ({ age }) => shortAge(age) },
+    { heading: 'IN', cell: ({ bytesIn }) => (bytesIn === undefined ? '-' : bytes(bytesIn)) },
+    { heading: 'OUT', cell: ({ bytesOut }) => (bytesOut === undefined ? '-' : bytes(bytesOut)) },
+    { heading: 'AGE', cell: ({ age }) => (age === undefined ? '-' : shortAge(age)) },
     { heading: 'PATH', cell: ({ path }) => path },
   ],
   id: ({ client, vip, protocol }) => `${protocol} ${client} ${vip}`,

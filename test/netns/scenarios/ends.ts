@@ -2,7 +2,7 @@
  * How connections end that nobody closed, and how long those live on that are half closed.
  */
 import assert from 'node:assert/strict';
-import type { FlowRecord } from '../../../proxy/dataplane/handle.js';
+import type { FlowSummary } from '../../../agent/control.js';
 import type { TaskObject } from '../../../overlay/model/object.js';
 import { pollUntil } from '../../support/poll-until.js';
 import { HeldFlows } from './support/held.js';
@@ -23,7 +23,7 @@ async function startMesh(): Promise<MeshAgent> {
 const inTask = (...command: string[]): Command => Command.vipmesh('run', '--rm', '--network', 'overlay1', '--', ...command);
 
 /** The flow of `agent` that fits, of those to port `port` of the VIP. */
-function flowTo(agent: MeshAgent, port: number, fits: (flow: FlowRecord) => boolean): Promise<FlowRecord> {
+function flowTo(agent: MeshAgent, port: number, fits: (flow: FlowSummary) => boolean): Promise<FlowSummary> {
   return pollUntil(`a flow to port ${port}`, async () => (await agent.api.flows()).find((flow) => flow.vip.endsWith(`:${port}`) && fits(flow)), SOON);
 }
 
@@ -35,10 +35,10 @@ export async function abandoned(): Promise<void> {
   const agent = await startMesh();
   await vipmesh('service', 'create', '--name', 'web', '--network', 'overlay1', '--replicas', '2', '--flow-timeout', `established=${ESTABLISHED}ms`, '--', ...SERVE);
   const tasks = await agent.settles('web', 2);
-  const taskOf = ({ endpoint }: FlowRecord): TaskObject => tasks.find(({ addresses }) => endpoint.startsWith(`${addresses[0]?.address ?? ''}:`)) ?? assert.fail(`${endpoint} is no task`);
+  const taskOf = ({ endpoint }: FlowSummary): TaskObject => tasks.find(({ addresses }) => endpoint.startsWith(`${addresses[0]?.address ?? ''}:`)) ?? assert.fail(`${endpoint} is no task`);
 
   const [victim = assert.fail(), survivor = assert.fail()] = tasks;
-  const reaches = (port: number, task: TaskObject): Promise<FlowRecord> => flowTo(agent, port, (flow) => flow.state === 'established' && taskOf(flow) === task);
+  const reaches = (port: number, task: TaskObject): Promise<FlowSummary> => flowTo(agent, port, (flow) => flow.state === 'established' && taskOf(flow) === task);
 
   // Two of each: one for each task.
   const asking = [1, 2].map(() => HeldFlows.inTask('udp', 'web', '5300', '20'));

@@ -37,6 +37,7 @@ hostname guest
 ip link set lo up
 echo ${HOME}/modprobe >/proc/sys/kernel/modprobe
 modprobe -a ${MODULES.join(' ')}
+cd ${quote(process.cwd())}
 . ${HOME}/main
 `;
 

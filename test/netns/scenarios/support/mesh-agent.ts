@@ -80,21 +80,23 @@ export async function refused(...args: string[]): Promise<string> {
 /** The command of an endpoint server that answers with its host name, for `service create -- …`. Port 53 is the agent's. */
 export const SERVE = ['sh', '-c', `exec ${process.execPath} ${ENDPOINT_SERVER} $HOSTNAME 5300`];
 
+const USERSPACE = ['--offload', 'never'];
+
 export class MeshAgent {
   readonly api = new AgentClient(clientSocket({ env: process.env, uid: process.getuid?.() ?? 0 }));
 
   private constructor(readonly command: Command) {}
 
-  /** Starts `vipmesh up` in the foreground and waits until it says that it is up. */
-  static async up(mode: ModeRequest = 'auto'): Promise<MeshAgent> {
-    const agent = MeshAgent.begin(mode);
+  /** Starts `vipmesh up` in the foreground and waits until it says that it is up. Traffic stays in userspace unless `options` say otherwise. */
+  static async up(mode: ModeRequest = 'auto', options: readonly string[] = USERSPACE): Promise<MeshAgent> {
+    const agent = MeshAgent.begin(mode, options);
     await agent.command.says('is up');
     return agent;
   }
 
   /** The same without the waiting. */
-  static begin(mode: ModeRequest = 'auto'): MeshAgent {
-    return new MeshAgent(Command.vipmesh('up', '--mode', mode));
+  static begin(mode: ModeRequest = 'auto', options: readonly string[] = USERSPACE): MeshAgent {
+    return new MeshAgent(Command.vipmesh('up', '--mode', mode, ...options));
   }
 
   /** As `up`, on a host of another name: as root. */

@@ -11,10 +11,10 @@ import type { ObjectKind } from '../../../../overlay/model/errors.js';
 import type { NetworkObject, NodeObject, ServiceObject, TaskObject } from '../../../../overlay/model/object.js';
 import { STACK_LABEL } from '../../../../overlay/model/spec.js';
 import type { NetworkSpec, ServiceSpec } from '../../../../overlay/model/spec.js';
-import type { FlowRecord } from '../../../../proxy/dataplane/handle.js';
 import { ControlError } from '../../../../agent/control.js';
 import type {
-  AgentInfo, Control, DoctorCheck, ExecRequest, ExecSession, LogLine, LogQuery, RunRequest, ServiceSummary, StackInfo, StackRequest, StackResult, TerminalSize,
+  AgentInfo, Control, DoctorCheck, ExecRequest, ExecSession, FlowSummary, LogLine, LogQuery, OffloadCommands, OffloadRecord, RunRequest, ServiceSummary, StackInfo, StackRequest, StackResult,
+  TerminalSize,
 } from '../../../../agent/control.js';
 
 const START = '2024-05-01T10:00:00.000Z';
@@ -29,7 +29,8 @@ export class MemoryControl implements Control {
   readonly signals: string[] = [];
   /** Every process that was started. */
   readonly children: ChildProcess[] = [];
-  flowList: FlowRecord[] = [];
+  flowList: FlowSummary[] = [];
+  offloadList: OffloadRecord[] = [];
   /** State that new tasks are in. */
   newTaskState: TaskObject['status']['state'] = 'running';
   followers = 0;
@@ -228,7 +229,12 @@ export class MemoryControl implements Control {
     return Promise.resolve([{ id: 'abcdefabcdef', hostname: 'host1', status: 'ready', availability: 'active', mode: 'root', address: '127.0.0.1', version: '0.1.0' }]);
   }
 
-  flows = (): Promise<FlowRecord[]> => Promise.resolve(this.flowList);
+  flows = (): Promise<FlowSummary[]> => Promise.resolve(this.flowList);
+  offloads = (): Promise<OffloadRecord[]> => Promise.resolve(this.offloadList);
+  async offloadCommands(ref: string): Promise<OffloadCommands[]> {
+    const { id } = await this.service(ref);
+    return this.offloadList.filter(({ serviceId, mark }) => serviceId === id && mark !== undefined).map(({ network, mark }) => ({ network, commands: [`mark ${mark}`] }));
+  }
   doctor = (): Promise<DoctorCheck[]> => Promise.reject(new Error('a fault of the test'));
 }
 

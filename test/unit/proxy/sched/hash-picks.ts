@@ -17,9 +17,9 @@ const FLAGS: Readonly<Record<keyof HashPicks, HashFlags>> = {
 
 const fold = ([a, b, c, d]: Ipv6): number => a ^ b ^ c ^ d;
 
-export function endpointsOf({ addresses, family }: HashVector, weights: readonly number[]): EndpointConfig[] {
+export function endpointsOf({ addresses, ports, family }: HashVector, weights: readonly number[]): EndpointConfig[] {
   return addresses.map((text, i) => {
-    const common = { id: text, weight: weights[i]! };
+    const common = { id: text, weight: weights[i]!, ...(ports && { port: ports[i]! }) };
     return family === 6 ? { ...common, address: 0x0a000000 + i, address6: parseIpv6(text) } : { ...common, address: parseIpv4(text) };
   });
 }

@@ -24,6 +24,8 @@ export interface HashVector {
   readonly name: string;
   readonly family: 4 | 6;
   readonly addresses: readonly string[];
+  /** Of the endpoints, in order; absent: they have none of their own. */
+  readonly ports?: readonly number[];
   readonly weights: readonly number[];
   /** Weights of a configuration before this one. */
   readonly weightsBefore: readonly number[];
@@ -119,6 +121,27 @@ export const HASH_VECTORS: readonly HashVector[] = [
       port: [2, 2, 2, 2, 2, 3, 0, 3, 2, 0, 0x90510548],
       fallback: [2, 3, 3, 3, 2, 0, 3, 2, 3, 2, 0x09d78cdf],
       both: [2, 2, 2, 2, 2, 3, 0, 3, 2, 0, 0x90510548],
+    },
+  },
+  {
+    name: 'weights 1 to 4, with ports of their own',
+    family: 4,
+    addresses: ['10.0.1.5', '10.0.1.6', '10.0.1.7', '10.0.1.8'],
+    ports: [8080, 8080, 8080, 443],
+    weights: [1, 2, 3, 4],
+    weightsBefore: [1, 2, 3, 4],
+    refused: [],
+    sh: {
+      plain: [0, 3, 2, 0, 3, 2, 3, 3, 3, 3, 0x72fc34a4],
+      port: [2, 2, 0, 3, 1, 3, 1, 1, 0, 2, 0xd095b40e],
+      fallback: [0, 3, 2, 0, 3, 2, 3, 3, 3, 3, 0x72fc34a4],
+      both: [2, 2, 0, 3, 1, 3, 1, 1, 0, 2, 0xd095b40e],
+    },
+    mh: {
+      plain: [2, 2, 1, 3, 1, 3, 3, 1, 1, 0, 0x4bbf41ac],
+      port: [3, 1, 0, 1, 2, 3, 2, 1, 2, 2, 0xb58c7692],
+      fallback: [2, 2, 1, 3, 1, 3, 3, 1, 1, 0, 0x4bbf41ac],
+      both: [3, 1, 0, 1, 2, 3, 2, 1, 2, 2, 0xb58c7692],
     },
   },
   {

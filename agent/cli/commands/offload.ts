@@ -1,0 +1,67 @@
+/** `vipmesh offload`: what the kernel balances, and why it does not balance the rest. */
+import type { OffloadMode } from '../../../overlay/model/spec.js';
+import { command } from '../command.js';
+import type { CommandSpec, GroupSpec } from '../command.js';
+import { FORMAT_NOTE } from '../format/help.js';
+import { listingOptions, makePrinter } from '../listing.js';
+import type { ListingOptions } from '../listing.js';
+import { offloadView } from '../views/offload.js';
+
+const offloadLs = command<ListingOptions>({
+  name: 'ls',
+  alias: 'list',
+  purpose: 'List every service on every network with its state: userspace, arming, offloaded or draining.',
+  options: listingOptions.filter(({ flags }) => !flags.includes('--quiet')),
+  notes: `OPENED counts the connections that userspace opened to the present endpoints, KERNEL
+those that the kernel has now. What is not offloaded says why.\n\n${FORMAT_NOTE}`,
+  examples: ['vipmesh offload ls', "vipmesh offload ls --format '{{.Service}} {{.State}} {{.Reason}}'"],
+  async run(context, _, options) {
+    const print = await makePrinter(context, options);
+    print(offloadView(context.wall()), await (await context.client()).offloads());
+  },
+});
+
+const offloadShow = command<{ readonly json?: boolean }>({
+  name: 'show',
+  args: [{ name: '<service>', about: 'name or id' }],
+  purpose: 'Print what is installed in the kernel for a service, as commands that do it by hand.',
+  options: [{ flags: '--json', about: 'print a JSON array with one object for each network' }],
+  examples: ['vipmesh offload show vote'],
+  async run(context, [ref], { json }) {
+    const service = ref as string;
+    const client = await context.client();
+    const shown = await client.offloadCommands(service);
+    if (json === true) return context.write(`${JSON.stringify(shown, null, 2)}\n`);
+    if (shown.length === 0) return context.warn(`nothing of service '${service}' is in the kernel: 'vipmesh offload ls' says why\n`);
+    context.write(shown.map(({ network, commands }) => `# in the sandbox of network ${network}\n${commands.map((line) => `${line}\n`).join('')}`).join('\n'));
+  },
+});
+
+/** `enable` and `disable`: the service's own mode, whatever the node's is. */
+function setMode(name: string, mode: OffloadMode, purpose: string): CommandSpec {
+  return command({
+    name,
+    args: [{ name: '<service>', about: 'name or id' }],
+    purpose,
+    options: [],
+    notes: "'vipmesh service update --offload default SERVICE' leaves it to the node again.",
+    examples: [`vipmesh offload ${name} vote`],
+    async run(context, [ref]) {
+      const client = await context.client();
+      const { id, spec } = await client.service(ref as string);
+      await client.updateService(id, { ...spec, balancing: { ...spec.balancing, offload: mode } });
+      context.write(`${spec.name}\n`);
+    },
+  });
+}
+
+export const offloadCommands: GroupSpec = {
+  name: 'offload',
+  purpose: 'Look at what the kernel balances',
+  commands: [
+    offloadLs,
+    offloadShow,
+    setMode('enable', 'always', 'Let the kernel balance a service as soon as its endpoints are stable.'),
+    setMode('disable', 'never', 'Keep a service in userspace; its flows in the kernel go on to their end.'),
+  ],
+};

@@ -1,0 +1,77 @@
+/**
+ * Packet marks of a node: one for each service on each network that its kernel balances, kept in the store, so that the next
+ * agent knows by them what the one before has installed. Numbers count from the node's base; whoever installs adds that.
+ */
+import { AddressPoolError } from '../model/errors.js';
+import type { MarkHolder } from '../store/keys.js';
+import { markKey, MARKS, serviceKey } from '../store/keys.js';
+import type { Store } from '../store/store.js';
+
+export class NodeMarks {
+  /** By holder, what the store had when it was listed last, and what was taken since; undefined: not listed. */
+  #numbers: Map<string, number> | undefined;
+  /** Changes, one after another. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  /** @param span how many there are: 0 to span - 1 */
+  constructor(
+    private readonly store: Store,
+    private readonly node: string,
+    private readonly span: number,
+  ) {}
+
+  /** The number of a service on a network: the one that it has, or the lowest that is free. Rejects with AddressPoolError. */
+  take(serviceId: string, networkId: string): Promise<number> {
+    return this.#after(() => this.#take({ owner: serviceKey(serviceId), network: networkId }));
+  }
+
+  /** Gives back what no service of `wanted` (service id, network id) has. */
+  keepOnly(wanted: Iterable<readonly [serviceId: string, networkId: string]>): Promise<void> {
+    const holders = new Set([...wanted].map(([serviceId, networkId]) => textOf({ owner: serviceKey(serviceId), network: networkId })));
+    return this.#after(() => this.#keepOnly(holders));
+  }
+
+  #after<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  async #take(holder: MarkHolder): Promise<number> {
+    for (;;) {
+      const numbers = (this.#numbers ??= await this.#list());
+      const known = numbers.get(textOf(holder));
+      if (known !== undefined) return known;
+      const number = lowestFree(new Set(numbers.values()), this.span);
+      if (number === undefined) throw new AddressPoolError(`all ${this.span} packet marks of node ${this.node} are taken: remove a service`);
+      const key = markKey(this.node, number);
+      if ((await this.store.commit([{ key, revision: 0 }], [{ put: key, value: holder }])) !== undefined) {
+        numbers.set(textOf(holder), number);
+        return number;
+      }
+      this.#numbers = undefined;
+    }
+  }
+
+  async #keepOnly(wanted: ReadonlySet<string>): Promise<void> {
+    const numbers = (this.#numbers ??= await this.#list());
+    const gone = [...numbers].filter(([holder]) => !wanted.has(holder));
+    if (gone.length === 0) return;
+    await this.store.commit([], gone.map(([, number]) => ({ delete: markKey(this.node, number) })));
+    for (const [holder] of gone) numbers.delete(holder);
+  }
+
+  async #list(): Promise<Map<string, number>> {
+    const { entries } = await this.store.list<MarkHolder>(`${MARKS}${this.node}/`);
+    return new Map(entries.map(({ key, value }) => [textOf(value), Number(key.slice(key.lastIndexOf('/') + 1))]));
+  }
+}
+
+function textOf({ owner, network }: MarkHolder): string {
+  return `${owner} ${network}`;
+}
+
+function lowestFree(taken: ReadonlySet<number>, span: number): number | undefined {
+  for (let number = 0; number < span; number++) if (!taken.has(number)) return number;
+  return undefined;
+}
