@@ -97,7 +97,7 @@ function nameOf(tool: XtablesTool): string {
 function lacksKernel(error: unknown): boolean {
   return (
     error instanceof CommandError &&
-    /Failed to initialize nft|generation id: (?:Invalid argument|Protocol not supported)|do you need to insmod|Table does not exist/i.test(error.stderr)
+    /Failed to initialize nft|generation id: (?:Invalid argument|Protocol not supported)|do you need to insmod|Table does not exist|TABLE_ADD failed \(Operation not supported\)/i.test(error.stderr)
   );
 }
 

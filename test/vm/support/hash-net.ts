@@ -1,18 +1,19 @@
 /**
- * A network for test/vm/scenarios/hashing.ts: a router with IPVS, 1,000 clients and some endpoints. The clients are addresses of one namespace,
+ * A network for test/vm/scenarios/hashing.ts: a router, 1,000 clients and some endpoints. The clients are addresses of one namespace,
  * the endpoints of another, and all sockets are this process's own: a process start is dear in a guest, a datagram is not.
  */
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { ipBatch, setSysctl } from '../../../kernel/netns/links.js';
 import { createNamespace } from '../../../kernel/netns/netns.js';
+import type { OffloadService } from '../../../kernel/offload/driver.js';
 import { bindUdp } from '../../../kernel/netns/sockets.js';
-import { run } from '../../../kernel/run/runner.js';
 import { formatIpv4, parseIpv4 } from '../../../proxy/net/addr.js';
 import { pollUntil } from '../../support/poll-until.js';
 
+export const SUBNET = '10.0.1.0/24';
 export const VIP = '10.0.1.2';
-export const MARK = 259;
+export const BALANCER = '10.0.1.3';
 
 /** Half of them neighbours, as tasks of a network are; half of them from anywhere in 10.64.0.0/10. */
 export const CLIENTS: readonly string[] = Array.from({ length: 1000 }, (_, i) =>
@@ -59,11 +60,8 @@ export class HashNet {
       'link set lo up',
       'route add 10.0.0.0/8 dev c',
       ...this.#endpoints.map((address) => `route add ${address}/32 dev s`),
-      `route add local ${VIP}/32 dev lo table 100`,
-      `rule add pref 50 fwmark ${MARK} lookup 100`,
     ]);
     setSysctl(router, 'net/ipv4/ip_forward', '1');
-    await run('iptables-legacy', ['-t', 'mangle', '-A', 'PREROUTING', '-d', VIP, '-j', 'MARK', '--set-mark', `${MARK}`], { netns: router });
     for (const [i, address] of CLIENTS.entries()) {
       const socket = await this.#socket(bindUdp(this.#client, address, 4000));
       socket.on('message', (answer) => (this.#answers[i] = answer.toString()));
@@ -79,15 +77,17 @@ export class HashNet {
     return socket;
   }
 
-  /**
-   * Which endpoint answers each client, in a flow that is new. An endpoint is heard at `targetPort`, or at the port that the
-   * clients ask for.
-   */
-  async answers(targetPort?: number): Promise<string[]> {
+  /** What the clients will ask for: one port where the endpoints have one of their own, otherwise any. */
+  published(targetPort: number): Pick<OffloadService, 'port'> {
+    return targetPort === 0 ? {} : { port: { protocol: 'udp', number: this.#port } };
+  }
+
+  /** Which endpoint answers each client, in a flow that is new. Endpoints are heard at `targetPort`; 0: at what the clients ask for. */
+  async answers(targetPort: number): Promise<string[]> {
     const port = this.#port++;
     const servers: dgram.Socket[] = [];
     for (const address of this.#endpoints) {
-      const server = await this.#socket(bindUdp(this.#server, address, targetPort ?? port));
+      const server = await this.#socket(bindUdp(this.#server, address, targetPort === 0 ? port : targetPort));
       server.on('message', (_, peer) => server.send(address, peer.port, peer.address));
       servers.push(server);
     }

@@ -23,9 +23,10 @@ const quoteAll = (words: readonly string[]): string => words.map(quote).join(' '
 /** Runs its arguments on a test host of the guest's. */
 export const HOST = `${HOME}/host`;
 
+// This kernel's nf_tables has no IPv4: iptables is the legacy one here.
 // MODPROBE_OPTIONS (modprobe(8)) makes `modprobe ip_vs` work as on any machine; what the kernel itself asks for goes through a script.
 const INIT = `#!/bin/sh
-export PATH=${quote(dirname(process.execPath))}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH=${HOME}/bin:${quote(dirname(process.execPath))}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export MODPROBE_OPTIONS='-d ${HOME}' TERM=\${TERM:-linux} LANG=C.UTF-8
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
@@ -75,7 +76,8 @@ export function kernelCommand(main: string, memory: number, options: readonly st
 mkdir /run/modules
 mount --bind ${HOME}/modules /run/modules
 mount -t tmpfs -o mode=0755 tmpfs ${HOME}
-mkdir -p ${HOME}/lib/modules
+mkdir -p ${HOME}/lib/modules ${HOME}/bin
+for name in iptables iptables-save iptables-restore; do ln -s "$(PATH="$PATH:/usr/sbin:/sbin" command -v iptables-legacy)" ${HOME}/bin/$name; done
 mount --bind /run/modules ${HOME}/lib/modules
 ${Object.entries(files).map(([name, text]) => `printf %s ${quote(text)} >${HOME}/${name}; chmod +x ${HOME}/${name}`).join('\n')}
 ulimit -c 0
