@@ -80,7 +80,7 @@ export class Offloader {
       if (place === undefined || network.ingress || this.#networks.has(network.id)) continue;
       const { dataplane, markOf, clock, log, backend } = this.options;
       const facts = { network: network.spec.name, subnet: network.subnet, balancer: network.balancer, index: place.index };
-      const deps = { dataplane, markOf: (serviceId: string) => markOf(serviceId, network.id), after: settings.after, clock, log };
+      const deps = { dataplane, markOf: (serviceId: string) => markOf(serviceId, network.id), after: settings.after, markBase: settings.markBase, clock, log };
       this.#networks.set(network.id, { placed: place, offload: new SandboxOffload(backend.open(place.namespace), facts, deps) });
     }
     await Promise.all([...this.#networks].map(([id, { offload }]) => offload.apply(this.#candidates.filter(({ networkId }) => networkId === id))));

@@ -30,6 +30,8 @@ export interface SandboxDeps {
   readonly markOf: (serviceId: string) => Promise<number>;
   /** Milliseconds for which endpoints are to be unchanged. */
   readonly after: number;
+  /** The first mark there is: what a service without one is judged by. */
+  readonly markBase: number;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -121,7 +123,7 @@ export class SandboxOffload {
     for (const candidate of this.#candidates) {
       const before = this.#services.get(candidate.serviceId) ?? (await this.#first(candidate));
       let { memory, mark } = before;
-      for (const installed of looks) memory = step(memory, this.#observe(candidate, installed, inKernel.get(mark ?? -1) ?? 0));
+      for (const installed of looks) memory = step(memory, this.#observe(candidate, mark, installed, inKernel.get(mark ?? -1) ?? 0));
       if (memory.state !== 'userspace') mark ??= await this.deps.markOf(candidate.serviceId);
       if (before.memory.state === 'arming' && memory.state === 'offloaded') taken.push(candidate);
       this.#services.set(candidate.serviceId, { candidate, memory, mark });
@@ -135,16 +137,16 @@ export class SandboxOffload {
     this.#adopted ??= this.driver.installed().then((marks) => new Set(marks), () => new Set());
     const adopted = await this.#adopted;
     const mark = adopted.size > 0 ? await this.deps.markOf(candidate.serviceId) : undefined;
-    return { candidate, mark, memory: firstMemory(this.#observe(candidate, 'none', 0), mark !== undefined && adopted.has(mark)) };
+    return { candidate, mark, memory: firstMemory(this.#observe(candidate, mark, 'none', 0), mark !== undefined && adopted.has(mark)) };
   }
 
-  #observe(candidate: Candidate, installed: Look, inKernel: number): Observation {
-    const { clock, after, dataplane } = this.deps;
+  #observe(candidate: Candidate, mark: number | undefined, installed: Look, inKernel: number): Observation {
+    const { clock, after, dataplane, markBase } = this.deps;
     return {
       now: clock.now(),
       mode: candidate.mode,
       after,
-      obstacle: candidate.obstacle ?? this.driver.refuses({ ...candidate.wanted, mark: 0, phase: 'take' }),
+      obstacle: candidate.obstacle ?? this.driver.refuses({ ...candidate.wanted, mark: mark ?? markBase, phase: 'take' }),
       endpoints: candidate.taking.join(' '),
       opened: candidate.taking.reduce((sum, id) => sum + dataplane.opened(this.facts.index, id), 0),
       inKernel,

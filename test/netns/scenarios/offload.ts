@@ -1,0 +1,179 @@
+/**
+ * Kernel offload by a whole agent, with nftables: services are handed over and taken back under traffic, rules that somebody
+ * flushes come back, and an agent that is killed is missed by nobody.
+ */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { appendFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { OffloadRecord } from '../../../agent/control.js';
+import { pollUntil } from '../../support/poll-until.js';
+import { HeldFlows } from './support/held.js';
+import { hostState, pinnedNamespaces } from './support/host-state.js';
+import { Command, MeshAgent, SERVE, SOON, vipmesh } from './support/mesh-agent.js';
+import { SteadyClient } from './support/steady.js';
+
+const OFFLOAD = ['--offload-driver', 'nft', '--offload-after', '1s'];
+
+async function startMesh(): Promise<MeshAgent> {
+  const agent = await MeshAgent.up('auto', OFFLOAD);
+  await vipmesh('network', 'create', 'overlay1');
+  await vipmesh('service', 'create', '--name', 'vote', '--network', 'overlay1', '--replicas', '2', '--', ...SERVE);
+  await agent.settles('vote', 2);
+  return agent;
+}
+
+async function offload(agent: MeshAgent, service = 'vote'): Promise<OffloadRecord> {
+  return (await agent.api.offloads()).find((record) => record.service === service) ?? assert.fail(`${service} is not listed`);
+}
+
+function reaches(agent: MeshAgent, state: OffloadRecord['state']): Promise<OffloadRecord> {
+  return pollUntil(`vote is ${state}`, async () => {
+    const record = await offload(agent);
+    return record.state === state ? record : undefined;
+  }, SOON);
+}
+
+/** A connection from a task that sends random bytes, slowly, until it is told to stop: then the endpoint says what it has got. */
+class Upload {
+  private constructor(
+    readonly command: Command,
+    readonly directory: string,
+  ) {}
+
+  static begin(): Upload {
+    const directory = mkdtempSync('/run/tmp/upload-');
+    const script = `while [ ! -e ${directory}/stop ]; do head -c 20000 /dev/urandom; sleep 0.05; done | tee ${directory}/sent | nc -N vote 7`;
+    return new Upload(Command.vipmesh('run', '--rm', '--network', 'overlay1', '--', 'sh', '-c', script), directory);
+  }
+
+  /** Every byte has arrived, in order. */
+  async finish(): Promise<void> {
+    writeFileSync(join(this.directory, 'stop'), '');
+    const { code, stdout, stderr } = await this.command.ended;
+    assert.equal(code, 0, stderr);
+    const sent = readFileSync(join(this.directory, 'sent'));
+    assert.ok(sent.length > 0);
+    const [, bytes, hash] = stdout.trim().split(' ');
+    assert.deepEqual([bytes, hash], [String(sent.length), createHash('sha256').update(sent).digest('hex')]);
+  }
+}
+
+/** Waits for one more established connection to port 7 on that path. */
+function carried(agent: MeshAgent, path: 'tun' | 'kernel'): Promise<unknown> {
+  return pollUntil(`an upload by ${path}`, async () => (await agent.api.flows()).some((flow) => flow.path === path && flow.vip.endsWith(':7') && flow.state === 'established'), SOON);
+}
+
+/** Streams from before the switch, after it, and over the switch back; a UDP client with one port; a client that connects all the time. */
+export async function handedOverAndBack(): Promise<void> {
+  const agent = await startMesh();
+  const early = Upload.begin();
+  await carried(agent, 'tun');
+  const asker = HeldFlows.inTask('udp', 'vote', '5300', '50');
+  await asker.until('its first answer', (flows) => flows.of('answer').length > 0);
+  const steady = await SteadyClient.inTask('overlay1', 'vote', 80);
+
+  const { mark, driver } = await reaches(agent, 'offloaded');
+  assert.ok(mark !== undefined && mark >= 0x100);
+  assert.equal(driver, 'nft');
+  await pollUntil('new connections are in the kernel', async () => (await agent.api.flows()).some((flow) => flow.path === 'kernel' && flow.vip.endsWith(':80')), SOON);
+  const late = Upload.begin();
+  await carried(agent, 'kernel');
+  assert.match(await vipmesh('offload', 'show', 'vote'), /^# in the sandbox of network overlay1\n.*nft /);
+  assert.match(await vipmesh('offload', 'ls'), /^vote +overlay1 +offloaded /m);
+  const answers = asker.of('answer').length;
+  await asker.until('UDP goes on', (flows) => flows.of('answer').length > answers + 10);
+
+  await vipmesh('offload', 'disable', 'vote');
+  assert.equal((await reaches(agent, 'draining')).reason, 'offload is off');
+  const opened = (await offload(agent)).opened;
+  await pollUntil('new connections are in userspace again', async () => (await offload(agent)).opened > opened + 5, SOON);
+  await early.finish();
+  await late.finish();
+  const { failures, answers: bodies } = await steady.stop();
+  assert.deepEqual(failures, []);
+  assert.equal(Object.keys(bodies).length, 2, 'both endpoints were asked');
+  await asker.end();
+  assert.equal(new Set(asker.of('answer').map(({ by }) => by)).size, 1, 'one endpoint answered the UDP client from first to last');
+  await agent.stop();
+}
+
+/** Scaled up and down, and a task killed, while the kernel balances: no connection fails but those of the killed one. */
+export async function changedWhileOffloaded(): Promise<void> {
+  const agent = await startMesh();
+  const steady = await SteadyClient.inTask('overlay1', 'vote', 80);
+  await reaches(agent, 'offloaded');
+  await vipmesh('service', 'scale', 'vote=3');
+  const [, , third = assert.fail()] = await agent.settles('vote', 3);
+  const share = async (): Promise<boolean> => (await agent.api.flows()).some(({ path, endpoint }) => path === 'kernel' && endpoint.startsWith(`${third.addresses[0]?.address ?? ''}:`));
+  await pollUntil('the new endpoint gets flows from the kernel', share, SOON);
+  await vipmesh('service', 'scale', 'vote=2');
+  await agent.settles('vote', 2);
+  assert.equal((await offload(agent)).state, 'offloaded');
+  const { failures, answers } = await steady.stop();
+  assert.deepEqual(failures, []);
+  assert.equal(Object.keys(answers).length, 3);
+  await agent.stop();
+}
+
+function inSandbox(network: string, ...command: string[]): Command {
+  const pin = pinnedNamespaces().find((name) => name.endsWith(`-${network}`)) ?? assert.fail('no sandbox');
+  return new Command('nsenter', [`--net=/run/netns/${pin}`, ...command]);
+}
+
+async function ruleset(): Promise<string> {
+  return (await inSandbox('overlay1', 'nft', '--handle', 'list', 'ruleset').ended).stdout;
+}
+
+/** Another tool flushes everything: it comes back by itself, and userspace serves until then. */
+export async function flushed(): Promise<void> {
+  const agent = await startMesh();
+  await vipmesh('offload', 'enable', 'vote');
+  await reaches(agent, 'offloaded');
+  const steady = await SteadyClient.inTask('overlay1', 'vote', 80);
+  assert.match(await ruleset(), /table ip vipmesh/);
+  const flushedAt = Date.now();
+  assert.equal((await inSandbox('overlay1', 'nft', 'flush', 'ruleset').ended).code, 0);
+  await pollUntil('the rules are back', async () => /table ip vipmesh/.test(await ruleset()), SOON);
+  await pollUntil('and take new connections', async () => (await offload(agent)).state === 'offloaded' && (await agent.api.flows()).some(({ path }) => path === 'kernel'), SOON);
+  const { failedAt } = await steady.stop();
+  // What was in the kernel in that very moment lost its translation.
+  assert.ok(failedAt.length <= 20, `${failedAt.length} failures`);
+  for (const { at, until } of failedAt) assert.ok(at <= flushedAt + 3000 && until >= flushedAt - 100, `a connection begun ${at - flushedAt} ms after the flush failed`);
+  await agent.stop();
+}
+
+/** A client that is a service itself, and so outlives the agent as well: asks the VIP again and again, and notes every answer. */
+async function startAsking(agent: MeshAgent): Promise<() => string[]> {
+  const file = join(mkdtempSync('/run/tmp/asking-'), 'answers');
+  appendFileSync(file, '');
+  const vip = await agent.vip('vote', 'overlay1');
+  const script = `while :; do curl -sS -m 10 http://${vip}/ >>${file} 2>&1 || echo failed >>${file}; done`;
+  await vipmesh('service', 'create', '--name', 'client', '--network', 'overlay1', '--', 'sh', '-c', script);
+  const lines = (): string[] => readFileSync(file, 'utf8').split('\n').slice(0, -1);
+  await pollUntil('the client gets answers', () => lines().length > 5, SOON);
+  return lines;
+}
+
+/** With no agent at all the kernel goes on, and the next agent takes over what is installed as it is. */
+export async function withoutAgent(): Promise<void> {
+  const before = hostState();
+  const agent = await startMesh();
+  const lines = await startAsking(agent);
+  const { mark } = await reaches(agent, 'offloaded');
+  const installed = await ruleset();
+  await agent.kill();
+  const then = lines().length;
+  await pollUntil('the client gets answers without an agent', () => lines().length > then + 50, SOON);
+  const next = await MeshAgent.up('auto', OFFLOAD);
+  await next.settles('vote', 2);
+  assert.equal((await reaches(next, 'offloaded')).mark, mark);
+  const later = lines().length;
+  await pollUntil('and with the next', () => lines().length > later + 50, SOON);
+  assert.equal(await ruleset(), installed, 'nothing was touched: not even a handle is another');
+  assert.deepEqual(lines().filter((line) => !/^[0-9a-f]{12} /.test(line)), []);
+
+  await next.kill();
+  await vipmesh('down');
+  assert.deepEqual(hostState(), before, 'down leaves nothing, with no agent alive');
+}
