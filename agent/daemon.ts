@@ -110,7 +110,7 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
   const marks = new NodeMarks(store, options.nodeName, MARK_SPAN);
   const offloader = new Offloader({
     settings,
-    backend: await chooseBackend(settings),
+    backend: () => chooseBackend(settings).catch((error: unknown) => ({ because: `it could not be found out what this kernel can do: ${String(error)}` })),
     dataplane,
     markOf: async (serviceId, networkId) => settings.markBase + (await marks.take(serviceId, networkId)),
     keepMarks: (wanted) => marks.keepOnly(wanted),
@@ -169,7 +169,11 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
   undo.push(() => statuses.close());
   await mirror.start(following.signal);
   await node.settled();
-  offloader.start();
+  // Not waited for: the API is to answer at once.
+  void node
+    .tookOver()
+    .then(() => offloader.start(adopted.size > 0))
+    .then(() => node.request());
 
   const control = new DaemonControl({
     store,

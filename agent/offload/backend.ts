@@ -1,7 +1,32 @@
 /** Which driver this node has: the one that was asked for, or the first that this kernel can do. */
-import type { OffloadBackend } from './offloader.js';
+import { probeIpvs, type Capability } from '../../kernel/offload/capability.js';
+import type { DriverName, OpenDriver } from '../../kernel/offload/driver.js';
+import { IpvsDriver } from '../../kernel/offload/ipvs-driver.js';
+import { probeNft } from '../../kernel/offload/nft-capability.js';
+import { NftDriver } from '../../kernel/offload/nft-driver.js';
 import type { OffloadSettings } from './settings.js';
 
-export async function chooseBackend(settings: OffloadSettings): Promise<OffloadBackend> {
-  return Promise.resolve({ because: `no driver ${settings.driver}` });
+/** How this host offloads, or why it does not. */
+export type OffloadBackend = { readonly open: OpenDriver; readonly schedulers: Capability['schedulers'] } | { readonly because: string };
+
+interface Known {
+  readonly probe: () => Promise<Capability>;
+  readonly open: OpenDriver;
+}
+
+const DRIVERS: Readonly<Record<DriverName, Known>> = {
+  ipvs: { probe: () => probeIpvs(), open: (namespace, options) => new IpvsDriver(namespace, options) },
+  nft: { probe: () => probeNft(), open: (namespace, options) => new NftDriver(namespace, options) },
+};
+
+export async function chooseBackend({ driver }: Pick<OffloadSettings, 'driver'>, drivers = DRIVERS): Promise<OffloadBackend> {
+  const lacking: string[] = [];
+  for (const name of driver === 'auto' ? (['ipvs', 'nft'] as const) : [driver]) {
+    const { probe, open } = drivers[name];
+    const { lacks, schedulers } = await probe();
+    const [lack] = lacks;
+    if (lack === undefined) return { open, schedulers };
+    lacking.push(`${name}: ${lack.reason}${lack.remedy === undefined ? '' : ` (${lack.remedy})`}`);
+  }
+  return { because: lacking.join('; ') };
 }

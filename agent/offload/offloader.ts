@@ -4,26 +4,25 @@
  * userspace, and says why.
  */
 import type { Namespace } from '../../kernel/netns/netns.js';
-import type { KernelCount, KernelFlow, OffloadDriver } from '../../kernel/offload/driver.js';
-import type { OffloadState } from '../../kernel/offload/state.js';
+import type { KernelCount, KernelFlow } from '../../kernel/offload/driver.js';
+import { OFF, type OffloadState } from '../../kernel/offload/state.js';
 import type { Snapshot } from '../../proxy/config/snapshot.js';
 import type { Dataplane, FlowState } from '../../proxy/dataplane/handle.js';
 import type { Clock } from '../../proxy/time/clock.js';
 import type { Logger } from '../log.js';
 import type { FlowSummary, OffloadCommands, OffloadRecord } from '../control.js';
 import type { World } from '../reconcile/project.js';
+import type { OffloadBackend } from './backend.js';
 import { candidateOf, type Candidate } from './candidates.js';
 import { SandboxOffload } from './sandbox-offload.js';
 import type { OffloadSettings } from './settings.js';
 
 const TICK_MS = 1000;
 
-/** How this host offloads, or why it does not. */
-export type OffloadBackend = { readonly open: (namespace: Namespace) => OffloadDriver } | { readonly because: string };
-
 export interface OffloaderOptions {
   readonly settings: OffloadSettings;
-  readonly backend: OffloadBackend;
+  /** Asked once, when it is needed. Rejects never. */
+  readonly backend: () => Promise<OffloadBackend>;
   readonly dataplane: Pick<Dataplane, 'opened' | 'silentFlows'>;
   /** A service's packet mark on a network. */
   readonly markOf: (serviceId: string, networkId: string) => Promise<number>;
@@ -44,16 +43,27 @@ export class Offloader {
   #candidates: readonly Candidate[] = [];
   #names: ReadonlyMap<string, string> = new Map();
   #cancelTick: () => void = () => undefined;
+  #backend: OffloadBackend | undefined;
   #started = false;
   /** Services and networks at the last sync, as text. */
   #known = '';
 
   constructor(private readonly options: OffloaderOptions) {}
 
-  /** From now on services are handed over. Before that, endpoints of an earlier agent may not all have been found again. */
-  start(): void {
+  /**
+   * From now on services are handed over. Before that, endpoints of an earlier agent may not all have been found again. `leftovers`:
+   * an earlier agent may have handed some over. A pass of the node is to follow.
+   */
+  async start(leftovers: boolean): Promise<void> {
     this.#started = true;
+    if (leftovers) await this.#choose();
     this.#tick();
+  }
+
+  async #choose(): Promise<OffloadBackend> {
+    const backend = await this.options.backend();
+    this.#backend = backend;
+    return backend;
   }
 
   /** What is installed stays: whoever removes a sandbox removes it with that. */
@@ -73,15 +83,17 @@ export class Offloader {
         return config === undefined || network.ingress ? [] : [candidateOf(network, service, config, settings.mode)];
       });
     });
-    if (!this.#started || 'because' in this.options.backend) return;
+    if (!this.#started || (this.#backend === undefined && this.#candidates.every(({ mode }) => mode === 'never'))) return;
+    const backend = this.#backend ?? (await this.#choose());
+    if ('because' in backend) return;
     for (const [id, known] of this.#networks) if (placed.get(id)?.namespace !== known.placed.namespace) this.#networks.delete(id);
     for (const network of world.networks) {
       const place = placed.get(network.id);
       if (place === undefined || network.ingress || this.#networks.has(network.id)) continue;
-      const { dataplane, markOf, clock, log, backend } = this.options;
+      const { dataplane, markOf, clock, log } = this.options;
       const facts = { network: network.spec.name, subnet: network.subnet, balancer: network.balancer, index: place.index };
       const deps = { dataplane, markOf: (serviceId: string) => markOf(serviceId, network.id), after: settings.after, markBase: settings.markBase, clock, log };
-      this.#networks.set(network.id, { placed: place, offload: new SandboxOffload(backend.open(place.namespace), facts, deps) });
+      this.#networks.set(network.id, { placed: place, offload: new SandboxOffload(backend.open(place.namespace, { markBase: settings.markBase }), facts, { ...deps, schedulers: backend.schedulers }) });
     }
     await Promise.all([...this.#networks].map(([id, { offload }]) => offload.apply(this.#candidates.filter(({ networkId }) => networkId === id))));
     await this.#releaseMarks();
@@ -108,7 +120,8 @@ export class Offloader {
 
   /** Every service on every network, by name. */
   async list(): Promise<OffloadRecord[]> {
-    const { backend, clock, dataplane } = this.options;
+    const { clock, dataplane } = this.options;
+    const backend = this.#backend;
     const counts = await this.#counts();
     const records = this.#candidates.map((candidate): OffloadRecord => {
       const network = this.#networks.get(candidate.networkId);
@@ -118,7 +131,7 @@ export class Offloader {
       const mark = known?.mark;
       const inKernel = counts.get(candidate.networkId)?.filter((count) => count.mark === mark) ?? [];
       const index = network?.placed.index;
-      const reason = memory === undefined ? ('because' in backend ? backend.because : 'the agent is starting') : memory.reason;
+      const reason = memory === undefined ? whyNothing(candidate, backend) : memory.reason;
       return {
         service: candidate.service,
         serviceId: candidate.serviceId,
@@ -166,6 +179,12 @@ export class Offloader {
     const entries = await Promise.all([...this.#networks].map(async ([id, { offload }]) => [id, await offload.counts().catch((): KernelCount[] => [])] as const));
     return new Map(entries);
   }
+}
+
+/** Of a service that no sandbox has been told of. */
+function whyNothing({ mode }: Candidate, backend: OffloadBackend | undefined): string {
+  if (mode === 'never') return OFF;
+  return backend !== undefined && 'because' in backend ? backend.because : 'the agent is starting';
 }
 
 const CLOSED = new Set(['TIME_WAIT', 'CLOSE', 'LAST_ACK']);

@@ -2,7 +2,7 @@
  * One network sandbox: keeps the driver at what the states of its services say (kernel/offload/state.ts), looks whether it is
  * still there, and mends it. Everything goes through one queue, since a driver's calls must not overlap.
  */
-import type { KernelCount, KernelFlow, OffloadDriver, OffloadPlan, OffloadService } from '../../kernel/offload/driver.js';
+import type { KernelCount, KernelFlow, OffloadDriver, OffloadPlan, OffloadScheduler, OffloadService } from '../../kernel/offload/driver.js';
 import { OffloadError } from '../../kernel/offload/driver.js';
 import type { Observation, OffloadMemory } from '../../kernel/offload/state.js';
 import { ARMING_MS, firstMemory, phaseOf, step } from '../../kernel/offload/state.js';
@@ -32,6 +32,8 @@ export interface SandboxDeps {
   readonly after: number;
   /** The first mark there is: what a service without one is judged by. */
   readonly markBase: number;
+  /** That this kernel has. */
+  readonly schedulers: readonly OffloadScheduler[];
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -146,12 +148,16 @@ export class SandboxOffload {
       now: clock.now(),
       mode: candidate.mode,
       after,
-      obstacle: candidate.obstacle ?? this.driver.refuses({ ...candidate.wanted, mark: mark ?? markBase, phase: 'take' }),
+      obstacle: candidate.obstacle ?? this.#lacks(candidate) ?? this.driver.refuses({ ...candidate.wanted, mark: mark ?? markBase, phase: 'take' }),
       endpoints: candidate.taking.join(' '),
       opened: candidate.taking.reduce((sum, id) => sum + dataplane.opened(this.facts.index, id), 0),
       inKernel,
       installed,
     };
+  }
+
+  #lacks({ wanted: { scheduler } }: Candidate): string | undefined {
+    return this.deps.schedulers.includes(scheduler) ? undefined : `this kernel has no scheduler ${scheduler} for ${this.driver.name}`;
   }
 
   /** Flows by mark, where a state depends on them. */

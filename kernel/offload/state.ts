@@ -23,6 +23,8 @@ export type OffloadMode = 'auto' | 'always' | 'never';
 export const ARMING_MS = 1000;
 /** New flows while its endpoints were unchanged that make a service worth it in `auto`. */
 export const ENOUGH_FLOWS = 8;
+/** The reason of what is in mode `never`. */
+export const OFF = 'offload is off';
 export const HALF_LIFE_MS = 60_000;
 export const SUPPRESS = 6;
 /** The hold-down is never longer, however often the endpoints changed. */
@@ -119,7 +121,7 @@ function retreat(memory: OffloadMemory, { now }: Observation): OffloadMemory {
 
 /** Why the kernel may not have it now, whatever the time. */
 function hindrance({ mode, obstacle }: Observation): string | undefined {
-  return mode === 'never' ? 'offload is off' : obstacle;
+  return mode === 'never' ? OFF : obstacle;
 }
 
 function fromUserspace(memory: OffloadMemory, seen: Observation): OffloadMemory {
