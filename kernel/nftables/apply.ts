@@ -32,7 +32,7 @@ export async function readTable(namespace: Namespace, table: string): Promise<Ta
     return parseTable(table, await run('nft', ['-j', 'list', 'table', 'ip', table], { netns: namespace }));
   } catch (error) {
     if (error instanceof CommandError && /No such file or directory/.test(error.stderr)) return undefined;
-    throw explained(error, namespace);
+    throw explainNft(error, namespace.name);
   }
 }
 
@@ -40,15 +40,16 @@ async function nft(namespace: Namespace, args: readonly string[], input: string)
   try {
     await run('nft', args, { netns: namespace, input });
   } catch (error) {
-    throw explained(error, namespace);
+    throw explainNft(error, namespace.name);
   }
 }
 
-function explained(error: unknown, namespace: Namespace): unknown {
+/** What nft(8) says, as NftError; other errors as they are. `where`: name of the namespace. */
+export function explainNft(error: unknown, where: string): unknown {
   if (!(error instanceof CommandError)) return error;
   if (error.exitCode === null) return new NftError(error.message, "install the package 'nftables'", true);
   const reason = firstError(error.stderr);
-  const message = `nft in ${namespace.name}: ${reason}`;
+  const message = `nft in ${where}: ${reason}`;
   if (/not permitted/.test(reason)) return new NftError(message, 'run the agent as root, or rootless in its own user namespace');
   if (/not supported|Protocol error|cache initialization failed/.test(reason)) return new NftError(message, 'use a kernel with nf_tables, nft_nat and nft_numgen', true);
   return new NftError(message, "look at 'nft list ruleset' there; a table that is not ours may be in the way");
