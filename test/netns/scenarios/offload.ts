@@ -7,6 +7,8 @@ import { createHash } from 'node:crypto';
 import { appendFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OffloadRecord } from '../../../agent/control.js';
+import { openNamespace } from '../../../kernel/netns/netns.js';
+import { run } from '../../../kernel/run/runner.js';
 import { pollUntil } from '../../support/poll-until.js';
 import { HeldFlows } from './support/held.js';
 import { hostState, pinnedNamespaces } from './support/host-state.js';
@@ -116,14 +118,18 @@ export async function changedWhileOffloaded(): Promise<void> {
   await agent.stop();
 }
 
-function inSandbox(network: string, ...command: string[]): Command {
-  const pin = pinnedNamespaces().find((name) => name.endsWith(`-${network}`)) ?? assert.fail('no sandbox');
-  return new Command('nsenter', [`--net=/run/netns/${pin}`, ...command]);
+/** nft(8) in the sandbox of overlay1. */
+async function nft(...args: string[]): Promise<string> {
+  const pin = pinnedNamespaces().find((name) => name.endsWith('-overlay1')) ?? assert.fail('no sandbox');
+  const netns = openNamespace('/run/netns', pin);
+  try {
+    return await run('nft', args, { netns });
+  } finally {
+    netns.close();
+  }
 }
 
-async function ruleset(): Promise<string> {
-  return (await inSandbox('overlay1', 'nft', '--handle', 'list', 'ruleset').ended).stdout;
-}
+const ruleset = (): Promise<string> => nft('--handle', 'list', 'ruleset');
 
 /** Another tool flushes everything: it comes back by itself, and userspace serves until then. */
 export async function flushed(): Promise<void> {
@@ -133,7 +139,7 @@ export async function flushed(): Promise<void> {
   const steady = await SteadyClient.inTask('overlay1', 'vote', 80);
   assert.match(await ruleset(), /table ip vipmesh/);
   const flushedAt = Date.now();
-  assert.equal((await inSandbox('overlay1', 'nft', 'flush', 'ruleset').ended).code, 0);
+  await nft('flush', 'ruleset');
   await pollUntil('the rules are back', async () => /table ip vipmesh/.test(await ruleset()), SOON);
   await pollUntil('and take new connections', async () => (await offload(agent)).state === 'offloaded' && (await agent.api.flows()).some(({ path }) => path === 'kernel'), SOON);
   const { failedAt } = await steady.stop();
@@ -162,6 +168,7 @@ export async function withoutAgent(): Promise<void> {
   const lines = await startAsking(agent);
   const { mark } = await reaches(agent, 'offloaded');
   const installed = await ruleset();
+  assert.match(installed, /table ip vipmesh/);
   await agent.kill();
   const then = lines().length;
   await pollUntil('the client gets answers without an agent', () => lines().length > then + 50, SOON);
