@@ -45,6 +45,7 @@ export class Offloader {
   #cancelTick: () => void = () => undefined;
   #backend: OffloadBackend | undefined;
   #started = false;
+  #leftovers = false;
   /** Services and networks at the last sync, as text. */
   #known = '';
 
@@ -56,6 +57,7 @@ export class Offloader {
    */
   async start(leftovers: boolean): Promise<void> {
     this.#started = true;
+    this.#leftovers = leftovers;
     if (leftovers) await this.#choose();
     this.#tick();
   }
@@ -92,9 +94,11 @@ export class Offloader {
       if (place === undefined || network.ingress || this.#networks.has(network.id)) continue;
       const { dataplane, markOf, clock, log } = this.options;
       const facts = { network: network.spec.name, subnet: network.subnet, balancer: network.balancer, index: place.index };
-      const deps = { dataplane, markOf: (serviceId: string) => markOf(serviceId, network.id), after: settings.after, markBase: settings.markBase, clock, log };
+      const deps = { dataplane, markOf: (serviceId: string) => markOf(serviceId, network.id), leftovers: this.#leftovers, after: settings.after, markBase: settings.markBase, clock, log };
       this.#networks.set(network.id, { placed: place, offload: new SandboxOffload(backend.open(place.namespace, { markBase: settings.markBase }), facts, { ...deps, schedulers: backend.schedulers }) });
     }
+    // A network that is made from now on has none.
+    this.#leftovers = false;
     await Promise.all([...this.#networks].map(([id, { offload }]) => offload.apply(this.#candidates.filter(({ networkId }) => networkId === id))));
     await this.#releaseMarks();
   }

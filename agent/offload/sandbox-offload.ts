@@ -28,6 +28,8 @@ export interface SandboxDeps {
   readonly dataplane: Pick<Dataplane, 'opened' | 'silentFlows'>;
   /** The packet mark of a service here. */
   readonly markOf: (serviceId: string) => Promise<number>;
+  /** An earlier agent may have left something installed. */
+  readonly leftovers: boolean;
   /** Milliseconds for which endpoints are to be unchanged. */
   readonly after: number;
   /** The first mark there is: what a service without one is judged by. */
@@ -51,8 +53,8 @@ export class SandboxOffload {
   readonly #services = new Map<string, Offloaded>();
   #candidates: readonly Candidate[] = [];
   #plan: OffloadPlan;
-  /** The last `set` failed, or something else was found than what it had set. */
-  #unsure = false;
+  /** The last `set` failed, or something else was found than what it had set, or nobody knows yet what is there. */
+  #unsure: boolean;
   /** What was found since the last step, in order. */
   #looks: Look[] = [];
   #lookedAt = -Infinity;
@@ -65,6 +67,7 @@ export class SandboxOffload {
     private readonly deps: SandboxDeps,
   ) {
     this.#plan = this.#planOf([]);
+    this.#unsure = deps.leftovers;
   }
 
   get services(): readonly Offloaded[] {
@@ -126,7 +129,10 @@ export class SandboxOffload {
       const before = this.#services.get(candidate.serviceId) ?? (await this.#first(candidate));
       let { memory, mark } = before;
       for (const installed of looks) memory = step(memory, this.#observe(candidate, mark, installed, inKernel.get(mark ?? -1) ?? 0));
-      if (memory.state !== 'userspace') mark ??= await this.deps.markOf(candidate.serviceId);
+      if (memory.state !== 'userspace' && mark === undefined) {
+        mark = await this.#mark(candidate);
+        if (mark === undefined) memory = { ...before.memory, reason: 'it has no packet mark' };
+      }
       if (before.memory.state === 'arming' && memory.state === 'offloaded') taken.push(candidate);
       this.#services.set(candidate.serviceId, { candidate, memory, mark });
       this.#tell(candidate, before.memory, memory);
@@ -134,11 +140,20 @@ export class SandboxOffload {
     await this.#install(taken);
   }
 
+  async #mark(candidate: Candidate): Promise<number | undefined> {
+    try {
+      return await this.deps.markOf(candidate.serviceId);
+    } catch (error) {
+      this.deps.log.warn('offload: no packet mark for a service, trying again', { service: candidate.service, network: this.facts.network, problem: messageOf(error) });
+      return undefined;
+    }
+  }
+
   /** An earlier agent may have handed it over already. */
   async #first(candidate: Candidate): Promise<Offloaded> {
-    this.#adopted ??= this.driver.installed().then((marks) => new Set(marks), () => new Set());
+    this.#adopted ??= this.deps.leftovers ? this.driver.installed().then((marks) => new Set(marks), () => new Set()) : Promise.resolve(new Set());
     const adopted = await this.#adopted;
-    const mark = adopted.size > 0 ? await this.deps.markOf(candidate.serviceId) : undefined;
+    const mark = adopted.size > 0 ? await this.#mark(candidate) : undefined;
     return { candidate, mark, memory: firstMemory(this.#observe(candidate, mark, 'none', 0), mark !== undefined && adopted.has(mark)) };
   }
 

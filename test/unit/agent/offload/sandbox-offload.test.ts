@@ -1,0 +1,190 @@
+import test from 'ava';
+import type { Candidate } from '../../../../agent/offload/candidates.js';
+import { SandboxOffload } from '../../../../agent/offload/sandbox-offload.js';
+import { silentLogger } from '../../../../agent/log.js';
+import type { KernelCount, OffloadDriver, OffloadPlan } from '../../../../kernel/offload/driver.js';
+import { OffloadError } from '../../../../kernel/offload/driver.js';
+import { parseIpv4 } from '../../../../proxy/net/addr.js';
+import { FakeClock } from '../../../../proxy/time/clock.js';
+
+/** Notes what it is told. What is really installed is the drivers' own test (test/contract/offload-driver.ts). */
+class NotingDriver implements OffloadDriver {
+  readonly name = 'nft';
+  readonly told: string[] = [];
+  left: number[] = [];
+  problems: string[] = [];
+  failure: OffloadError | undefined;
+  kernelCounts: KernelCount[] = [];
+
+  refuses = (): undefined => undefined;
+  set(plan: OffloadPlan): Promise<void> {
+    if (this.failure) return Promise.reject(this.failure);
+    const services = plan.services.map(({ mark, phase, endpoints }) => `${mark} ${phase} ${endpoints.map(({ address, weight }) => `${address}*${weight}`).join(',')}`);
+    this.told.push(`set ${services.join('; ')}`.trimEnd());
+    return Promise.resolve();
+  }
+  verify = (): Promise<string[]> => Promise.resolve(this.problems.splice(0));
+  keep(flows: readonly { readonly client: string; readonly balancerPort: number }[]): Promise<void> {
+    this.told.push(`keep ${flows.map(({ client, balancerPort }) => `${client} ${balancerPort}`).join(',')}`);
+    return Promise.resolve();
+  }
+  installed = (): Promise<number[]> => Promise.resolve(this.left);
+  flows = (): Promise<[]> => Promise.resolve([]);
+  counts = (): Promise<KernelCount[]> => Promise.resolve(this.kernelCounts);
+  end(mark: number, { address }: { readonly address: string }): Promise<[]> {
+    this.told.push(`end ${mark} ${address}`);
+    return Promise.resolve([]);
+  }
+  show = (mark: number): string[] => [`# ${mark}`];
+  remove(): Promise<void> {
+    this.told.push('remove');
+    return Promise.resolve();
+  }
+}
+
+const AFTER = 5000;
+const BOTH = [1, 2];
+
+function vote(endpoints: readonly number[], change: Partial<Candidate> = {}): Candidate {
+  return {
+    serviceId: 'vote1',
+    service: 'vote',
+    networkId: 'n1',
+    mode: 'always',
+    obstacle: undefined,
+    vip: parseIpv4('10.0.1.2'),
+    taking: endpoints.map((n) => `task${n}`),
+    wanted: { address: '10.0.1.2', scheduler: 'rr', affinity: 0, maxConnections: 0, endpoints: endpoints.map((n) => ({ address: `10.0.1.1${n}`, port: 0, weight: 1 })) },
+    ...change,
+  };
+}
+
+class Sandbox {
+  readonly driver = new NotingDriver();
+  readonly clock = new FakeClock();
+  readonly offload: SandboxOffload;
+  marks = (): Promise<number> => Promise.resolve(0x103);
+
+  constructor(leftovers = false) {
+    const silent = { protocol: 'udp', client: parseIpv4('10.0.1.9'), clientPort: 5000, vipPort: 53, endpoint: parseIpv4('10.0.1.11'), endpointPort: 53, balancerPort: 5000 } as const;
+    this.offload = new SandboxOffload(
+      this.driver,
+      { network: 'overlay1', subnet: '10.0.1.0/24', balancer: '10.0.1.250', index: 1 },
+      {
+        dataplane: { opened: () => 0, silentFlows: () => [silent] },
+        markOf: () => this.marks(),
+        leftovers, after: AFTER, markBase: 0x100, schedulers: ['rr', 'wrr'], clock: this.clock, log: silentLogger,
+      },
+    );
+  }
+
+  get state(): string | undefined {
+    return this.offload.services[0]?.memory.state;
+  }
+
+  get reason(): string | undefined {
+    return this.offload.services[0]?.memory.reason;
+  }
+
+  /** A second after the other. */
+  async seconds(count: number): Promise<void> {
+    for (let second = 0; second < count; second++) {
+      this.clock.advance(1000);
+      await this.offload.tick();
+    }
+  }
+
+  static async offloaded(): Promise<Sandbox> {
+    const sandbox = new Sandbox();
+    await sandbox.offload.apply([vote(BOTH)]);
+    await sandbox.seconds(7);
+    sandbox.driver.told.length = 0;
+    return sandbox;
+  }
+}
+
+test('watched, then taken with the flows of userspace kept there; nothing is said twice', async (t) => {
+  const sandbox = new Sandbox();
+  await sandbox.offload.apply([vote(BOTH)]);
+  await sandbox.seconds(4);
+  t.deepEqual([sandbox.state, sandbox.driver.told], ['userspace', []]);
+  await sandbox.seconds(1);
+  t.deepEqual([sandbox.state, sandbox.driver.told], ['arming', ['set 259 watch 10.0.1.11*1,10.0.1.12*1']]);
+  t.deepEqual(sandbox.offload.show('vote1'), ['# 259']);
+  await sandbox.seconds(1);
+  t.is(sandbox.state, 'offloaded');
+  await sandbox.seconds(10);
+  await sandbox.offload.apply([vote(BOTH)]);
+  t.deepEqual(sandbox.driver.told, ['set 259 watch 10.0.1.11*1,10.0.1.12*1', 'keep 10.0.1.9 5000', 'set 259 take 10.0.1.11*1,10.0.1.12*1']);
+});
+
+test('an endpoint that goes has its flows ended before the others are told', async (t) => {
+  const { offload, driver } = await Sandbox.offloaded();
+  const draining = vote([2], { wanted: { ...vote(BOTH).wanted, endpoints: [{ address: '10.0.1.11', port: 0, weight: 0 }, { address: '10.0.1.12', port: 0, weight: 1 }] } });
+  await offload.apply([draining]);
+  await offload.apply([vote([2])]);
+  t.deepEqual(driver.told, ['set 259 take 10.0.1.11*0,10.0.1.12*1', 'end 259 10.0.1.11', 'set 259 take 10.0.1.12*1']);
+});
+
+test('taken back: what the kernel has goes on to its end, and then nothing is left', async (t) => {
+  const sandbox = await Sandbox.offloaded();
+  sandbox.driver.kernelCounts = [{ mark: 0x103, address: '10.0.1.11', port: 0, flows: 1, connections: 1, bytes: 0 }];
+  await sandbox.offload.apply([vote(BOTH, { mode: 'never' })]);
+  await sandbox.seconds(5);
+  t.is(sandbox.state, 'draining');
+  sandbox.driver.kernelCounts = [];
+  await sandbox.seconds(1);
+  t.deepEqual([sandbox.state, sandbox.driver.told], ['userspace', ['set 259 finish 10.0.1.11*1,10.0.1.12*1', 'set', 'remove']]);
+  t.deepEqual(sandbox.offload.show('vote1'), []);
+});
+
+test('a service that is removed is removed from the kernel', async (t) => {
+  const { offload, driver } = await Sandbox.offloaded();
+  await offload.apply([]);
+  t.deepEqual(driver.told, ['set', 'remove']);
+  t.deepEqual(offload.services, []);
+});
+
+test('what somebody took away is put back, and is no reason to go', async (t) => {
+  const sandbox = await Sandbox.offloaded();
+  sandbox.driver.problems = ['the table vipmesh is gone'];
+  await sandbox.seconds(2);
+  t.deepEqual([sandbox.state, sandbox.driver.told], ['offloaded', ['set 259 take 10.0.1.11*1,10.0.1.12*1']]);
+});
+
+test('what cannot be put back is taken back to userspace, with its reason, and tried again later', async (t) => {
+  const sandbox = await Sandbox.offloaded();
+  sandbox.driver.problems = ['gone'];
+  sandbox.driver.failure = new OffloadError('nft is not there', "install the package 'nftables'");
+  await sandbox.seconds(2);
+  t.deepEqual([sandbox.state, sandbox.reason], ['userspace', "nft is not there: install the package 'nftables'"]);
+  sandbox.driver.failure = undefined;
+  await sandbox.seconds(3);
+  t.is(sandbox.state, 'userspace');
+  await sandbox.seconds(5);
+  t.is(sandbox.state, 'offloaded');
+});
+
+test('a scheduler that this kernel has not, and a mark that cannot be had', async (t) => {
+  const sandbox = new Sandbox();
+  await sandbox.offload.apply([vote(BOTH, { wanted: { ...vote(BOTH).wanted, scheduler: 'wlc' } })]);
+  await sandbox.seconds(10);
+  t.deepEqual([sandbox.state, sandbox.reason], ['userspace', 'this kernel has no scheduler wlc for nft']);
+
+  const markless = new Sandbox();
+  markless.marks = () => Promise.reject(new Error('all are taken'));
+  await markless.offload.apply([vote(BOTH)]);
+  await markless.seconds(10);
+  t.deepEqual([markless.state, markless.reason, markless.driver.told], ['userspace', 'it has no packet mark', []]);
+});
+
+test('what an earlier agent left is taken over; what nobody wants of it is taken away', async (t) => {
+  const sandbox = new Sandbox(true);
+  sandbox.driver.left = [0x103, 0x104];
+  await sandbox.offload.apply([vote(BOTH)]);
+  t.deepEqual([sandbox.state, sandbox.driver.told], ['offloaded', ['set 259 take 10.0.1.11*1,10.0.1.12*1']]);
+  const unwanted = new Sandbox(true);
+  unwanted.driver.left = [0x104];
+  await unwanted.offload.apply([]);
+  t.deepEqual(unwanted.driver.told, ['set', 'remove']);
+});
