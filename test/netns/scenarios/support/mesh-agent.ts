@@ -53,7 +53,7 @@ export class Command {
         return false;
       },
       SOON,
-    );
+    ).catch((error: unknown) => assert.fail(`${String(error)}; it said: ${this.stdout}${this.stderr}`));
   }
 }
 
