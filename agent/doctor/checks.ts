@@ -3,6 +3,7 @@
  * can run is decided by agent/lifecycle/modes.ts, the same code that decides at start.
  */
 import type { DoctorCheck } from '../control.js';
+import type { Capability } from '../../kernel/offload/capability.js';
 import { packageRemedy, rootlessObstacles, rootObstacles, tunObstacles, type HostFacts, type Obstacle } from '../lifecycle/modes.js';
 
 export interface DoctorFacts {
@@ -21,6 +22,8 @@ export interface DoctorFacts {
   readonly resolvers: readonly string[];
   /** Of the route to the rest of the world, or why it is not known. */
   readonly underlayMtu: number | { readonly failed: string };
+  /** What each driver of kernel offload found when it tried. */
+  readonly offload: readonly Capability[];
 }
 
 /** The first Node.js that works, from package.json. */
@@ -34,6 +37,11 @@ const LEAST_MTU = 576;
 
 /** How the names of the checks begin that say whether an agent can run. */
 const MODE = 'mode';
+
+const OFFLOAD_NEEDS: Readonly<Record<Capability['driver'], string>> = {
+  ipvs: 'balancing in the kernel by iptables marks and IPVS, as root',
+  nft: 'balancing in the kernel by nftables, also rootless',
+};
 
 type Checked = Omit<DoctorCheck, 'name' | 'need'>;
 
@@ -52,6 +60,7 @@ export function doctorChecks(facts: DoctorFacts): DoctorCheck[] {
     check('low ports', 'publishing ports below 1024 in mode rootless', lowPorts(facts)),
     check('resolvers', 'names outside the overlay networks', resolvers(facts.resolvers)),
     check('underlay MTU', 'the size of packets on overlay networks', underlay(facts.underlayMtu)),
+    ...facts.offload.map((capability) => check(`offload ${capability.driver}`, OFFLOAD_NEEDS[capability.driver], offload(capability))),
   ];
 }
 
@@ -69,6 +78,12 @@ function missing(obstacles: readonly Obstacle[], prefix = ''): Checked {
     detail: prefix + obstacles.map(({ cause }) => cause).join('; '),
     remedy: obstacles.map(({ remedy }) => remedy).join('\n'),
   };
+}
+
+function offload({ lacks, schedulers, tools }: Capability): Checked {
+  if (lacks.length === 0) return { status: 'ok', detail: `${tools.join(', ')}; schedulers ${schedulers.join(' ')}` };
+  const remedies = lacks.flatMap(({ remedy }) => remedy ?? []);
+  return { status: 'missing', detail: lacks.map(({ reason }) => reason).join('; '), ...(remedies.length > 0 && { remedy: remedies.join('\n') }) };
 }
 
 /** An agent can start here, in one mode or the other. */

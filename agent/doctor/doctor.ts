@@ -2,6 +2,8 @@
  * `vipmesh doctor`: looks at this host and says which modes can run, and what is missing for the rest. Needs no agent.
  */
 import { release } from 'node:os';
+import { probeIpvs } from '../../kernel/offload/capability.js';
+import { probeNft } from '../../kernel/offload/nft-capability.js';
 import { run } from '../../kernel/run/runner.js';
 import type { DoctorCheck } from '../control.js';
 import { LocalGateway } from '../gateway/local.js';
@@ -10,7 +12,14 @@ import { findFacts, readSysctl } from '../lifecycle/facts.js';
 import { doctorChecks, type DoctorFacts } from './checks.js';
 
 export async function doctor(): Promise<DoctorCheck[]> {
-  const [host, iproute2, utilLinux, underlayMtu] = await Promise.all([findFacts(), version('ip', '-V'), version('unshare', '--version'), findUnderlayMtu()]);
+  const [host, iproute2, utilLinux, underlayMtu, ...offload] = await Promise.all([
+    findFacts(),
+    version('ip', '-V'),
+    version('unshare', '--version'),
+    findUnderlayMtu(),
+    probeIpvs(),
+    probeNft(),
+  ]);
   return doctorChecks({
     host,
     kernel: release(),
@@ -20,6 +29,7 @@ export async function doctor(): Promise<DoctorCheck[]> {
     unprivilegedPortStart: readSysctl('net.ipv4.ip_unprivileged_port_start'),
     resolvers: new ResolvConf().servers(),
     underlayMtu,
+    offload,
   });
 }
 

@@ -14,7 +14,11 @@ import { baseChains, servicePart, TABLE, tableOf } from './nft-layout.js';
 /** Runs a command in a network namespace that ends with it. */
 type Trial = (command: string, args: readonly string[], input: string) => Promise<string>;
 
-const inNamespace: Trial = (command, args, input) => run('unshare', ['--net', command, ...args], { input });
+/** Who is not root tries it as a rootless node would: in a user namespace. */
+const inNamespace: Trial = (command, args, input) => {
+  const own = process.geteuid?.() === 0 ? [] : ['--user', '--map-root-user'];
+  return run('unshare', [...own, '--net', command, ...args], { input });
+};
 
 const SAMPLE: OffloadService = {
   mark: 0x100,

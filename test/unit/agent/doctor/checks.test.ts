@@ -21,6 +21,10 @@ const good: DoctorFacts = {
   unprivilegedPortStart: 1024,
   resolvers: ['192.0.2.53'],
   underlayMtu: 1500,
+  offload: [
+    { driver: 'ipvs', lacks: [], schedulers: ['rr', 'sh'], tools: ['iptables (nft)'] },
+    { driver: 'nft', lacks: [], schedulers: ['rr', 'wrr'], tools: ['nft'] },
+  ],
 };
 
 function named(facts: Partial<DoctorFacts>, name: string): DoctorCheck {
@@ -34,6 +38,16 @@ test('a host with everything', (t) => {
   t.deepEqual(checks.filter(({ status }) => status !== 'ok'), []);
   t.deepEqual(checks.filter(({ remedy }) => remedy !== undefined), []);
   t.is(named({}, 'underlay MTU').detail, '1500, so 1450 on overlay networks');
+});
+
+test('what kernel offload lacks, with what helps', (t) => {
+  t.like(named({}, 'offload nft'), { status: 'ok', detail: 'nft; schedulers rr wrr' });
+  const lacks = [{ reason: 'iptables is not installed', remedy: 'install the package iptables' }, { reason: 'this kernel has no IPVS' }];
+  t.like(named({ offload: [{ driver: 'ipvs', lacks, schedulers: [], tools: [] }] }, 'offload ipvs'), {
+    status: 'missing',
+    detail: 'iptables is not installed; this kernel has no IPVS',
+    remedy: 'install the package iptables',
+  });
 });
 
 test('uid 65534 with a closed /dev/net/tun', (t) => {
