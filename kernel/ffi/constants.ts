@@ -46,14 +46,19 @@ export const SYS_IO_URING_REGISTER = 427;
 // include/linux/socket.h, include/linux/net.h, include/uapi/asm-generic/socket.h
 export const AF_INET = 2;
 export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = O_NONBLOCK;
 export const SOCK_CLOEXEC = O_CLOEXEC;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_ERROR = 4;
 export const SO_DOMAIN = 39;
+
+// include/uapi/linux/netlink.h
+export const NETLINK_NETFILTER = 12;
 
 // include/uapi/linux/in.h, include/uapi/linux/in6.h
 export const IPPROTO_IP = 0;
@@ -99,6 +104,8 @@ export const EFD_CLOEXEC = O_CLOEXEC;
 
 // include/uapi/asm-generic/errno-base.h, errno.h
 export const EINPROGRESS = 115;
+/** include/linux/errno.h; nfnetlink answers it. */
+export const ERESTART = 85;
 
 // include/uapi/asm-generic/ioctls.h
 export const TIOCSWINSZ = 0x5414;

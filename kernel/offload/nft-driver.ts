@@ -12,6 +12,7 @@ import { describeDifferences, diffTables } from '../nftables/diff.js';
 import { NftOutputError } from '../nftables/read.js';
 import { commandText, type Command } from '../nftables/render.js';
 import type { Chain, Table } from '../nftables/table.js';
+import { generationOf, transact } from '../nftables/transaction.js';
 import type { Namespace } from '../netns/netns.js';
 import {
   DEFAULT_MARK_BASE,
@@ -34,20 +35,26 @@ interface Installed {
   readonly part: ServicePart;
 }
 
-/** What was set last. */
-interface State {
-  readonly plan: OffloadPlan;
-  readonly base: readonly (readonly [string, Chain])[];
-  readonly services: ReadonlyMap<number, Installed>;
+type Base = readonly (readonly [string, Chain])[];
+
+/** One service: as it was, and as it is to be. */
+interface Change {
+  readonly before?: Installed | undefined;
+  readonly after?: Installed;
 }
 
 export class NftDriver implements OffloadDriver {
   readonly name = 'nft';
   readonly #namespace: Namespace;
   readonly #markBase: number;
-  #state: State | undefined;
-  /** Whether what is installed is what #state says, as far as we know. */
+  /** What was set last, by mark: whatever does not change stays the same object, so that a set costs by the change. */
+  readonly #services = new Map<number, Installed>();
+  #plan: OffloadPlan | undefined;
+  #base: Base = [];
+  /** Whether what is installed is what was set, as far as we know. */
   #known = false;
+  /** Of the ruleset, when what is installed was read, or has come about by us alone since: nobody has changed anything as long as it is that. */
+  #generation: number | undefined;
 
   constructor(namespace: Namespace, { markBase = DEFAULT_MARK_BASE }: DriverOptions = {}) {
     this.#namespace = namespace;
@@ -60,19 +67,21 @@ export class NftDriver implements OffloadDriver {
 
   set(plan: OffloadPlan): Promise<void> {
     return explained(async () => {
-      for (const service of plan.services) {
-        const reason = refusal(service);
-        if (reason !== undefined) throw new OffloadError(reason);
-      }
-      const before = this.#known ? this.#state : undefined;
-      const state = this.#next(plan);
-      this.#state = state;
+      const [known, base, last] = [this.#known, this.#base, this.#plan];
+      const empty = this.#services.size === 0;
+      const changes = this.#changesTo(plan);
       // Until all is done, nobody knows.
       this.#known = false;
-      const gone = before ? await this.#change(before, state) : await this.#adopt(state);
-      await this.#forget(gone);
+      this.#plan = plan;
+      if (last?.subnet !== plan.subnet || last.balancer !== plan.balancer) this.#base = baseChains(plan, this.#markBase);
+      for (const { before, after } of changes) {
+        if (after) this.#services.set(after.service.mark, after);
+        else if (before) this.#services.delete(before.service.mark);
+      }
+      if (known) await this.#change(changes, empty ? undefined : base);
+      else await this.#adopt();
       if (plan.services.length > 0) {
-        applySettings(this.#namespace, settingsOf(plan.timeouts));
+        if (!known || !sameTimeouts(last, plan)) applySettings(this.#namespace, settingsOf(plan.timeouts));
         const full = fullness(this.#namespace);
         if (full) throw full;
       }
@@ -80,54 +89,90 @@ export class NftDriver implements OffloadDriver {
     });
   }
 
-  /** What did not change is the same object as before: the rest costs by the change. */
-  #next(plan: OffloadPlan): State {
-    const before = this.#state;
-    const same = before?.plan.subnet === plan.subnet && before.plan.balancer === plan.balancer;
-    const services = plan.services.map((service): [number, Installed] => {
-      const there = before?.services.get(service.mark);
-      return [service.mark, there && sameService(there.service, service) ? there : { service, part: servicePart(service) }];
-    });
-    return { plan, base: same ? before.base : baseChains(plan, this.#markBase), services: new Map(services) };
+  /** Throws OffloadError for a service that is refused; then nothing was changed. */
+  #changesTo({ services }: OffloadPlan): Change[] {
+    const changes: Change[] = [];
+    let added = 0;
+    for (const service of services) {
+      const before = this.#services.get(service.mark);
+      if (before && sameService(before.service, service)) continue;
+      const reason = refusal(service);
+      if (reason !== undefined) throw new OffloadError(reason);
+      if (!before) added++;
+      changes.push({ before, after: { service, part: servicePart(service) } });
+    }
+    if (this.#services.size + added > services.length) {
+      const wanted = new Set(services.map(({ mark }) => mark));
+      for (const [mark, before] of this.#services) if (!wanted.has(mark)) changes.push({ before });
+    }
+    return changes;
   }
 
-  /** From what we know to be there. Answers the marks that are gone. */
-  async #change(before: State, after: State): Promise<number[]> {
-    const changed = (from: State, to: State): ServicePart[] => [...from.services].flatMap(([mark, installed]) => (to.services.get(mark) === installed ? [] : [installed.part]));
-    const from = before.services.size === 0 ? undefined : tableOf(before.base, changed(before, after));
-    await this.#install(from, after, changed(after, before));
-    return [...before.services.keys()].filter((mark) => !after.services.has(mark));
+  /** From what we know to be there: `base`, or nothing at all. */
+  async #change(changes: readonly Change[], base: Base | undefined): Promise<void> {
+    const parts = (which: 'before' | 'after'): ServicePart[] => changes.flatMap((change) => change[which]?.part ?? []);
+    await this.#install(base && tableOf(base, parts('before')), parts('after'));
+    await this.#forget(changes.flatMap(({ before, after }) => (before && !after ? [before.service.mark] : [])));
   }
 
   /** From what is there, whoever put it there. */
-  async #adopt(after: State): Promise<number[]> {
+  async #adopt(): Promise<void> {
     const there = await readTable(this.#namespace, TABLE);
-    await this.#install(there, after, partsOf(after));
-    return there ? marksOf(there).filter((mark) => !after.services.has(mark)) : [];
+    await this.#install(there, this.#parts());
+    if (there) await this.#forget(marksOf(there).filter((mark) => !this.#services.has(mark)));
   }
 
-  async #install(from: Table | undefined, after: State, parts: readonly ServicePart[]): Promise<void> {
+  #parts(): ServicePart[] {
+    return [...this.#services.values()].map(({ part }) => part);
+  }
+
+  async #install(from: Table | undefined, parts: readonly ServicePart[]): Promise<void> {
     // Without a service no packet is to be tracked.
     const without: Command[] = from ? [{ do: 'delete-table' }] : [];
-    await applyCommands(this.#namespace, TABLE, after.services.size === 0 ? without : diffTables(from, tableOf(after.base, parts)));
+    const to = tableOf(this.#base, parts);
+    const commands = this.#services.size === 0 ? without : diffTables(from, to);
+    if (commands.length === 0) return;
+    const [verified, generation] = [this.#generation, this.#generation ?? generationOf(this.#namespace)];
+    this.#generation = undefined;
+    if (generation === undefined || !(await this.#transact(commands, to, generation))) {
+      await applyCommands(this.#namespace, TABLE, commands);
+    } else if (verified !== undefined && generationOf(this.#namespace) === following(verified)) {
+      this.#generation = following(verified);
+    }
+  }
+
+  async #transact(commands: readonly Command[], { maps }: Table, generation: number): Promise<boolean> {
+    try {
+      return await transact(this.#namespace, TABLE, commands, maps, generation);
+    } catch {
+      // nft says in words what is wrong.
+      return false;
+    }
   }
 
   verify(): Promise<string[]> {
     return explained(async () => {
-      const state = this.#state;
-      if (!state) return [];
-      const there = await readTable(this.#namespace, TABLE);
-      const found =
-        state.services.size === 0
-          ? there
-            ? [`there is a table ip ${TABLE}, though nothing is offloaded`]
-            : []
-          : [...describeDifferences(tableOf(state.base, partsOf(state)), there), ...describeSettings(this.#namespace, settingsOf(state.plan.timeouts))];
-      const full = state.services.size > 0 ? fullness(this.#namespace) : undefined;
+      const plan = this.#plan;
+      if (!plan) return [];
+      const serves = this.#services.size > 0;
+      const found = [...(await this.#differences()), ...(serves ? describeSettings(this.#namespace, settingsOf(plan.timeouts)) : [])];
+      const full = serves ? fullness(this.#namespace) : undefined;
       // The next set starts from what is there.
       this.#known = found.length === 0;
       return [...found, ...(full ? [full.message] : [])];
     });
+  }
+
+  /** Reads the table only when somebody may have changed it: it may be large. */
+  async #differences(): Promise<string[]> {
+    const generation = generationOf(this.#namespace);
+    if (this.#known && generation !== undefined && generation === this.#generation) return [];
+    this.#generation = undefined;
+    const there = await readTable(this.#namespace, TABLE);
+    if (this.#services.size === 0) return there ? [`there is a table ip ${TABLE}, though nothing is offloaded`] : [];
+    const found = describeDifferences(tableOf(this.#base, this.#parts()), there);
+    if (found.length === 0 && generationOf(this.#namespace) === generation) this.#generation = generation;
+    return found;
   }
 
   installed(): Promise<readonly number[]> {
@@ -139,7 +184,7 @@ export class NftDriver implements OffloadDriver {
 
   keep(flows: readonly UserspaceFlow[]): Promise<void> {
     return explained(async () => {
-      const plan = this.#state?.plan;
+      const plan = this.#plan;
       if (!plan) throw new OffloadError('nothing is installed yet');
       await addEntries(this.#namespace, flows.flatMap((flow) => keptEntries(flow, plan)));
     });
@@ -154,15 +199,14 @@ export class NftDriver implements OffloadDriver {
   }
 
   #isOurs(mark: number): boolean {
-    return (mark >= this.#markBase && mark < this.#markBase + MARK_SPAN) || (this.#state?.services.has(mark) ?? false);
+    return (mark >= this.#markBase && mark < this.#markBase + MARK_SPAN) || this.#services.has(mark);
   }
 
   /** Costs by the flow: conntrack does not keep a count. Of those that have ended it knows nothing. */
   async counts(): Promise<KernelCount[]> {
     const counts = new Map<string, KernelCount>();
     const key = (mark: number, address: string, port: number): string => `${mark} ${address} ${port}`;
-    const services = this.#state?.services ?? new Map<number, Installed>();
-    for (const [mark, { service }] of services) {
+    for (const [mark, { service }] of this.#services) {
       for (const { address, port } of service.endpoints) counts.set(key(mark, address, port), { mark, address, port, flows: 0, connections: 0, bytes: 0 });
     }
     for (const { mark, reply, bytes } of await explained(() => this.#tracked())) {
@@ -175,12 +219,12 @@ export class NftDriver implements OffloadDriver {
 
   end(mark: number, endpoint: Pick<OffloadEndpoint, 'address' | 'port'>): Promise<KernelFlow[]> {
     return explained(async () => {
-      const state = this.#state;
-      const service = state?.services.get(mark)?.service;
+      const plan = this.#plan;
+      const service = this.#services.get(mark)?.service;
       const is = ({ address, port }: OffloadEndpoint): boolean => address === endpoint.address && port === endpoint.port;
-      if (state && service?.endpoints.some(is)) {
+      if (plan && service?.endpoints.some(is)) {
         const without = { ...service, endpoints: service.endpoints.filter((one) => !is(one)) };
-        await this.set({ ...state.plan, services: state.plan.services.map((one) => (one.mark === mark ? without : one)) });
+        await this.set({ ...plan, services: plan.services.map((one) => (one.mark === mark ? without : one)) });
       }
       const marks = conntrackMarks(mark);
       const { address, port } = endpoint;
@@ -193,11 +237,10 @@ export class NftDriver implements OffloadDriver {
   }
 
   show(mark: number): string[] {
-    const state = this.#state;
-    const installed = state?.services.get(mark);
-    if (!state || !installed) return [];
+    const installed = this.#services.get(mark);
+    if (!installed) return [];
     // The table as if this service were the only one.
-    return diffTables(undefined, tableOf(state.base, [installed.part])).map((command) => `nft '${commandText(TABLE, command)}'`);
+    return diffTables(undefined, tableOf(this.#base, [installed.part])).map((command) => `nft '${commandText(TABLE, command)}'`);
   }
 
   /** What is there; where there is no nftables, nothing is. */
@@ -212,8 +255,10 @@ export class NftDriver implements OffloadDriver {
 
   remove(): Promise<void> {
     return explained(async () => {
-      this.#state = undefined;
+      this.#plan = undefined;
+      this.#services.clear();
       this.#known = false;
+      this.#generation = undefined;
       const there = await this.#read();
       if (there) await applyCommands(this.#namespace, TABLE, [{ do: 'delete-table' }]);
       const marks = new Set(there ? marksOf(there) : []);
@@ -233,8 +278,13 @@ export class NftDriver implements OffloadDriver {
   }
 }
 
-function partsOf(state: State): ServicePart[] {
-  return [...state.services.values()].map(({ part }) => part);
+/** The kernel counts past 0. */
+function following(generation: number): number {
+  return generation === 0xffffffff ? 1 : generation + 1;
+}
+
+function sameTimeouts(a: OffloadPlan | undefined, b: OffloadPlan): boolean {
+  return a?.timeouts.established === b.timeouts.established && a.timeouts.closing === b.timeouts.closing && a.timeouts.udp === b.timeouts.udp;
 }
 
 function sameService(a: OffloadService, b: OffloadService): boolean {

@@ -46,7 +46,7 @@ export function verdictTable(report: Report): Table {
     return [goal.title, `${sign} ${ratioText(goal.least)}`, `${sign} ${ratioText(goal.aim)}`, measured, WORD[word]];
   });
   const look = report.settings.rounds === 1 ? '; one round: for a look only' : '';
-  return { title: `Must reach (the VIP; where there are two figures: up, down; the worse one counts)${look}`, head: ['', 'at least', 'aim', 'measured', 'verdict'], rows };
+  return { title: `Must reach (the VIP, unless the line says otherwise; where there are two figures: up, down; the worse one counts)${look}`, head: ['', 'at least', 'aim', 'measured', 'verdict'], rows };
 }
 
 /** What did not work, one line each. */

@@ -2,10 +2,16 @@
  * The nft driver on this kernel: the contract of all drivers, and what is its own.
  */
 import assert from 'node:assert/strict';
-import type { Namespace } from '../../../kernel/netns/netns.js';
-import type { OffloadPlan } from '../../../kernel/offload/driver.js';
+import { mkdtempSync } from 'node:fs';
+import os from 'node:os';
+import { join } from 'node:path';
+import type { OffloadPlan, OffloadService } from '../../../kernel/offload/driver.js';
 import { NftDriver } from '../../../kernel/offload/nft-driver.js';
 import { run } from '../../../kernel/run/runner.js';
+import type { Command } from '../../../kernel/nftables/render.js';
+import { readTable } from '../../../kernel/nftables/apply.js';
+import { generationOf, transact } from '../../../kernel/nftables/transaction.js';
+import { createNamespace, type Namespace } from '../../../kernel/netns/netns.js';
 import { offloadContract, type DriverFacts } from '../../contract/offload-driver.js';
 import { BALANCER, ENDPOINTS, OffloadNet, SUBNET, VIP } from '../../support/offload-net.js';
 
@@ -97,5 +103,96 @@ add element ip vipmesh endpoints { 7 : 192.0.2.7 }`,
     assert.equal(await run('nft', ['list', 'ruleset'], { netns: namespace }), installed);
   } finally {
     await net.close();
+  }
+}
+
+/** Changes by netlink: all or nothing, and only of the generation that they are meant for. */
+export async function transacts(): Promise<void> {
+  const namespace = createNamespace(mkdtempSync(join(os.tmpdir(), 'netns-')), 'vm-nft');
+  const driver = new NftDriver(namespace);
+  await driver.set(PLAN);
+  const read = async (): Promise<NonNullable<Awaited<ReturnType<typeof readTable>>>> => (await readTable(namespace, 'vipmesh')) ?? assert.fail('no table');
+  const { maps } = await read();
+  const generation = generationOf(namespace) ?? assert.fail('no generation');
+  const commands: Command[] = [
+    { do: 'add-chain', chain: 'service-0x7' },
+    { do: 'add-rule', chain: 'service-0x7', rule: 'ct mark set numgen inc mod 5 offset 28672' },
+    { do: 'add-elements', map: 'addresses', elements: [['10.0.1.77', 'jump service-0x7']] },
+    { do: 'add-elements', map: 'ports', elements: [['10.0.1.77 . udp . 5300', 'jump service-0x7']] },
+    { do: 'add-elements', map: 'endpoints', elements: [['28672', ENDPOINTS.c]] },
+    { do: 'add-elements', map: 'endpoint-ports', elements: [['28673', `${ENDPOINTS.c} . 8080`]] },
+  ];
+  const before = await run('nft', ['-a', 'list', 'ruleset'], { netns: namespace });
+  assert.equal(await transact(namespace, 'vipmesh', commands, maps, generation - 1), false, 'another generation');
+  await assert.rejects(transact(namespace, 'vipmesh', [...commands, { do: 'delete-chain', chain: 'nowhere' }], maps, generation), { code: 'ENOENT' });
+  assert.equal(await run('nft', ['-a', 'list', 'ruleset'], { netns: namespace }), before, 'nothing of what failed is there');
+
+  assert.equal(await transact(namespace, 'vipmesh', commands, maps, generation), true);
+  assert.equal(generationOf(namespace), generation + 1);
+  const after = await read();
+  assert.deepEqual(after.chains.get('service-0x7')?.rules, ['ct mark set numgen inc mod 5 offset 28672']);
+  const elements = (map: string): [string, string][] => [...(after.maps.get(map)?.elements ?? [])].filter(([key]) => !maps.get(map)?.elements.has(key));
+  assert.deepEqual(['addresses', 'ports', 'endpoints', 'endpoint-ports'].flatMap(elements), [
+    ['10.0.1.77', 'jump service-0x7'],
+    ['10.0.1.77 . udp . 5300', 'jump service-0x7'],
+    ['28672', ENDPOINTS.c],
+    ['28673', `${ENDPOINTS.c} . 8080`],
+  ]);
+  const undo: Command[] = [
+    { do: 'delete-elements', map: 'addresses', keys: ['10.0.1.77'] },
+    { do: 'delete-elements', map: 'ports', keys: ['10.0.1.77 . udp . 5300'] },
+    { do: 'delete-elements', map: 'endpoints', keys: ['28672'] },
+    { do: 'delete-elements', map: 'endpoint-ports', keys: ['28673'] },
+    { do: 'flush-chain', chain: 'service-0x7' },
+    { do: 'delete-chain', chain: 'service-0x7' },
+  ];
+  assert.equal(await transact(namespace, 'vipmesh', undo, maps, generation + 1), true);
+  assert.equal(await run('nft', ['-a', 'list', 'ruleset'], { netns: namespace }), before);
+  namespace.remove();
+}
+
+function manyServices(count: number): OffloadService[] {
+  const [one = assert.fail()] = PLAN.services;
+  const address = (n: number, network: number): string => `10.${network}.${n >> 8}.${n & 255}`;
+  const endpoints = (n: number): OffloadService['endpoints'] => [16, 17].map((network) => ({ address: address(n, network), port: 0, weight: 1 }));
+  return Array.from({ length: count }, (_, n) => ({ ...one, mark: 0x100 + n, address: address(n, 18), endpoints: endpoints(n) }));
+}
+
+/** With many services: installed, changed one by one, verified, removed. How long that takes is only told. */
+export async function scales(): Promise<void> {
+  for (const count of [10, 10_000]) {
+    const namespace = createNamespace(mkdtempSync(join(os.tmpdir(), 'netns-')), 'vm-nft');
+    const driver = new NftDriver(namespace);
+    const took: string[] = [];
+    const timed = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
+      const began = performance.now();
+      const result = await work();
+      took.push(`${what} ${(performance.now() - began).toFixed(1)} ms`);
+      return result;
+    };
+    const services = manyServices(count);
+    const plan = { ...PLAN, subnet: '10.0.0.0/8' };
+    await timed('install', () => driver.set({ ...plan, services }));
+    assert.deepEqual(await timed('verify all', () => driver.verify()), []);
+    const added = { address: '10.19.0.1', port: 0, weight: 1 };
+    const change = async (): Promise<void> => {
+      const turn = services.findIndex(({ endpoints }) => endpoints.length === 2);
+      services[turn] = { ...services[turn]!, endpoints: [added, ...services[turn]!.endpoints] };
+      await driver.set({ ...plan, services });
+    };
+    await timed('first change', change);
+    await timed('second change', change);
+    await timed('third change', change);
+    assert.deepEqual(await timed('verify what is known', () => driver.verify()), []);
+    // What is known came about without reading: another driver reads.
+    const other = new NftDriver(namespace);
+    const installed = await run('nft', ['-a', 'list', 'chain', 'ip', 'vipmesh', 'service-0x101'], { netns: namespace });
+    assert.match(installed, /numgen inc mod 3 offset/);
+    await other.set({ ...plan, services });
+    assert.equal(await run('nft', ['-a', 'list', 'chain', 'ip', 'vipmesh', 'service-0x101'], { netns: namespace }), installed);
+    assert.deepEqual(await other.verify(), []);
+    await timed('remove', () => driver.remove());
+    process.stdout.write(`${count} services: ${took.join(', ')}\n`);
+    namespace.remove();
   }
 }

@@ -50,7 +50,7 @@ test('the whole text: where, tables, verdicts, failures on one line each', (t) =
   const text = renderText(report);
   t.regex(text, /^2 × a processor, 8 GiB, Linux 6\.18, Node v20, load 0\.1 before; 3 rounds of 1 s/);
   t.regex(text, /\n {2}haproxy: did not start: not there\n {2}nft: bulk-1-up, round 2: timed out\n/);
-  t.is(verdictTable(report).rows.length, 7);
+  t.is(verdictTable(report).rows.length, 11);
   t.false(renderText(reportOf({})).includes('Must reach'), 'no verdict without a measurement');
   t.regex(text, /nftables DNAT +≥ 0\.70 × +≥ 0\.90 × +– +not measured/);
 });

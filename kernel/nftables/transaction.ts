@@ -1,0 +1,71 @@
+/**
+ * A transaction over a netlink socket, and the number of the ruleset's generation. The kernel works while we write: when the call is
+ * back, all answers are there. A transaction waits there for every processor to be done with the old rules, milliseconds, so a thread
+ * of the pool makes that call.
+ */
+import fs from 'node:fs';
+import { promisify } from 'node:util';
+import { EAGAIN } from '../../proxy/device/device.js';
+import { AF_NETLINK, ERESTART, NETLINK_NETFILTER, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from '../ffi/constants.js';
+import { read, socket, SystemError, write } from '../ffi/libc.js';
+import type { Namespace } from '../netns/netns.js';
+import { decodeReplies, encodeBatch, encodeGetGeneration, type MapTypes, type Reply } from './netlink.js';
+import type { Command } from './render.js';
+
+const REPLIES = 64 << 10;
+
+/** Of the ruleset of all tables; undefined where the kernel does not tell. Never 0. */
+export function generationOf(namespace: Namespace): number | undefined {
+  try {
+    const fd = open(namespace);
+    try {
+      const question = encodeGetGeneration();
+      const sent = write(fd, question, question.length);
+      if (sent < 0) throw new SystemError('write', -sent, 'netlink');
+      return replies(fd).find(({ generation }) => generation !== undefined)?.generation;
+    } finally {
+      fs.closeSync(fd);
+    }
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Carries out all of the commands, or nothing. False: nothing was done, because they are not for here, or the ruleset has another
+ * generation. Rejects with SystemError when the kernel refuses, with an error of fs when it takes no message.
+ */
+export async function transact(namespace: Namespace, table: string, commands: readonly Command[], types: MapTypes, generation: number): Promise<boolean> {
+  if (commands.length === 0) return true;
+  const batch = encodeBatch(table, commands, types, generation);
+  if (!batch) return false;
+  const fd = open(namespace);
+  let answers: Reply[];
+  try {
+    await promisify(fs.write)(fd, batch);
+    answers = replies(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+  const failed = answers.find(({ error }) => error !== undefined && error !== 0);
+  if (failed?.error === -ERESTART) return false;
+  if (failed) throw new SystemError('nftables transaction', -failed.error!, namespace.name);
+  // Without an answer, nobody knows: the caller reads back.
+  return answers.some(({ error, sequence }) => error === 0 && sequence === commands.length);
+}
+
+function open(namespace: Namespace): number {
+  return namespace.within(() => socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_NETFILTER));
+}
+
+function replies(fd: number): Reply[] {
+  const found: Reply[] = [];
+  const buffer = new Uint8Array(REPLIES);
+  for (;;) {
+    const length = read(fd, buffer, buffer.length);
+    if (length === -EAGAIN) return found;
+    if (length < 0) throw new SystemError('read', -length, 'netlink');
+    found.push(...decodeReplies(buffer.subarray(0, length)));
+  }
+}
