@@ -26,12 +26,11 @@ export function kindOf(version: string): XtablesKind {
   return version.includes('(nf_tables)') ? 'nft' : 'legacy';
 }
 
-/** Finds what works here. Throws OffloadError. Loads no table. */
-export async function findXtables(namespace: Namespace | undefined): Promise<XtablesTool> {
-  const inNamespace = namespace && { netns: namespace };
+/** Finds what works here, by making a chain in a network namespace that ends at once: only then is all loaded that is there. Throws OffloadError. */
+export async function findXtables(): Promise<XtablesTool> {
   let version: string;
   try {
-    version = await run('iptables', ['--version'], { ...inNamespace });
+    version = await run('iptables', ['--version'], {});
   } catch (error) {
     throw explainXtables(error, 'iptables');
   }
@@ -39,12 +38,12 @@ export async function findXtables(namespace: Namespace | undefined): Promise<Xta
   const first: XtablesTool = { kind, command: 'iptables' };
   const other: XtablesTool = kind === 'nft' ? { kind: 'legacy', command: 'iptables-legacy' } : { kind: 'nft', command: 'iptables-nft' };
   try {
-    await run(`${first.command}-save`, [], { ...inNamespace });
+    await tryOut(first);
     return first;
   } catch (error) {
     try {
       if (lacksKernel(error)) {
-        await run(`${other.command}-save`, [], { ...inNamespace });
+        await tryOut(other);
         return other;
       }
     } catch {
@@ -52,6 +51,10 @@ export async function findXtables(namespace: Namespace | undefined): Promise<Xta
     }
     throw explainXtables(error, nameOf(first));
   }
+}
+
+async function tryOut({ command }: XtablesTool): Promise<void> {
+  await run('unshare', ['--net', `${command}-restore`, '--noflush', '-w', `${LOCK_WAIT}`], { input: '*mangle\n:VIPMESH-PRE - [0:0]\nCOMMIT\n' });
 }
 
 /** What rules are there, in these tables. Parses again only what differs from the last time. */
@@ -105,8 +108,8 @@ function lacksKernel(error: unknown): boolean {
 export function explainXtables(error: unknown, tool: string, batch = ''): unknown {
   if (!(error instanceof CommandError)) return error instanceof Error ? new OffloadError(`${tool}: ${error.message}`) : error;
   const said = error.stderr.trim().replace(/\s*\n\s*/g, '; ');
-  if (/is not installed/.test(error.message)) {
-    return new OffloadError(`${error.command.split(' ')[0]} is not installed or not in PATH`, 'install the package iptables');
+  if (/is not installed|failed to execute/.test(error.message)) {
+    return new OffloadError(`${error.command.replace('unshare --net ', '').split(' ')[0]} is not installed or not in PATH`, 'install the package iptables');
   }
   if (/xtables lock|holding the xtables/.test(said)) {
     return new OffloadError(`another program has held the xtables lock for more than ${LOCK_WAIT} s`, 'find it with `fuser -v /run/xtables.lock` and let it end');

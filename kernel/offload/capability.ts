@@ -47,7 +47,7 @@ function here(): Surroundings {
   return {
     uid: process.geteuid?.() ?? -1,
     uidMap: fs.readFileSync('/proc/self/uid_map', 'utf8'),
-    findXtables: () => findXtables(undefined),
+    findXtables,
     trial: (command, args, input) => run('unshare', ['--net', command, ...args], { input, silent: command === 'ipvsadm' }),
   };
 }

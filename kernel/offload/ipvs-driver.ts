@@ -153,19 +153,14 @@ export class IpvsDriver implements OffloadDriver {
   async end(mark: number, { address, port }: Pick<OffloadEndpoint, 'address' | 'port'>): Promise<KernelFlow[]> {
     const isIt = (one: Pick<OffloadEndpoint, 'address' | 'port'>): boolean => one.address === address && one.port === port;
     const had = (await this.flows()).filter((flow) => flow.mark === mark && (port === 0 ? flow.endpoint.startsWith(`${address}:`) : flow.endpoint === `${address}:${port}`));
-    const installed = this.#installed;
-    this.#installed = undefined;
     // The kernel itself ends connections that have lost their destination (expire_nodest_conn), but in its own time.
-    const service = (await ipvsServices(this.#namespace)).find((one) => one.mark === mark);
-    if (service?.destinations.some(isIt)) await ipvsBatch(this.#namespace, [deleteDestination(mark, { address, port })]);
+    if (this.#plan) await this.set(withoutEndpoint(this.#plan, mark, isIt));
+    else if ((await ipvsServices(this.#namespace)).some((one) => one.mark === mark && one.destinations.some(isIt))) {
+      await ipvsBatch(this.#namespace, [deleteDestination(mark, { address, port })]);
+    }
     const match = { mark: { value: mark, mask: 0xffffffff }, replySource: address };
     if (port === 0) await deleteEntries(this.#namespace, match);
     else for (const protocol of ['tcp', 'udp'] as const) await deleteEntries(this.#namespace, { ...match, replyPort: { protocol, number: port } });
-    const without = (one: OffloadService): OffloadService => (one.mark === mark ? { ...one, endpoints: one.endpoints.filter((endpoint) => !isIt(endpoint)) } : one);
-    if (this.#plan) this.#plan = { ...this.#plan, services: this.#plan.services.map(without) };
-    const entry = installed?.services.get(mark);
-    if (entry) installed?.services.set(mark, without(entry));
-    this.#installed = installed;
     return had;
   }
 
@@ -191,7 +186,7 @@ export class IpvsDriver implements OffloadDriver {
   }
 
   async #xtables(): Promise<XtablesTool> {
-    return (this.#tool ??= await findXtables(this.#namespace));
+    return (this.#tool ??= await findXtables());
   }
 
   async #read(): Promise<{ present: Present; routes: MarkRoutes }> {
@@ -304,6 +299,11 @@ export class IpvsDriver implements OffloadDriver {
 
 function sameBase(a: Base, b: Base): boolean {
   return a.subnet === b.subnet && a.balancer === b.balancer && JSON.stringify(a.timeouts) === JSON.stringify(b.timeouts);
+}
+
+function withoutEndpoint(plan: OffloadPlan, mark: number, isIt: (endpoint: OffloadEndpoint) => boolean): OffloadPlan {
+  const without = (service: OffloadService): OffloadService => ({ ...service, endpoints: service.endpoints.filter((endpoint) => !isIt(endpoint)) });
+  return { ...plan, services: plan.services.map((service) => (service.mark === mark && service.endpoints.some(isIt) ? without(service) : service)) };
 }
 
 function ends({ original }: TrackedFlow): { client: string; virtual: string } {

@@ -26,9 +26,9 @@ export function blockOf(mark: number): number {
   return (mark & BLOCK_MASK) >>> 0;
 }
 
-/** The rules of VIPMESH-NEW that give a service's new flows their mark. */
-export function markRules({ mark, address, port, phase }: OffloadService): Rule[] {
-  if (phase !== 'take') return [];
+/** The rules of VIPMESH-NEW that give a service's new flows their mark. Where no endpoint takes any, userspace answers. */
+export function markRules({ mark, address, port, phase, endpoints }: OffloadService): Rule[] {
+  if (phase !== 'take' || endpoints.every(({ weight }) => weight === 0)) return [];
   const protocols = port ? [port.protocol] : (['tcp', 'udp'] as const);
   return protocols.map((protocol) => ({
     destination: `${address}/32`,

@@ -314,12 +314,15 @@ const checks: Record<string, Check> = {
 
 type Datagrams = ReturnType<OffloadNet['datagrams']>;
 
-/** Runs all cases, or those whose name has `only` in it; rejects with all that failed. */
-export async function offloadContract(facts: DriverFacts, only = ''): Promise<void> {
+/** Names of all cases. */
+export const CASES: readonly string[] = Object.keys(checks);
+
+/** Runs all cases, or those whose name has `only` in it or is among them; rejects with all that failed. */
+export async function offloadContract(facts: DriverFacts, only: string | readonly string[] = ''): Promise<void> {
   const net = await OffloadNet.create();
   const failures: string[] = [];
   try {
-    for (const [name, check] of Object.entries(checks).filter(([title]) => title.includes(only))) {
+    for (const [name, check] of Object.entries(checks).filter(([title]) => (typeof only === 'string' ? title.includes(only) : only.includes(title)))) {
       const sandbox = net.sandbox.namespace;
       const driver = facts.open(sandbox);
       const take = async (...services: readonly OffloadService[]): Promise<void> => {

@@ -141,6 +141,12 @@ test('a service through its phases, as it is written', (t) => {
   });
 });
 
+test('where no endpoint takes a flow, no flow is marked: userspace answers', (t) => {
+  const drained = service({ endpoints: [endpoint(4, 0), endpoint(5, 0)] });
+  t.deepEqual(step(service(), drained).tables[0]!.lines.map((line) => line.slice(0, 14)), ['-D VIPMESH-NEW', '-D VIPMESH-NEW']);
+  t.deepEqual(step(undefined, service({ endpoints: [] })).tables, NOTHING.tables);
+});
+
 test('a published port, of TCP, to another port of the endpoint', (t) => {
   const published = service({ port: { protocol: 'tcp', number: 8080 }, endpoints: [{ address: '10.0.1.4', port: 80, weight: 2 }], maxConnections: 9 });
   t.deepEqual(step(undefined, published).ipvsFirst, ['-A -f 259 -s rr', '-a -f 259 -r 10.0.1.4:80 -m -w 2 -x 9 -y 9']);
