@@ -92,6 +92,9 @@ export class IpvsDriver implements OffloadDriver {
   async verify(): Promise<string[]> {
     const plan = this.#plan;
     if (!plan || plan.services.length === 0) return [];
+    // What cannot be read back is as little known as what is not as it should be.
+    const installed = this.#installed;
+    this.#installed = undefined;
     const [{ present, routes }, timeouts] = await Promise.all([this.#read(), ipvsTimeouts(this.#namespace)]);
     const { command } = await this.#xtables();
     const wanted = ipvsTimeoutsOf(plan);
@@ -101,7 +104,7 @@ export class IpvsDriver implements OffloadDriver {
       ...sysctls(plan).filter(({ key, value }) => this.#sysctl(key) !== value).map(({ key, value }) => `${key.replaceAll('/', '.')} is not ${value}`),
     ];
     if (JSON.stringify(timeouts) !== JSON.stringify(wanted)) faults.push('the timeouts of IPVS are not those that were set');
-    if (faults.length > 0) this.#installed = undefined;
+    if (faults.length === 0) this.#installed = installed;
     return faults;
   }
 

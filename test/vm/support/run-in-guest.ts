@@ -11,7 +11,7 @@ import { Guest, GuestError, type GuestOptions } from './guest.js';
 import { HOST } from './init.js';
 
 /** Milliseconds. A bound for a scenario that takes a tenth of it on an idle machine. */
-const SCENARIO_TIMEOUT = 240_000;
+const SCENARIO_TIMEOUT = 600_000;
 const BOOT_TIMEOUT = 120_000;
 
 export interface GuestOfFile {
