@@ -1,6 +1,6 @@
 /**
- * Kernel offload by a whole agent, with nftables: services are handed over and taken back under traffic, rules that somebody
- * flushes come back, and an agent that is killed is missed by nobody.
+ * Kernel offload by a whole agent: services are handed over and taken back under traffic, rules that somebody flushes come
+ * back, and an agent that is killed is missed by nobody. With nftables, or, in a guest of test/vm, with IPVS.
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -8,6 +8,7 @@ import { appendFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import type { OffloadRecord } from '../../../agent/control.js';
 import { openNamespace } from '../../../kernel/netns/netns.js';
+import type { DriverName } from '../../../kernel/offload/driver.js';
 import { run } from '../../../kernel/run/runner.js';
 import { pollUntil } from '../../support/poll-until.js';
 import { HeldFlows } from './support/held.js';
@@ -15,10 +16,10 @@ import { hostState, pinnedNamespaces } from './support/host-state.js';
 import { Command, MeshAgent, SERVE, SOON, vipmesh } from './support/mesh-agent.js';
 import { SteadyClient } from './support/steady.js';
 
-const OFFLOAD = ['--offload-driver', 'nft', '--offload-after', '1s'];
+const offloadBy = (driver: DriverName): string[] => ['--offload-driver', driver, '--offload-after', '1s'];
 
-async function startMesh(): Promise<MeshAgent> {
-  const agent = await MeshAgent.up('auto', OFFLOAD);
+async function startMesh(driver: DriverName): Promise<MeshAgent> {
+  const agent = await MeshAgent.up('auto', offloadBy(driver));
   await vipmesh('network', 'create', 'overlay1');
   await vipmesh('service', 'create', '--name', 'vote', '--network', 'overlay1', '--replicas', '2', '--', ...SERVE);
   await agent.settles('vote', 2);
@@ -67,8 +68,8 @@ function carried(agent: MeshAgent, path: 'tun' | 'kernel'): Promise<unknown> {
 }
 
 /** Streams from before the switch, after it, and over the switch back; a UDP client with one port; a client that connects all the time. */
-export async function handedOverAndBack(): Promise<void> {
-  const agent = await startMesh();
+export async function handedOverAndBack(by: DriverName = 'nft'): Promise<void> {
+  const agent = await startMesh(by);
   const early = Upload.begin();
   await carried(agent, 'tun');
   const asker = HeldFlows.inTask('udp', 'vote', '5300', '50');
@@ -77,11 +78,11 @@ export async function handedOverAndBack(): Promise<void> {
 
   const { mark, driver } = await reaches(agent, 'offloaded');
   assert.ok(mark !== undefined && mark >= 0x100);
-  assert.equal(driver, 'nft');
+  assert.equal(driver, by);
   await pollUntil('new connections are in the kernel', async () => (await agent.api.flows()).some((flow) => flow.path === 'kernel' && flow.vip.endsWith(':80')), SOON);
   const late = Upload.begin();
   await carried(agent, 'kernel');
-  assert.match(await vipmesh('offload', 'show', 'vote'), /^# in the sandbox of network overlay1\n.*nft /);
+  assert.match(await vipmesh('offload', 'show', 'vote'), new RegExp(`^# in the sandbox of network overlay1\\n[^]*^${TOOLS[by].command} `, 'm'));
   assert.match(await vipmesh('offload', 'ls'), /^vote +overlay1 +offloaded /m);
   const answers = asker.of('answer').length;
   await asker.until('UDP goes on', (flows) => flows.of('answer').length > answers + 10);
@@ -101,8 +102,8 @@ export async function handedOverAndBack(): Promise<void> {
 }
 
 /** Scaled up and down, and a task killed, while the kernel balances: no connection fails but those of the killed one. */
-export async function changedWhileOffloaded(): Promise<void> {
-  const agent = await startMesh();
+export async function changedWhileOffloaded(by: DriverName = 'nft'): Promise<void> {
+  const agent = await startMesh(by);
   const steady = await SteadyClient.inTask('overlay1', 'vote', 80);
   await reaches(agent, 'offloaded');
   await vipmesh('service', 'scale', 'vote=3');
@@ -118,29 +119,55 @@ export async function changedWhileOffloaded(): Promise<void> {
   await agent.stop();
 }
 
-/** nft(8) in the sandbox of overlay1. */
-async function nft(...args: string[]): Promise<string> {
+/** A command in the sandbox of overlay1. */
+async function inSandbox(...[command = '', ...args]: string[]): Promise<string> {
   const pin = pinnedNamespaces().find((name) => name.endsWith('-overlay1')) ?? assert.fail('no sandbox');
   const netns = openNamespace('/run/netns', pin);
   try {
-    return await run('nft', args, { netns });
+    return await run(command, args, { netns });
   } finally {
     netns.close();
   }
 }
 
-const ruleset = (): Promise<string> => nft('--handle', 'list', 'ruleset');
+interface Tools {
+  /** One of those that install what the driver wants. */
+  readonly command: string;
+  /** Part of what is installed. */
+  readonly ours: RegExp;
+  /** All that is installed, the same only if nothing was touched. */
+  ruleset(): Promise<string>;
+  flush(): Promise<unknown>;
+}
+
+const IPTABLES_FLUSH = 'for table in mangle nat; do iptables -t $table -F; iptables -t $table -X; done; ipvsadm -C';
+
+const TOOLS: Readonly<Record<DriverName, Tools>> = {
+  nft: {
+    command: 'nft',
+    ours: /table ip vipmesh/,
+    ruleset: () => inSandbox('nft', '--handle', 'list', 'ruleset'),
+    flush: () => inSandbox('nft', 'flush', 'ruleset'),
+  },
+  ipvs: {
+    command: 'ipvsadm',
+    ours: /-j VIPMESH-PRE[^]*-A -f \d+ -s rr/,
+    ruleset: async () => `${await inSandbox('iptables', '-t', 'mangle', '-S')}${await inSandbox('iptables', '-t', 'nat', '-S')}${await inSandbox('ipvsadm', '-Sn')}`,
+    flush: () => inSandbox('sh', '-ec', IPTABLES_FLUSH),
+  },
+};
 
 /** Another tool flushes everything: it comes back by itself, and userspace serves until then. */
-export async function flushed(): Promise<void> {
-  const agent = await startMesh();
+export async function flushed(by: DriverName = 'nft'): Promise<void> {
+  const tools = TOOLS[by];
+  const agent = await startMesh(by);
   await vipmesh('offload', 'enable', 'vote');
   await reaches(agent, 'offloaded');
   const steady = await SteadyClient.inTask('overlay1', 'vote', 80);
-  assert.match(await ruleset(), /table ip vipmesh/);
+  assert.match(await tools.ruleset(), tools.ours);
   const flushedAt = Date.now();
-  await nft('flush', 'ruleset');
-  await pollUntil('the rules are back', async () => /table ip vipmesh/.test(await ruleset()), SOON);
+  await tools.flush();
+  await pollUntil('the rules are back', async () => tools.ours.test(await tools.ruleset()), SOON);
   await pollUntil('and take new connections', async () => (await offload(agent)).state === 'offloaded' && (await agent.api.flows()).some(({ path }) => path === 'kernel'), SOON);
   const { failedAt } = await steady.stop();
   // What was in the kernel in that very moment lost its translation.
@@ -162,22 +189,23 @@ async function startAsking(agent: MeshAgent): Promise<() => string[]> {
 }
 
 /** With no agent at all the kernel goes on, and the next agent takes over what is installed as it is. */
-export async function withoutAgent(): Promise<void> {
+export async function withoutAgent(by: DriverName = 'nft'): Promise<void> {
+  const tools = TOOLS[by];
   const before = hostState();
-  const agent = await startMesh();
+  const agent = await startMesh(by);
   const lines = await startAsking(agent);
   const { mark } = await reaches(agent, 'offloaded');
-  const installed = await ruleset();
-  assert.match(installed, /table ip vipmesh/);
+  const installed = await tools.ruleset();
+  assert.match(installed, tools.ours);
   await agent.kill();
   const then = lines().length;
   await pollUntil('the client gets answers without an agent', () => lines().length > then + 50, SOON);
-  const next = await MeshAgent.up('auto', OFFLOAD);
+  const next = await MeshAgent.up('auto', offloadBy(by));
   await next.settles('vote', 2);
   assert.equal((await reaches(next, 'offloaded')).mark, mark);
   const later = lines().length;
   await pollUntil('and with the next', () => lines().length > later + 50, SOON);
-  assert.equal(await ruleset(), installed, 'nothing was touched: not even a handle is another');
+  assert.equal(await tools.ruleset(), installed, 'nothing was touched');
   assert.deepEqual(lines().filter((line) => !/^[0-9a-f]{12} /.test(line)), []);
 
   await next.kill();
