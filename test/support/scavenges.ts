@@ -45,6 +45,6 @@ export async function measure(warmUp: () => void, work: () => void): Promise<Mea
  */
 export async function runMeasured<T>(script: string, ...args: string[]): Promise<T> {
   const path = fileURLToPath(new URL(`./${script}.js`, import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, ['--max-semi-space-size=1', '--no-concurrent-recompilation', path, ...args], { timeout: 100_000 });
+  const { stdout } = await promisify(execFile)(process.execPath, ['--max-semi-space-size=1', '--no-concurrent-recompilation', path, ...args], { timeout: 600_000 });
   return JSON.parse(stdout) as T;
 }
