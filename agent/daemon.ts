@@ -114,6 +114,7 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
     dataplane,
     markOf: async (serviceId, networkId) => settings.markBase + (await marks.take(serviceId, networkId)),
     keepMarks: (wanted) => marks.keepOnly(wanted),
+    onChange: () => node.request(),
     clock,
     log,
   });

@@ -22,6 +22,8 @@ export interface Candidate {
   readonly vip: number;
   /** Ids of the endpoints that take flows, in their order. */
   readonly taking: readonly string[];
+  /** The data plane knows that some of its flows may be the kernel's: before that it must not get any. */
+  readonly held: boolean;
   readonly wanted: Omit<OffloadService, 'mark' | 'phase'>;
 }
 
@@ -37,6 +39,7 @@ export function candidateOf(network: NetworkObject, service: ServiceObject, conf
     obstacle: taking.length === 0 ? 'no endpoint takes flows' : obstacleOf(balancing, config),
     vip: config.vip,
     taking: taking.map(({ id }) => id),
+    held: config.offloaded === true,
     wanted: {
       address: formatIpv4(config.vip),
       scheduler: config.scheduler,

@@ -28,6 +28,8 @@ export interface OffloaderOptions {
   readonly markOf: (serviceId: string, networkId: string) => Promise<number>;
   /** These services on these networks are all that there are: other marks are free. */
   readonly keepMarks: (wanted: readonly (readonly [serviceId: string, networkId: string])[]) => Promise<void>;
+  /** `note` would say something else than before. */
+  readonly onChange: () => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -74,6 +76,15 @@ export class Offloader {
     this.#cancelTick();
   }
 
+  /** The snapshot, which says of each service whether the kernel may have flows of it. */
+  note(snapshot: Snapshot): Snapshot {
+    const networks = snapshot.networks.map((network) => {
+      const held = this.#networks.get(network.id)?.offload.held;
+      return held === undefined || held.size === 0 ? network : { ...network, services: network.services.map((service) => (held.has(service.vip) ? { ...service, offloaded: true } : service)) };
+    });
+    return { ...snapshot, networks };
+  }
+
   /** Resolves when no new flow goes to an endpoint that is not in `snapshot`, or has weight 0 there, by way of the kernel. Never rejects. */
   async sync(world: World, snapshot: Snapshot, placed: ReadonlyMap<string, Placed>): Promise<void> {
     const { settings } = this.options;
@@ -92,9 +103,9 @@ export class Offloader {
     for (const network of world.networks) {
       const place = placed.get(network.id);
       if (place === undefined || network.ingress || this.#networks.has(network.id)) continue;
-      const { dataplane, markOf, clock, log } = this.options;
+      const { dataplane, markOf, clock, log, onChange } = this.options;
       const facts = { network: network.spec.name, subnet: network.subnet, balancer: network.balancer, index: place.index };
-      const deps = { dataplane, markOf: (serviceId: string) => markOf(serviceId, network.id), leftovers: this.#leftovers, after: settings.after, markBase: settings.markBase, clock, log };
+      const deps = { dataplane, markOf: (serviceId: string) => markOf(serviceId, network.id), leftovers: this.#leftovers, after: settings.after, markBase: settings.markBase, clock, log, onHeld: onChange };
       this.#networks.set(network.id, { placed: place, offload: new SandboxOffload(backend.open(place.namespace, { markBase: settings.markBase }), facts, { ...deps, schedulers: backend.schedulers }) });
     }
     // A network that is made from now on has none.

@@ -15,6 +15,8 @@ import type { Candidate } from './candidates.js';
 
 /** An offloaded service is looked after this often: what another tool removed is back within 3 s. */
 const LOOK_MS = 2000;
+/** For so long after the kernel had a service, a segment of a flow that userspace does not know may still be one of the kernel's. */
+const HELD_MS = 5000;
 
 export interface SandboxFacts {
   readonly network: string;
@@ -38,6 +40,8 @@ export interface SandboxDeps {
   readonly schedulers: readonly OffloadScheduler[];
   readonly clock: Clock;
   readonly log: Logger;
+  /** `held` is another than before: the data plane is to be told. */
+  readonly onHeld: () => void;
 }
 
 /** A service here, as it is. */
@@ -51,6 +55,8 @@ type Look = Observation['installed'];
 
 export class SandboxOffload {
   readonly #services = new Map<string, Offloaded>();
+  /** Until when each VIP is held. */
+  readonly #heldUntil = new Map<number, number>();
   #candidates: readonly Candidate[] = [];
   #plan: OffloadPlan;
   /** The last `set` failed, or something else was found than what it had set, or nobody knows yet what is there. */
@@ -72,6 +78,11 @@ export class SandboxOffload {
 
   get services(): readonly Offloaded[] {
     return [...this.#services.values()];
+  }
+
+  /** VIPs of which the kernel has flows, may get some soon, or had some of late. */
+  get held(): ReadonlySet<number> {
+    return new Set(this.#heldUntil.keys());
   }
 
   /** Resolves when what is installed fits the candidates, as far as it can be had. Never rejects. */
@@ -128,7 +139,7 @@ export class SandboxOffload {
     for (const candidate of this.#candidates) {
       const before = this.#services.get(candidate.serviceId) ?? (await this.#first(candidate));
       let { memory, mark } = before;
-      for (const installed of looks) memory = step(memory, this.#observe(candidate, mark, installed, inKernel.get(mark ?? -1) ?? 0));
+      for (const installed of looks) memory = step(memory, this.#observe(candidate, mark, candidate.held || installed !== 'good' ? installed : 'none', inKernel.get(mark ?? -1) ?? 0));
       if (memory.state !== 'userspace' && mark === undefined) {
         mark = await this.#mark(candidate);
         if (mark === undefined) memory = { ...before.memory, reason: 'it has no packet mark' };
@@ -138,6 +149,15 @@ export class SandboxOffload {
       this.#tell(candidate, before.memory, memory);
     }
     await this.#install(taken);
+    this.#hold();
+  }
+
+  #hold(): void {
+    const now = this.deps.clock.now();
+    const before = [...this.#heldUntil.keys()].join();
+    for (const [vip, until] of this.#heldUntil) if (until <= now) this.#heldUntil.delete(vip);
+    for (const { candidate, memory } of this.services) if (memory.state !== 'userspace') this.#heldUntil.set(candidate.vip, now + HELD_MS);
+    if ([...this.#heldUntil.keys()].join() !== before) this.deps.onHeld();
   }
 
   async #mark(candidate: Candidate): Promise<number | undefined> {

@@ -279,7 +279,7 @@ export class Node {
     const { dataplane, publisher, dns, mirror, clock, offloader } = this.options;
     const world = this.#world();
     const failures = await this.#routeVips(world);
-    const snapshot = projectSnapshot(world, this.#epoch + 1, (id) => this.#sandboxes.get(id)?.index, this.options.mtu);
+    const snapshot = offloader.note(projectSnapshot(world, this.#epoch + 1, (id) => this.#sandboxes.get(id)?.index, this.options.mtu));
     const content = JSON.stringify(snapshot.networks);
     if (content !== this.#lastSnapshot) {
       this.#epoch++;

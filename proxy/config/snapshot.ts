@@ -81,6 +81,8 @@ export interface ServiceConfig {
   readonly timeouts?: Timeouts;
   /** Live endpoints, draining ones included. An endpoint that is missing here is dead: its flows end. */
   readonly endpoints: readonly EndpointConfig[];
+  /** The kernel balances it too, or did of late: some of its IPv4 flows are not known here, and are not refused at once (dataplane/strays.ts). */
+  readonly offloaded?: boolean;
 }
 
 export interface NetworkConfig {

@@ -75,6 +75,8 @@ export const Counter = {
   droppedBadChecksum: next++,
   /** A RST of no flow: answering it is forbidden. */
   droppedStrayReset: next++,
+  /** TCP of no flow that may be one of the kernel's, whose rules somebody flushed: no RST, so that it goes on when they are back. */
+  droppedKernelFlow: next++,
   /** UDP from an endpoint that is gone. */
   droppedEndpointGone: next++,
   droppedPortExhausted: next++,

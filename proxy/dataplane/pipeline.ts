@@ -8,7 +8,6 @@
  * of what was received. What each kind of packet gets is in proxy/README.md.
  */
 import type { Snapshot } from '../config/snapshot.js';
-import { fragment6 } from '../fragment/fragmenter.js';
 import type { AddressBook } from '../flow/address-book.js';
 import { findAddresses, internAddress } from '../flow/handles.js';
 import { ownerOf } from '../flow/owner.js';
@@ -44,11 +43,13 @@ import * as ipv6 from '../wire/ipv6.js';
 import { parse, Parsed, Reason } from '../wire/parsed.js';
 import * as tcp from '../wire/tcp.js';
 import { ACK, SYN } from '../wire/tcp.js';
-import { GSO_NONE, GSO_SIZE } from '../wire/virtio.js';
+import { GSO_SIZE } from '../wire/virtio.js';
 import { Answers } from './answers.js';
 import { Counter, type Counters } from './counters.js';
+import { Cutter } from './cutter.js';
 import { Flows, NO_ENDPOINT, NO_PORT } from './flows.js';
 import { Reassembly } from './reassembly.js';
+import { Strays } from './strays.js';
 import type { NetworkTarget } from './targets.js';
 import type { Emit } from './worker.js';
 
@@ -79,16 +80,12 @@ export class Pipeline {
   readonly #flows: Flows;
   readonly #answers: Answers;
   readonly #reassembly: Reassembly;
-  readonly #emit: Emit;
+  readonly #strays: Strays;
+  readonly #cutter: Cutter;
   readonly #worker: number;
   readonly #workers: number;
   readonly #packet = new Parsed();
   readonly #quoted = new Quoted();
-  /** Of the IPv6 datagrams that we cut, RFC 8200 4.5. */
-  #identification: number;
-  /** The network whose datagram is being cut. */
-  #cutFor = 0;
-  readonly #emitPart = (part: Frame, length: number): void => this.#emit(this.#cutFor, part, length);
   #now = 0;
 
   constructor(options: PipelineOptions) {
@@ -101,9 +98,10 @@ export class Pipeline {
     this.#workers = options.worker.count;
     this.#flows = new Flows(options);
     this.#answers = new Answers(this.#packet, options.counters);
-    this.#emit = options.emit;
-    this.#identification = options.identification ?? 0;
-    this.#reassembly = new Reassembly({ ...options, identification: this.#identification & 0xffff }, this.#packet, this.#flows.targets, this.#answers);
+    this.#strays = new Strays(this.#packet, options.table.hash, this.#answers);
+    const identification = options.identification ?? 0;
+    this.#cutter = new Cutter(this.#packet, options.emit, identification);
+    this.#reassembly = new Reassembly({ ...options, identification: identification & 0xffff }, this.#packet, this.#flows.targets, this.#answers);
   }
 
   /** Decides every packet from now on by `snapshot`. Called between two packets; afterwards `sweep` until it says false. */
@@ -207,10 +205,7 @@ export class Pipeline {
     const words = this.#words;
     const isTcp = packet.protocol === TCP;
     const slot = this.#table.findByEndpoint(kind, packet.source, (packet.sourcePort << 16) | packet.destinationPort);
-    if (slot === 0) {
-      if (isTcp) return this.#answers.reset(frame, Counter.refusedNoFlow);
-      return packet.protocol === UDP ? this.#answers.unreachable(frame, Counter.refusedNoFlow, now) : this.#answers.drop(Counter.droppedIcmpUnmatched);
-    }
+    if (slot === 0) return this.#strays.fromEndpoint(frame, target, now);
     const word = slot << 4;
     if (isTcp && (packet.flags & ACK) !== 0) this.#advance(word + ENDPOINT_ACK, frame.view.getInt32(packet.l4 + tcp.ACKNOWLEDGEMENT));
     if (!this.#flows.isCurrent(slot, target)) return this.#endpointGone(slot, frame, now);
@@ -284,7 +279,7 @@ export class Pipeline {
     if (service === undefined) return this.#answers.drop(Counter.droppedUnknownDestination);
     if (!this.#mayAnswer(frame, target)) return this.#answers.drop(Counter.droppedMartianSource);
     const isTcp = packet.protocol === TCP;
-    if (isTcp && (packet.flags & (SYN | ACK)) !== SYN) return this.#answers.reset(frame, Counter.refusedNoFlow);
+    if (isTcp && (packet.flags & (SYN | ACK)) !== SYN) return this.#strays.fromClient(frame, target, service, now);
 
     const client = v6 ? internAddress(this.#book, frame, IP + ipv6.SOURCE) : packet.source;
     if (v6 && client === 0) return this.#answers.drop(Counter.droppedTableFull);
@@ -385,13 +380,7 @@ export class Pipeline {
     const bytes = this.#packet.totalLength;
     counts[Counter.forwardedPackets]! += 1;
     counts[Counter.forwardedBytes]! += bytes;
-    // No router cuts an IPv6 packet, so we do it with those that we put together, complete with their checksums.
-    if (bytes > ipv6.MINIMUM_MTU && (kind & FLAG_V6) !== 0 && this.#packet.gso === GSO_NONE && !this.#packet.needsChecksum && frame.view.getUint16(GSO_SIZE, true) !== 0) {
-      this.#identification = (this.#identification + 1) | 0;
-      this.#cutFor = kind >>> 16;
-      fragment6(frame, IP + bytes, ipv6.MINIMUM_MTU, this.#identification, this.#emitPart);
-      return 0;
-    }
+    if ((kind & FLAG_V6) !== 0 && this.#cutter.cut(kind >>> 16, frame)) return 0;
     return IP + bytes;
   }
 }

@@ -109,6 +109,8 @@ export class NetworkTarget {
   readonly mss6: number;
   readonly #services: ReadonlyMap<number, ServiceTarget>;
   readonly #services6 = new Map<number, ServiceTarget>();
+  /** IPv4 addresses of endpoints that the kernel sends flows to. */
+  readonly #offloaded = new Set<number>();
 
   constructor(
     readonly config: NetworkConfig,
@@ -129,7 +131,13 @@ export class NetworkTarget {
     for (const service of services) {
       const handle = handleOf(service.config.vip6);
       if (handle !== 0) this.#services6.set(handle, service);
+      if (service.config.offloaded === true) for (const { address } of service.config.endpoints) this.#offloaded.add(address);
     }
+  }
+
+  /** Whether the kernel may have flows to the endpoint with this IPv4 address. */
+  isOffloaded(endpoint: number): boolean {
+    return this.#offloaded.has(endpoint);
   }
 
   services(): ServiceTarget[] {

@@ -157,18 +157,27 @@ const TOOLS: Readonly<Record<DriverName, Tools>> = {
   },
 };
 
-/** Another tool flushes everything: it comes back by itself, and userspace serves until then. */
+/** Segments of flows of the kernel that userspace has seen, and did not refuse. */
+async function held(agent: MeshAgent): Promise<number> {
+  return (await agent.api.info()).counters.droppedKernelFlow ?? 0;
+}
+
+/** Another tool flushes everything: it comes back by itself, userspace serves until then, and what the kernel had goes on. */
 export async function flushed(by: DriverName = 'nft'): Promise<void> {
   const tools = TOOLS[by];
   const agent = await startMesh(by);
   await vipmesh('offload', 'enable', 'vote');
   await reaches(agent, 'offloaded');
   const steady = await SteadyClient.inTask('overlay1', 'vote', 80);
+  const upload = Upload.begin();
+  await carried(agent, 'kernel');
   assert.match(await tools.ruleset(), tools.ours);
   const flushedAt = Date.now();
   await tools.flush();
+  await pollUntil('packets of flows in the kernel come to userspace', async () => (await held(agent)) > 0, SOON);
   await pollUntil('the rules are back', async () => tools.ours.test(await tools.ruleset()), SOON);
   await pollUntil('and take new connections', async () => (await offload(agent)).state === 'offloaded' && (await agent.api.flows()).some(({ path }) => path === 'kernel'), SOON);
+  await upload.finish();
   const { failedAt } = await steady.stop();
   // What was in the kernel in that very moment lost its translation.
   assert.ok(failedAt.length <= 20, `${failedAt.length} failures`);

@@ -4,7 +4,7 @@ import { SandboxOffload } from '../../../../agent/offload/sandbox-offload.js';
 import { silentLogger } from '../../../../agent/log.js';
 import type { KernelCount, OffloadDriver, OffloadPlan } from '../../../../kernel/offload/driver.js';
 import { OffloadError } from '../../../../kernel/offload/driver.js';
-import { parseIpv4 } from '../../../../proxy/net/addr.js';
+import { formatIpv4, parseIpv4 } from '../../../../proxy/net/addr.js';
 import { FakeClock } from '../../../../proxy/time/clock.js';
 
 /** Notes what it is told. What is really installed is the drivers' own test (test/contract/offload-driver.ts). */
@@ -54,6 +54,7 @@ function vote(endpoints: readonly number[], change: Partial<Candidate> = {}): Ca
     obstacle: undefined,
     vip: parseIpv4('10.0.1.2'),
     taking: endpoints.map((n) => `task${n}`),
+    held: true,
     wanted: { address: '10.0.1.2', scheduler: 'rr', affinity: 0, maxConnections: 0, endpoints: endpoints.map((n) => ({ address: `10.0.1.1${n}`, port: 0, weight: 1 })) },
     ...change,
   };
@@ -63,6 +64,8 @@ class Sandbox {
   readonly driver = new NotingDriver();
   readonly clock = new FakeClock();
   readonly offload: SandboxOffload;
+  /** What the data plane is to hold, whenever it changed. */
+  readonly told: string[] = [];
   marks = (): Promise<number> => Promise.resolve(0x103);
 
   constructor(leftovers = false) {
@@ -74,6 +77,7 @@ class Sandbox {
         dataplane: { opened: () => 0, silentFlows: () => [silent] },
         markOf: () => this.marks(),
         leftovers, after: AFTER, markBase: 0x100, schedulers: ['rr', 'wrr'], clock: this.clock, log: silentLogger,
+        onHeld: () => this.told.push([...this.offload.held].map(formatIpv4).join(' ')),
       },
     );
   }
@@ -187,4 +191,21 @@ test('what an earlier agent left is taken over; what nobody wants of it is taken
   unwanted.driver.left = [0x104];
   await unwanted.offload.apply([]);
   t.deepEqual(unwanted.driver.told, ['set', 'remove']);
+});
+
+test('the data plane is told before the kernel takes flows, and holds its tongue for some seconds after', async (t) => {
+  const sandbox = new Sandbox();
+  await sandbox.offload.apply([vote(BOTH, { held: false })]);
+  await sandbox.seconds(10);
+  t.deepEqual([sandbox.state, sandbox.told, sandbox.driver.told], ['arming', ['10.0.1.2'], ['set 259 watch 10.0.1.11*1,10.0.1.12*1']]);
+  await sandbox.offload.apply([vote(BOTH)]);
+  await sandbox.seconds(1);
+  t.is(sandbox.state, 'offloaded');
+  await sandbox.offload.apply([vote(BOTH, { mode: 'never' })]);
+  await sandbox.seconds(1);
+  t.is(sandbox.state, 'userspace');
+  await sandbox.seconds(3);
+  t.deepEqual(sandbox.told, ['10.0.1.2']);
+  await sandbox.seconds(2);
+  t.deepEqual(sandbox.told, ['10.0.1.2', '']);
 });
