@@ -1,10 +1,13 @@
 /**
  * One network sandbox: keeps the driver at what the states of its services say (kernel/offload/state.ts), looks whether it is
  * still there, and mends it. Everything goes through one queue, since a driver's calls must not overlap.
+ *
+ * With many services a change of one costs by that one: what is the same as before is left as it is until the next tick.
  */
-import type { KernelCount, KernelFlow, OffloadDriver, OffloadPlan, OffloadScheduler, OffloadService } from '../../kernel/offload/driver.js';
+import type { KernelCount, KernelFlow, OffloadDriver, OffloadEndpoint, OffloadScheduler, OffloadService } from '../../kernel/offload/driver.js';
 import { OffloadError } from '../../kernel/offload/driver.js';
-import type { Observation, OffloadMemory } from '../../kernel/offload/state.js';
+import type { Observation, OffloadMemory, OffloadState } from '../../kernel/offload/state.js';
+import { PlanSeries, type PlanChanges } from '../../kernel/offload/plans.js';
 import { ARMING_MS, firstMemory, phaseOf, step } from '../../kernel/offload/state.js';
 import { DEFAULT_TIMEOUTS } from '../../proxy/config/snapshot.js';
 import type { Dataplane } from '../../proxy/dataplane/handle.js';
@@ -12,6 +15,7 @@ import { formatIpv4 } from '../../proxy/net/addr.js';
 import type { Clock } from '../../proxy/time/clock.js';
 import type { Logger } from '../log.js';
 import type { Candidate } from './candidates.js';
+import { sameData } from './same.js';
 
 /** An offloaded service is looked after this often: what another tool removed is back within 3 s. */
 const LOOK_MS = 2000;
@@ -57,8 +61,9 @@ export class SandboxOffload {
   readonly #services = new Map<string, Offloaded>();
   /** Until when each VIP is held. */
   readonly #heldUntil = new Map<number, number>();
+  #heldChanged = false;
   #candidates: readonly Candidate[] = [];
-  #plan: OffloadPlan;
+  readonly #plans: PlanSeries;
   /** The last `set` failed, or something else was found than what it had set, or nobody knows yet what is there. */
   #unsure: boolean;
   /** What was found since the last step, in order. */
@@ -72,7 +77,8 @@ export class SandboxOffload {
     private readonly facts: SandboxFacts,
     private readonly deps: SandboxDeps,
   ) {
-    this.#plan = this.#planOf([]);
+    const { established, transitory, udp } = DEFAULT_TIMEOUTS;
+    this.#plans = new PlanSeries({ subnet: facts.subnet, balancer: facts.balancer, timeouts: { established, closing: transitory, udp } });
     this.#unsure = deps.leftovers;
   }
 
@@ -88,22 +94,22 @@ export class SandboxOffload {
   /** Resolves when what is installed fits the candidates, as far as it can be had. Never rejects. */
   apply(candidates: readonly Candidate[]): Promise<void> {
     this.#candidates = candidates;
-    return this.#after(() => this.#apply());
+    return this.#after(() => this.#apply('changed'));
   }
 
   /** To be called every second or so: looks after what is installed, and lets time pass for the states. Never rejects. */
   tick(): Promise<void> {
     return this.#after(async () => {
       const { clock } = this.deps;
-      const eager = this.services.some(({ memory }) => memory.state === 'arming');
-      if (this.#plan.services.length > 0 && (eager || clock.now() - this.#lookedAt >= LOOK_MS)) await this.#look();
-      await this.#apply();
+      const eager = this.#has('arming');
+      if (!this.#empty && (eager || clock.now() - this.#lookedAt >= LOOK_MS)) await this.#look();
+      await this.#apply('all');
     });
   }
 
   /** Rejects with OffloadError. */
   flows(): Promise<KernelFlow[]> {
-    return this.#after(() => (this.#plan.services.length === 0 ? Promise.resolve([]) : this.driver.flows()));
+    return this.#after(() => (this.#empty ? Promise.resolve([]) : this.driver.flows()));
   }
 
   /** Rejects with OffloadError. */
@@ -113,7 +119,7 @@ export class SandboxOffload {
 
   show(serviceId: string): string[] {
     const mark = this.#services.get(serviceId)?.mark;
-    return mark === undefined || !this.#plan.services.some((service) => service.mark === mark) ? [] : this.driver.show(mark);
+    return mark === undefined || this.#plans.service(mark) === undefined ? [] : this.driver.show(mark);
   }
 
   get driverName(): OffloadDriver['name'] {
@@ -127,17 +133,33 @@ export class SandboxOffload {
   }
 
   #counts(): Promise<KernelCount[]> {
-    return this.#plan.services.length === 0 ? Promise.resolve([]) : this.driver.counts();
+    return this.#empty ? Promise.resolve([]) : this.driver.counts();
   }
 
-  async #apply(): Promise<void> {
+  /** Nothing is installed, or is to be. */
+  get #empty(): boolean {
+    return this.#plans.last.services.length === 0;
+  }
+
+  #has(...states: readonly OffloadState[]): boolean {
+    for (const { memory } of this.#services.values()) if (states.includes(memory.state)) return true;
+    return false;
+  }
+
+  /** Takes a step with each service, or with those that changed only. */
+  async #apply(which: 'all' | 'changed'): Promise<void> {
+    const all = which === 'all' || this.#looks.length > 0;
     const looks = this.#looks.length > 0 ? this.#looks.splice(0) : (['none'] as const);
     const inKernel = await this.#inKernel();
-    const wanted = new Set(this.#candidates.map(({ serviceId }) => serviceId));
-    for (const serviceId of this.#services.keys()) if (!wanted.has(serviceId)) this.#services.delete(serviceId);
+    const changes = new Map<number, OffloadService | undefined>(this.#dropGone());
     const taken: Candidate[] = [];
-    for (const candidate of this.#candidates) {
-      const before = this.#services.get(candidate.serviceId) ?? (await this.#first(candidate));
+    for (const given of this.#candidates) {
+      const known = this.#services.get(given.serviceId);
+      const same = known !== undefined && sameData(known.candidate, given);
+      if (same && !all) continue;
+      // What does not change stays the same object: then the next comparison is short.
+      const candidate = same ? known.candidate : given;
+      const before = known ?? (await this.#first(candidate));
       let { memory, mark } = before;
       for (const installed of looks) memory = step(memory, this.#observe(candidate, mark, candidate.held || installed !== 'good' ? installed : 'none', inKernel.get(mark ?? -1) ?? 0));
       if (memory.state !== 'userspace' && mark === undefined) {
@@ -147,17 +169,47 @@ export class SandboxOffload {
       if (before.memory.state === 'arming' && memory.state === 'offloaded') taken.push(candidate);
       this.#services.set(candidate.serviceId, { candidate, memory, mark });
       this.#tell(candidate, before.memory, memory);
+      if (memory.state !== 'userspace') this.#hold(candidate.vip);
+      if (mark !== undefined && this.#differs(candidate, mark, memory)) changes.set(mark, plannedOf(candidate, mark, memory));
     }
-    await this.#install(taken);
-    this.#hold();
+    await this.#install(changes, taken);
+    if (all) this.#expireHeld();
+    this.#tellHeld();
   }
 
-  #hold(): void {
+  /** What was stepped is held from now on, for as long as it may have flows in the kernel, and some time more. */
+  #hold(vip: number): void {
+    this.#heldChanged ||= !this.#heldUntil.has(vip);
+    this.#heldUntil.set(vip, this.deps.clock.now() + HELD_MS);
+  }
+
+  #expireHeld(): void {
     const now = this.deps.clock.now();
-    const before = [...this.#heldUntil.keys()].join();
-    for (const [vip, until] of this.#heldUntil) if (until <= now) this.#heldUntil.delete(vip);
-    for (const { candidate, memory } of this.services) if (memory.state !== 'userspace') this.#heldUntil.set(candidate.vip, now + HELD_MS);
-    if ([...this.#heldUntil.keys()].join() !== before) this.deps.onHeld();
+    for (const [vip, until] of this.#heldUntil) if (until <= now) this.#heldChanged = this.#heldUntil.delete(vip);
+  }
+
+  #tellHeld(): void {
+    if (!this.#heldChanged) return;
+    this.#heldChanged = false;
+    this.deps.onHeld();
+  }
+
+  /** Forgets services that are no candidates any more. Answers their marks in the plan. */
+  #dropGone(): [number, undefined][] {
+    let kept = 0;
+    for (const { serviceId } of this.#candidates) if (this.#services.has(serviceId)) kept++;
+    if (kept === this.#services.size) return [];
+    const wanted = new Set(this.#candidates.map(({ serviceId }) => serviceId));
+    const gone = [...this.#services].filter(([serviceId]) => !wanted.has(serviceId));
+    for (const [serviceId] of gone) this.#services.delete(serviceId);
+    return gone.flatMap(([, { mark }]): [number, undefined][] => (mark !== undefined && this.#plans.service(mark) ? [[mark, undefined]] : []));
+  }
+
+  /** From what is planned for it. */
+  #differs({ wanted }: Candidate, mark: number, { state }: OffloadMemory): boolean {
+    const planned = this.#plans.service(mark);
+    const phase = phaseOf(state);
+    return planned?.phase !== phase || (planned !== undefined && !sameData(planned, { ...wanted, mark, phase }));
   }
 
   async #mark(candidate: Candidate): Promise<number | undefined> {
@@ -198,7 +250,7 @@ export class SandboxOffload {
   /** Flows by mark, where a state depends on them. */
   async #inKernel(): Promise<ReadonlyMap<number, number>> {
     const sums = new Map<number, number>();
-    if (!this.services.some(({ memory }) => memory.state === 'arming' || memory.state === 'draining')) return sums;
+    if (!this.#has('arming', 'draining')) return sums;
     try {
       for (const { mark, flows } of await this.#counts()) sums.set(mark, (sums.get(mark) ?? 0) + flows);
     } catch (error) {
@@ -209,26 +261,16 @@ export class SandboxOffload {
     return sums;
   }
 
-  #planOf(services: readonly OffloadService[]): OffloadPlan {
-    const { subnet, balancer } = this.facts;
-    const { established, transitory, udp } = DEFAULT_TIMEOUTS;
-    return { subnet, balancer, timeouts: { established, closing: transitory, udp }, services };
-  }
-
-  async #install(taken: readonly Candidate[]): Promise<void> {
-    const services = this.services.flatMap(({ candidate, memory, mark }): OffloadService[] => {
-      const phase = phaseOf(memory.state);
-      return phase === undefined || mark === undefined ? [] : [{ ...candidate.wanted, mark, phase }];
-    });
-    const plan = this.#planOf(services);
-    if (!this.#unsure && JSON.stringify(plan) === JSON.stringify(this.#plan)) return;
-    const before = this.#plan;
-    this.#plan = plan;
+  async #install(changes: PlanChanges, taken: readonly Candidate[]): Promise<void> {
+    if (!this.#unsure && changes.size === 0) return;
+    const gone = endpointsGone(changes, (mark) => this.#plans.service(mark));
+    const plan = changes.size === 0 ? this.#plans.last : this.#plans.next(changes);
     try {
       for (const candidate of taken) await this.#keep(candidate);
-      await this.#endGone(before, plan);
+      // Their flows end now, not when they time out.
+      for (const { mark, endpoint } of gone) await this.driver.end(mark, endpoint);
       await this.driver.set(plan);
-      if (services.length === 0) await this.driver.remove();
+      if (plan.services.length === 0) await this.driver.remove();
       this.#unsure = false;
     } catch (error) {
       this.#failed(error);
@@ -242,16 +284,6 @@ export class SandboxOffload {
     await this.driver.keep(flows.map((flow) => ({ ...flow, client: formatIpv4(flow.client), virtual: wanted.address, virtualPort: flow.vipPort, endpoint: formatIpv4(flow.endpoint) })));
   }
 
-  /** Endpoints that are there no more: their flows end now, not when they time out. */
-  async #endGone(before: OffloadPlan, after: OffloadPlan): Promise<void> {
-    const now = new Map(after.services.map((service) => [service.mark, new Set(service.endpoints.map(({ address }) => address))]));
-    for (const { mark, endpoints } of before.services) {
-      const left = now.get(mark);
-      if (left === undefined) continue;
-      for (const endpoint of endpoints) if (!left.has(endpoint.address)) await this.driver.end(mark, endpoint);
-    }
-  }
-
   async #look(): Promise<void> {
     this.#lookedAt = this.deps.clock.now();
     const problems = await this.#problems();
@@ -263,7 +295,7 @@ export class SandboxOffload {
     this.deps.log.warn('offload: what was installed is not there any more, putting it back', { network: this.facts.network, problem, problems: problems.length });
     this.#looks.push({ failed: problem });
     try {
-      await this.driver.set(this.#plan);
+      await this.driver.set(this.#plans.last);
       const left = await this.#problems();
       this.#looks.push(left[0] === undefined ? 'good' : { failed: left[0] });
       this.#unsure = left.length > 0;
@@ -291,6 +323,20 @@ export class SandboxOffload {
     if (before.state === after.state) return;
     this.deps.log.info('offload', { service, network: this.facts.network, from: before.state, to: after.state, ...(after.reason !== undefined && { reason: after.reason }) });
   }
+}
+
+function plannedOf({ wanted }: Candidate, mark: number, { state }: OffloadMemory): OffloadService | undefined {
+  const phase = phaseOf(state);
+  return phase && { ...wanted, mark, phase };
+}
+
+/** Endpoints that are there no more, of services that stay. */
+function endpointsGone(changes: PlanChanges, before: (mark: number) => OffloadService | undefined): { readonly mark: number; readonly endpoint: OffloadEndpoint }[] {
+  return [...changes].flatMap(([mark, after]) => {
+    const left = new Set(after?.endpoints.map(({ address }) => address));
+    const gone = after ? (before(mark)?.endpoints ?? []).filter(({ address }) => !left.has(address)) : [];
+    return gone.map((endpoint) => ({ mark, endpoint }));
+  });
 }
 
 function messageOf(error: unknown): string {

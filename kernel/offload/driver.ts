@@ -60,6 +60,13 @@ export interface OffloadPlan {
   readonly timeouts: { readonly established: number; readonly closing: number; readonly udp: number };
   /** In any order, one per mark. */
   readonly services: readonly OffloadService[];
+  /** Number of this plan among those of its sandbox. */
+  readonly revision?: number;
+  /**
+   * What differs from an earlier plan, by mark (undefined: gone): `set` then costs by the change. Absent, or when the driver
+   * was last given another plan than that: all services are compared. plans.ts makes such plans.
+   */
+  readonly since?: { readonly revision: number; readonly changes: ReadonlyMap<number, OffloadService | undefined> };
 }
 
 export interface KernelFlow {

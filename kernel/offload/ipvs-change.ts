@@ -11,6 +11,7 @@ import { ruleText, type Rule } from '../iptables/rule.js';
 import { serviceFaults, serviceLines, type VirtualService } from '../ipvs/service.js';
 import type { OffloadPlan, OffloadService } from './driver.js';
 import { blockOf, mangleChains, markRules, natChains, NEW, virtualService } from './ipvs-layout.js';
+import type { PlanChanges } from './plans.js';
 import { blockLine, vipLine } from './policy-route.js';
 
 /** Steps, each one batch, in this order. */
@@ -105,6 +106,11 @@ export function changedServices(before: ReadonlyMap<number, OffloadService>, ser
     for (const old of before.values()) if (!marks.has(old.mark)) changes.push({ before: old, after: undefined });
   }
   return changes;
+}
+
+/** The same from what a plan says that it changes. */
+export function notedServices(before: ReadonlyMap<number, OffloadService>, changes: PlanChanges): ServiceChange[] {
+  return [...changes].map(([mark, after]) => ({ before: before.get(mark), after })).filter((change) => change.before !== change.after);
 }
 
 /** Where the chains stand, and only services differ. `uses` is of what is installed, and is brought up to the change. */

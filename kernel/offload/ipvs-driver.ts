@@ -27,9 +27,10 @@ import {
   type OffloadService,
   type UserspaceFlow,
 } from './driver.js';
-import { changedServices, faultsOf, incrementalChange, Uses, wholeChange, type Change, type Present } from './ipvs-change.js';
+import { changedServices, faultsOf, incrementalChange, notedServices, Uses, wholeChange, type Change, type Present } from './ipvs-change.js';
 import { BLOCK_MASK, blockOf, CHAINS, EXPIRE_NODEST, ipvsTimeoutsOf, NEW, refusal, sysctls, TABLES, type Base } from './ipvs-layout.js';
 import { commandsOf } from './ipvs-show.js';
+import { changesSince } from './plans.js';
 import { blockLine, readMarkRoutes, TABLE, vipLine, type MarkRoutes } from './policy-route.js';
 
 /** Marks whose flows are forgotten without asking first whether there are any. */
@@ -61,16 +62,19 @@ export class IpvsDriver implements OffloadDriver {
   }
 
   async set(plan: OffloadPlan): Promise<void> {
-    const refused = plan.services.map((service) => this.refuses(service)).find((reason) => reason !== undefined);
-    if (refused !== undefined) throw new OffloadError(`the service cannot be handed to IPVS: ${refused}`);
-    this.#plan = plan;
     const installed = this.#installed;
+    const noted = installed && changesSince(this.#plan, plan);
+    const changes = installed && (noted ? notedServices(installed.services, noted) : changedServices(installed.services, plan.services));
+    for (const service of changes ? changes.map(({ after }) => after) : plan.services) {
+      const refused = service && this.refuses(service);
+      if (refused !== undefined) throw new OffloadError(`the service cannot be handed to IPVS: ${refused}`);
+    }
+    this.#plan = plan;
     this.#installed = undefined;
     if (plan.services.length === 0) {
       if (!installed || installed.services.size > 0) await this.#takeAway();
       this.#installed = { base: plan, services: new Map(), uses: new Uses() };
-    } else if (installed && installed.services.size > 0 && sameBase(installed.base, plan)) {
-      const changes = changedServices(installed.services, plan.services);
+    } else if (installed && changes && installed.services.size > 0 && sameBase(installed.base, plan)) {
       await this.#apply(incrementalChange(changes, installed.uses));
       for (const { before, after } of changes) {
         if (after) installed.services.set(after.mark, after);
@@ -306,7 +310,8 @@ function sameBase(a: Base, b: Base): boolean {
 
 function withoutEndpoint(plan: OffloadPlan, mark: number, isIt: (endpoint: OffloadEndpoint) => boolean): OffloadPlan {
   const without = (service: OffloadService): OffloadService => ({ ...service, endpoints: service.endpoints.filter((endpoint) => !isIt(endpoint)) });
-  return { ...plan, services: plan.services.map((service) => (service.mark === mark && service.endpoints.some(isIt) ? without(service) : service)) };
+  const { subnet, balancer, timeouts } = plan;
+  return { subnet, balancer, timeouts, services: plan.services.map((service) => (service.mark === mark && service.endpoints.some(isIt) ? without(service) : service)) };
 }
 
 function ends({ original }: TrackedFlow): { client: string; virtual: string } {

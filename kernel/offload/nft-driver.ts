@@ -29,6 +29,7 @@ import {
 } from './driver.js';
 import { baseChains, conntrackMarks, marksOf, refusal, servicePart, serviceMark, TABLE, tableOf, takenMarks, type ServicePart } from './nft-layout.js';
 import { applySettings, describeSettings, fullness, settingsOf } from './nft-settings.js';
+import { changesSince } from './plans.js';
 
 interface Installed {
   readonly service: OffloadService;
@@ -90,22 +91,33 @@ export class NftDriver implements OffloadDriver {
   }
 
   /** Throws OffloadError for a service that is refused; then nothing was changed. */
-  #changesTo({ services }: OffloadPlan): Change[] {
+  #changesTo(plan: OffloadPlan): Change[] {
+    const noted = this.#known ? changesSince(this.#plan, plan) : undefined;
+    if (noted) return [...noted].flatMap(([mark, service]) => this.#changeTo(mark, service) ?? []);
+    const { services } = plan;
     const changes: Change[] = [];
     let added = 0;
     for (const service of services) {
-      const before = this.#services.get(service.mark);
-      if (before && sameService(before.service, service)) continue;
-      const reason = refusal(service);
-      if (reason !== undefined) throw new OffloadError(reason);
-      if (!before) added++;
-      changes.push({ before, after: { service, part: servicePart(service) } });
+      const change = this.#changeTo(service.mark, service);
+      if (!change) continue;
+      if (!change.before) added++;
+      changes.push(change);
     }
     if (this.#services.size + added > services.length) {
       const wanted = new Set(services.map(({ mark }) => mark));
       for (const [mark, before] of this.#services) if (!wanted.has(mark)) changes.push({ before });
     }
     return changes;
+  }
+
+  /** undefined: none. Throws OffloadError for a service that is refused. */
+  #changeTo(mark: number, service: OffloadService | undefined): Change | undefined {
+    const before = this.#services.get(mark);
+    if (!service) return before && { before };
+    if (before && sameService(before.service, service)) return undefined;
+    const reason = refusal(service);
+    if (reason !== undefined) throw new OffloadError(reason);
+    return { before, after: { service, part: servicePart(service) } };
   }
 
   /** From what we know to be there: `base`, or nothing at all. */
@@ -224,7 +236,8 @@ export class NftDriver implements OffloadDriver {
       const is = ({ address, port }: OffloadEndpoint): boolean => address === endpoint.address && port === endpoint.port;
       if (plan && service?.endpoints.some(is)) {
         const without = { ...service, endpoints: service.endpoints.filter((one) => !is(one)) };
-        await this.set({ ...plan, services: plan.services.map((one) => (one.mark === mark ? without : one)) });
+        const { subnet, balancer, timeouts } = plan;
+        await this.set({ subnet, balancer, timeouts, services: plan.services.map((one) => (one.mark === mark ? without : one)) });
       }
       const marks = conntrackMarks(mark);
       const { address, port } = endpoint;

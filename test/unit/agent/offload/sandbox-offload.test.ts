@@ -11,6 +11,8 @@ import { FakeClock } from '../../../../proxy/time/clock.js';
 class NotingDriver implements OffloadDriver {
   readonly name = 'nft';
   readonly told: string[] = [];
+  /** Marks that each plan says it changes. */
+  readonly noted: (readonly number[] | undefined)[] = [];
   left: number[] = [];
   problems: string[] = [];
   failure: OffloadError | undefined;
@@ -19,6 +21,7 @@ class NotingDriver implements OffloadDriver {
   refuses = (): undefined => undefined;
   set(plan: OffloadPlan): Promise<void> {
     if (this.failure) return Promise.reject(this.failure);
+    this.noted.push(plan.since && [...plan.since.changes.keys()]);
     const services = plan.services.map(({ mark, phase, endpoints }) => `${mark} ${phase} ${endpoints.map(({ address, weight }) => `${address}*${weight}`).join(',')}`);
     this.told.push(`set ${services.join('; ')}`.trimEnd());
     return Promise.resolve();
@@ -66,7 +69,7 @@ class Sandbox {
   readonly offload: SandboxOffload;
   /** What the data plane is to hold, whenever it changed. */
   readonly told: string[] = [];
-  marks = (): Promise<number> => Promise.resolve(0x103);
+  markOf = (_serviceId: string): Promise<number> => Promise.resolve(0x103);
 
   constructor(leftovers = false) {
     const silent = { protocol: 'udp', client: parseIpv4('10.0.1.9'), clientPort: 5000, vipPort: 53, endpoint: parseIpv4('10.0.1.11'), endpointPort: 53, balancerPort: 5000 } as const;
@@ -75,7 +78,7 @@ class Sandbox {
       { network: 'overlay1', subnet: '10.0.1.0/24', balancer: '10.0.1.250', index: 1 },
       {
         dataplane: { opened: () => 0, silentFlows: () => [silent] },
-        markOf: () => this.marks(),
+        markOf: (serviceId) => this.markOf(serviceId),
         leftovers, after: AFTER, markBase: 0x100, schedulers: ['rr', 'wrr'], clock: this.clock, log: silentLogger,
         onHeld: () => this.told.push([...this.offload.held].map(formatIpv4).join(' ')),
       },
@@ -176,7 +179,7 @@ test('a scheduler that this kernel has not, and a mark that cannot be had', asyn
   t.deepEqual([sandbox.state, sandbox.reason], ['userspace', 'this kernel has no scheduler wlc for nft']);
 
   const markless = new Sandbox();
-  markless.marks = () => Promise.reject(new Error('all are taken'));
+  markless.markOf = () => Promise.reject(new Error('all are taken'));
   await markless.offload.apply([vote(BOTH)]);
   await markless.seconds(10);
   t.deepEqual([markless.state, markless.reason, markless.driver.told], ['userspace', 'it has no packet mark', []]);
@@ -208,4 +211,24 @@ test('the data plane is told before the kernel takes flows, and holds its tongue
   t.deepEqual(sandbox.told, ['10.0.1.2']);
   await sandbox.seconds(2);
   t.deepEqual(sandbox.told, ['10.0.1.2', '']);
+});
+
+test('of many services the driver is told the one that changed, and nothing when none did', async (t) => {
+  const sandbox = new Sandbox();
+  sandbox.markOf = (serviceId) => Promise.resolve(0x100 + Number(serviceId));
+  const one = (id: number, endpoints: readonly number[]): Candidate => {
+    const { wanted } = vote(endpoints);
+    return vote(endpoints, { serviceId: `${id}`, wanted: { ...wanted, address: `10.0.1.${100 + id}` } });
+  };
+  const all = (changed?: Candidate): Candidate[] => [0, 1, 2].map((id) => (changed?.serviceId === `${id}` ? changed : one(id, BOTH)));
+  await sandbox.offload.apply(all());
+  await sandbox.seconds(7);
+  t.deepEqual(sandbox.offload.services.map(({ memory }) => memory.state), ['offloaded', 'offloaded', 'offloaded']);
+  sandbox.driver.noted.length = 0;
+  await sandbox.offload.apply(all(one(1, [2])));
+  await sandbox.offload.apply(all(one(1, [2])));
+  await sandbox.offload.apply(all(one(1, [2])).slice(1));
+  await sandbox.seconds(3);
+  t.deepEqual(sandbox.driver.noted, [[0x101], [0x100]]);
+  t.is(sandbox.offload.services.length, 2);
 });
