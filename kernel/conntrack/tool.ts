@@ -38,6 +38,14 @@ export interface EntryMatch {
   readonly replyPort?: { readonly protocol: 'tcp' | 'udp'; readonly number: number };
 }
 
+/** Forgets flows by who asked what. Those that are not there are no error. Throws OffloadError. */
+export async function deleteFlows(namespace: Namespace, flows: readonly Pick<TrackedFlow, 'protocol' | 'original'>[]): Promise<void> {
+  if (flows.length === 0) return;
+  const lines = flows.map(({ protocol, original: { source, sourcePort, destination, destinationPort } }) => `-p ${protocol} -s ${source} -d ${destination} --sport ${sourcePort} --dport ${destinationPort}`);
+  // One shell for all of them: conntrack takes one flow at a time.
+  await tool(namespace, 'sh', ['-c', 'while read -r flow; do conntrack -D -f ipv4 $flow 2>/dev/null || :; done'], `${lines.join('\n')}\n`);
+}
+
 /** Forgets the flows that match all that is given. None is no error. Throws OffloadError. */
 export async function deleteEntries(namespace: Namespace, { mark, replySource, replyPort }: EntryMatch): Promise<void> {
   const args = ['-D', '-f', 'ipv4'];

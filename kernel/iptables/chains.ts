@@ -7,12 +7,19 @@
  * anew. Either way a table changes at once, or not at all.
  */
 import type { ReadChain, ReadTable } from './read.js';
-import { CHAIN_PREFIX, ruleText, type Rule } from './rule.js';
+import { CHAIN_PREFIX, ruleText, type Conditions, type Rule } from './rule.js';
+
+/** A jump from a built-in chain, at its end. */
+export interface Jump {
+  readonly from: string;
+  /** Of the packets that jump. */
+  readonly when: Conditions;
+}
 
 export interface Chain {
   readonly name: string;
-  /** The built-in chain with the one jump to this one; absent: another chain of ours jumps here. */
-  readonly from?: string;
+  /** The built-in chain with the one jump to this one, or several; absent: another chain of ours jumps here. */
+  readonly from?: string | readonly Jump[];
   readonly members: readonly Rule[];
   readonly tail: readonly Rule[];
 }
@@ -80,8 +87,10 @@ export function chainFaults(table: string, present: ReadTable | undefined, wante
       ...without(has, should).map((text) => `${at} has the rule '${text}', which should not be there`),
     ];
     if (faults.length === 0 && !tailStands(now, chain)) faults.push(`${at} has its rules in the wrong order`);
-    const jumps = chain.from === undefined ? 1 : jumpCount(present, chain.from, chain.name);
-    if (jumps !== 1) faults.push(`${chain.from} of table ${table} has ${jumps === 0 ? 'no jump' : `${jumps} jumps`} to ${chain.name}`);
+    for (const jump of jumpsTo(chain)) {
+      const jumps = jumpCount(present, jump);
+      if (jumps !== 1) faults.push(`${jump.from} of table ${table} has ${jumps === 0 ? 'no jump' : `${jumps} jumps`} to ${chain.name}`);
+    }
     return faults;
   });
 }
@@ -108,15 +117,27 @@ function memberLines(now: ReadChain, chain: Chain): string[] {
   ];
 }
 
-function jumpLines(present: ReadTable | undefined, chain: Chain): string[] {
-  if (chain.from === undefined) return [];
-  const line = `${chain.from} -j ${chain.name}`;
-  const count = jumpCount(present, chain.from, chain.name);
-  return count === 0 ? [`-A ${line}`] : Array.from({ length: count - 1 }, () => `-D ${line}`);
+interface JumpText {
+  readonly from: string;
+  readonly text: string;
 }
 
-function jumpCount(present: ReadTable | undefined, from: string, to: string): number {
-  return present?.chains.get(from)?.rules.filter(({ text }) => text === `-j ${to}`).length ?? 0;
+/** The jumps that a chain is to have, as text. */
+export function jumpsTo({ name, from = [] }: Chain): JumpText[] {
+  const jumps = typeof from === 'string' ? [{ from, when: {} }] : from;
+  return jumps.map((jump) => ({ from: jump.from, text: ruleText({ ...jump.when, action: { kind: 'jump', chain: name } }) }));
+}
+
+function jumpLines(present: ReadTable | undefined, chain: Chain): string[] {
+  return jumpsTo(chain).flatMap((jump) => {
+    const line = `${jump.from} ${jump.text}`;
+    const count = jumpCount(present, jump);
+    return count === 0 ? [`-A ${line}`] : Array.from({ length: count - 1 }, () => `-D ${line}`);
+  });
+}
+
+function jumpCount(present: ReadTable | undefined, { from, text }: JumpText): number {
+  return present?.chains.get(from)?.rules.filter((rule) => rule.text === text).length ?? 0;
 }
 
 /** Those of `texts` that `others` lacks; where one is there twice, each counts. */

@@ -93,6 +93,8 @@ const ADDRESS_OPTIONS: Readonly<Record<string, 'source' | 'destination' | 'inInt
   o: 'outInterface',
 };
 
+const NOT_ADDRESS_OPTIONS: Readonly<Record<string, 'notSource' | 'notDestination'>> = { s: 'notSource', d: 'notDestination' };
+
 /** The conditions that our rules have, or undefined when there are others. */
 function typed(options: readonly Option[], action: Action | undefined): Rule | undefined {
   if (!action) return undefined;
@@ -107,7 +109,7 @@ function typed(options: readonly Option[], action: Action | undefined): Rule | u
 
 function condition({ module, name, value, not }: Option): Conditions | undefined {
   const key = `${not ? '!' : ''}${module} ${name}`;
-  const address = module === 'match' && !not ? ADDRESS_OPTIONS[name] : undefined;
+  const address = module === 'match' ? (not ? NOT_ADDRESS_OPTIONS : ADDRESS_OPTIONS)[name] : undefined;
   if (address) return { [address]: value };
   if (key === 'match p' && (value === 'tcp' || value === 'udp')) return { protocol: value };
   if ((key === 'tcp dport' || key === 'udp dport') && /^\d+$/.test(value)) return { port: Number(value) };
@@ -116,6 +118,7 @@ function condition({ module, name, value, not }: Option): Conditions | undefined
   if (key === '!mark mark' && isNumber(value)) return { notMark: Number(value) };
   if (key === 'conntrack ctstate' && value === 'NEW') return { stateNew: true };
   if (key === '!conntrack ctstatus' && value === 'CONFIRMED') return { unconfirmed: true };
+  if (key === 'conntrack ctstatus' && value === 'DNAT') return { dnat: true };
   if (key === 'ipvs ipvs' && value === '') return { ipvs: true };
   if (key === 'addrtype dst-type' && value === 'LOCAL') return { local: true };
   return undefined;
@@ -140,6 +143,7 @@ function actionOf(jump: boolean, target: string, options: readonly Option[]): Ac
   if (target === 'MASQUERADE') return { kind: 'masquerade' };
   if (target === 'ACCEPT') return { kind: 'accept' };
   if (target === 'RETURN') return { kind: 'return' };
+  if (target === 'DROP') return { kind: 'drop' };
   return undefined;
 }
 

@@ -14,13 +14,15 @@ export type Action =
   | { readonly kind: 'save-mark' }
   /** Translates; `to` is an address, with `:port` for DNAT where the port changes too. */
   | { readonly kind: 'snat' | 'dnat'; readonly to: string }
-  | { readonly kind: 'masquerade' | 'accept' | 'return' };
+  | { readonly kind: 'masquerade' | 'accept' | 'return' | 'drop' };
 
 /** Absent: any. */
 export interface Conditions {
   /** CIDR, as iptables prints it: with a length, host bits 0. */
   readonly source?: string;
   readonly destination?: string;
+  readonly notSource?: string;
+  readonly notDestination?: string;
   readonly inInterface?: string;
   readonly outInterface?: string;
   readonly protocol?: 'tcp' | 'udp';
@@ -35,6 +37,8 @@ export interface Conditions {
   readonly stateNew?: true;
   /** Connection tracking has never let a packet of the flow through: this one is its first, and no repetition of it. */
   readonly unconfirmed?: true;
+  /** Of a flow whose destination was translated. */
+  readonly dnat?: true;
   /** IPVS has handled the packet. */
   readonly ipvs?: true;
   /** The destination is an address of this host. */
@@ -55,7 +59,9 @@ export function ruleText(rule: Rule): string {
   const { source, destination, inInterface, outInterface, protocol, port, syn } = rule;
   const words: string[] = [];
   if (source !== undefined) words.push('-s', source);
+  if (rule.notSource !== undefined) words.push('!', '-s', rule.notSource);
   if (destination !== undefined) words.push('-d', destination);
+  if (rule.notDestination !== undefined) words.push('!', '-d', rule.notDestination);
   if (inInterface !== undefined) words.push('-i', inInterface);
   if (outInterface !== undefined) words.push('-o', outInterface);
   if (protocol !== undefined) words.push('-p', protocol);
@@ -64,9 +70,10 @@ export function ruleText(rule: Rule): string {
   if (syn) words.push('--tcp-flags', 'FIN,SYN,RST,ACK', 'SYN');
   if (rule.mark !== undefined) words.push('-m', 'mark', '--mark', hex(rule.mark));
   if (rule.notMark !== undefined) words.push('-m', 'mark', '!', '--mark', hex(rule.notMark));
-  if (rule.stateNew || rule.unconfirmed) words.push('-m', 'conntrack');
+  if (rule.stateNew || rule.unconfirmed || rule.dnat) words.push('-m', 'conntrack');
   if (rule.stateNew) words.push('--ctstate', 'NEW');
   if (rule.unconfirmed) words.push('!', '--ctstatus', 'CONFIRMED');
+  if (rule.dnat) words.push('--ctstatus', 'DNAT');
   if (rule.ipvs) words.push('-m', 'ipvs', '--ipvs');
   if (rule.local) words.push('-m', 'addrtype', '--dst-type', 'LOCAL');
   return [...words, '-j', ...actionWords(rule.action)].join(' ');

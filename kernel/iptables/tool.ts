@@ -57,6 +57,20 @@ async function tryOut({ command }: XtablesTool): Promise<void> {
   await run('unshare', ['--net', `${command}-restore`, '--noflush', '-w', `${LOCK_WAIT}`], { input: '*mangle\n:VIPMESH-PRE - [0:0]\nCOMMIT\n' });
 }
 
+/** Both kinds, as far as they are installed and have to do with this kernel: whoever put rules there may have used either. */
+export async function installedXtables(namespace: Namespace): Promise<XtablesTool[]> {
+  const found: XtablesTool[] = [];
+  for (const kind of ['legacy', 'nft'] satisfies XtablesKind[]) {
+    try {
+      await run(`iptables-${kind}-save`, [], { netns: namespace });
+      found.push({ kind, command: `iptables-${kind}` });
+    } catch {
+      // Not installed, or not for this kernel: then it has no rules here.
+    }
+  }
+  return found;
+}
+
 /** What rules are there, in these tables. Parses again only what differs from the last time. */
 export class XtablesReader {
   readonly #tables: readonly string[];

@@ -13,7 +13,7 @@
  * Everything here works as root, and as root of a user namespace that has its own network and mount namespace.
  */
 import fs from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { CLONE_NEWNET, MNT_DETACH, MS_BIND, MS_SHARED } from '../ffi/constants.js';
 import { mount, setns, SystemError, umount, unshare } from '../ffi/libc.js';
 import { setLinkUp } from './interface.js';
@@ -166,6 +166,11 @@ export function openNamespace(directory: string, name: string): Namespace {
     throw error;
   }
   return namespace;
+}
+
+/** The one that this thread is in. To be closed, not removed: nobody of ours has made it. */
+export function ownNamespace(): Namespace {
+  return new Namespace(dirname(SELF), basename(SELF), fs.openSync(SELF, 'r'));
 }
 
 /** Names under `directory` that start with `prefix`, sorted: namespaces and files left over from them alike. */

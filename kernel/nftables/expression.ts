@@ -46,6 +46,7 @@ function text(expression: Json): string {
   const [kind, body] = only(expression);
   if (kind === 'payload' && isFields(body) && 'field' in body) return `${unquoted(body.protocol!)} ${unquoted(body.field)}`;
   if ((kind === 'meta' || kind === 'ct') && isFields(body)) return conntrackOrMeta(kind, body);
+  if (kind === 'fib' && isFields(body)) return `fib ${isList(body.flags!) ? body.flags.map(text).join(' . ') : text(body.flags!)} ${unquoted(body.result!)}`;
   if (kind === 'concat' && isList(body)) return body.map(text).join(' . ');
   if (kind === 'set' && isList(body)) return `{ ${body.map(elementText).join(', ')} }`;
   if (kind === 'map' && isFields(body)) return `${text(body.key!)} map ${text(body.data!)}`;

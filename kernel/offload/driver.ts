@@ -23,6 +23,13 @@ export interface OffloadEndpoint {
   readonly weight: number;
 }
 
+export interface OffloadPort {
+  readonly protocol: 'tcp' | 'udp';
+  readonly number: number;
+  /** Of a published port: the host's address that it is published on; absent: all. A sandbox knows nothing of it. */
+  readonly hostAddress?: string;
+}
+
 /** One virtual address, or one port of it, that the kernel balances. */
 export interface OffloadService {
   /** Packet mark, unique in the sandbox: 0x100 and more unless the node was told another base. */
@@ -30,7 +37,7 @@ export interface OffloadService {
   /** IPv4 text: the VIP. */
   readonly address: string;
   /** Absent: every TCP and UDP port. */
-  readonly port?: { readonly protocol: 'tcp' | 'udp'; readonly number: number };
+  readonly port?: OffloadPort;
   readonly scheduler: OffloadScheduler;
   /** Seconds for which a client goes where it went before; 0: none. */
   readonly affinity: number;

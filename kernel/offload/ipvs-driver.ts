@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import { deleteEntries, trackedFlows, addEntries } from '../conntrack/tool.js';
 import type { NewEntry, TrackedFlow } from '../conntrack/flow.js';
 import { removalLines, renderBatch } from '../iptables/chains.js';
-import { findXtables, restore, XtablesReader, type XtablesKind, type XtablesTool } from '../iptables/tool.js';
+import { findXtables, installedXtables, restore, XtablesReader, type XtablesTool } from '../iptables/tool.js';
 import { hasIpvs, ipvsBatch, ipvsConnections, ipvsCounts, ipvsServices, ipvsTimeouts, setIpvsTimeouts } from '../ipvs/tool.js';
 import { deleteDestination } from '../ipvs/service.js';
 import { ipBatch, IpBatchError, setSysctl } from '../netns/links.js';
@@ -273,15 +273,7 @@ export class IpvsDriver implements OffloadDriver {
   }
 
   async #allXtables(): Promise<XtablesTool[]> {
-    const found: XtablesTool[] = [];
-    for (const kind of ['legacy', 'nft'] satisfies XtablesKind[]) {
-      try {
-        await run(`iptables-${kind}-save`, [], { netns: this.#namespace });
-        found.push({ kind, command: `iptables-${kind}` });
-      } catch {
-        // Not installed, or not for this kernel: then it has no rules here.
-      }
-    }
+    const found = await installedXtables(this.#namespace);
     return found.length > 0 ? found : [await this.#xtables()];
   }
 

@@ -1,7 +1,7 @@
 /**
  * What is installed for one service, as commands that an operator could run by hand, in the order in which the driver would. Pure.
  */
-import type { Chain } from '../iptables/chains.js';
+import { jumpsTo, type Chain } from '../iptables/chains.js';
 import { ruleText } from '../iptables/rule.js';
 import { addDestination, addService } from '../ipvs/service.js';
 import type { OffloadService } from './driver.js';
@@ -15,7 +15,7 @@ export function commandsOf(base: Base, service: OffloadService, command: string)
   const chain = (table: string) => (one: Chain): string[] => [
     `${command} -t ${table} -N ${one.name}`,
     ...[...one.members, ...one.tail].map((rule) => `${command} -t ${table} -A ${one.name} ${ruleText(rule)}`),
-    ...(one.from === undefined ? [] : [`${command} -t ${table} -A ${one.from} -j ${one.name}`]),
+    ...jumpsTo(one).map(({ from, text }) => `${command} -t ${table} -A ${from} ${text}`),
   ];
   return [
     ...sysctls(base).map(({ key, value }) => `sysctl -w ${key.replaceAll('/', '.')}=${value}`),

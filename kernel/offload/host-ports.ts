@@ -1,0 +1,230 @@
+/**
+ * Published ports on the host: the link to the ingress sandbox, and the rules that send new flows there. What they are is host-link.ts's and
+ * host-rules.ts's; this brings them about, reads them back and takes them away. Nothing of others is touched, no setting of the
+ * host's is changed.
+ *
+ * What is there is read before each change: there is little of it.
+ */
+import { addEntries, deleteEntries, deleteFlows, trackedFlows } from '../conntrack/tool.js';
+import type { NewEntry, TrackedFlow } from '../conntrack/flow.js';
+import { chainFaults, chainLines, jumpsTo, removalLines, renderBatch } from '../iptables/chains.js';
+import type { ReadTables } from '../iptables/read.js';
+import { ruleText } from '../iptables/rule.js';
+import { findXtables, installedXtables, restore, XtablesReader, type XtablesTool } from '../iptables/tool.js';
+import { ipBatch, IpBatchError } from '../netns/links.js';
+import type { Namespace } from '../netns/netns.js';
+import { applyCommands, NftError, readTable } from '../nftables/apply.js';
+import { describeDifferences, diffTables } from '../nftables/diff.js';
+import { commandText } from '../nftables/render.js';
+import { CommandError, run } from '../run/runner.js';
+import { conflictsOf } from './conflicts.js';
+import { OffloadError, type DriverName, type OffloadPort } from './driver.js';
+import { blackholeText, hostLines, linkFaults, makeLines, readLists, SANDBOX_END, sandboxLines, dropText, type FoundLink, type HostLink } from './host-link.js';
+import { chainPorts, HOST_CHAIN, HOST_TABLE, HOST_TABLES, hostChains, hostTable, portText, tablePorts } from './host-rules.js';
+
+export interface HostPortsOptions {
+  readonly host: Namespace;
+  /** The ingress sandbox. */
+  readonly sandbox: Namespace;
+  readonly link: HostLink;
+  /** nftables with `nft`, iptables with `ipvs`, as in the sandbox. */
+  readonly driver: DriverName;
+}
+
+export class HostPorts {
+  readonly #options: HostPortsOptions;
+  readonly #reader = new XtablesReader(HOST_TABLES);
+  #tool: XtablesTool | undefined;
+  /** What was set last; undefined: nothing is to be there. */
+  #ports: readonly OffloadPort[] | undefined;
+
+  constructor(options: HostPortsOptions) {
+    this.#options = options;
+  }
+
+  /** Sends new flows of these ports, and of no others, to the sandbox. Flows that were sent go on. Idempotent. Throws OffloadError. */
+  async set(ports: readonly OffloadPort[]): Promise<void> {
+    const { host, link, driver } = this.#options;
+    this.#ports = ports;
+    await explained(async () => {
+      await this.#makeLink();
+      if (driver === 'nft') {
+        await applyCommands(host, HOST_TABLE, diffTables(await readTable(host, HOST_TABLE), hostTable(link, ports)));
+        return;
+      }
+      const tool = await this.#xtables();
+      const tables = await this.#readOurs(tool);
+      const wanted = hostChains(link, ports);
+      await restore(tool, host, renderBatch(HOST_TABLES.map((table) => ({ table, lines: chainLines(tables.get(table), wanted[table]) }))));
+    });
+  }
+
+  /** What differs from what was set, as sentences. Throws OffloadError. */
+  verify(): Promise<string[]> {
+    const { host, link, driver } = this.#options;
+    const ports = this.#ports;
+    if (ports === undefined) return Promise.resolve([]);
+    return explained(async () => {
+      const faults = linkFaults(link, await this.#findLink());
+      if (driver === 'nft') return [...faults, ...describeDifferences(hostTable(link, ports), await readTable(host, HOST_TABLE))];
+      const tables = await this.#readOurs(await this.#xtables());
+      const wanted = hostChains(link, ports);
+      return [...faults, ...HOST_TABLES.flatMap((table) => chainFaults(table, tables.get(table), wanted[table]))];
+    });
+  }
+
+  /** The ports that are sent now, as the kernel says: what an earlier agent left. Throws OffloadError. */
+  sent(): Promise<OffloadPort[]> {
+    const { host, driver } = this.#options;
+    return explained(async () => {
+      if (driver === 'nft') {
+        const table = await readTable(host, HOST_TABLE);
+        return table ? tablePorts(table) : [];
+      }
+      const tables = await this.#reader.read(await this.#xtables(), host);
+      return chainPorts(tables.get('nat')?.chains.get(HOST_CHAIN)?.rules ?? []);
+    });
+  }
+
+  /** Flows of the relay that connection tracking has not seen: they stay with it. Throws OffloadError. */
+  keep(entries: readonly NewEntry[]): Promise<void> {
+    return explained(() => addEntries(this.#options.host, entries));
+  }
+
+  /** Forgets flows that were sent to the sandbox, by their clients: their next packets are new to the host. Throws OffloadError. */
+  end(clients: ReadonlySet<string>): Promise<void> {
+    return explained(async () => {
+      if (clients.size === 0) return;
+      const theirs = (await this.#sentFlows()).filter((flow) => clients.has(clientText(flow)));
+      await deleteFlows(this.#options.host, theirs);
+    });
+  }
+
+  /** Forgets all flows of a port that were sent to the sandbox. Throws OffloadError. */
+  forget(ports: readonly OffloadPort[]): Promise<void> {
+    const { host, link } = this.#options;
+    return explained(async () => {
+      for (const { protocol, number } of ports) await deleteEntries(host, { replySource: link.address, replyPort: { protocol, number } });
+    });
+  }
+
+  async #sentFlows(): Promise<TrackedFlow[]> {
+    const { host, link } = this.#options;
+    return (await trackedFlows(host)).filter(({ original, reply }) => reply.source === link.address && original.destination !== link.address);
+  }
+
+  /** What is installed for a port, as commands. */
+  show(port: OffloadPort): string[] {
+    const { link, sandbox, driver } = this.#options;
+    const ip = [...makeLines(link, sandbox.path), ...hostLines(link), ...sandboxLines(link, { sandboxRules: [] }).map((line) => `-n ${sandbox.name} ${line}`)].map((line) => `ip ${line}`);
+    const sends = this.#ports?.some((one) => portText(one) === portText(port)) === true;
+    if (driver === 'nft') return [...ip, ...diffTables(undefined, hostTable(link, sends ? [port] : [])).map((command) => `nft '${commandText(HOST_TABLE, command)}'`)];
+    const command = this.#tool?.command ?? 'iptables';
+    const chains = hostChains(link, sends ? [port] : []);
+    const rules = HOST_TABLES.flatMap((table) =>
+      chains[table].flatMap((chain) => [
+        `${command} -t ${table} -N ${chain.name}`,
+        ...[...chain.members, ...chain.tail].map((rule) => `${command} -t ${table} -A ${chain.name} ${ruleText(rule)}`),
+        ...jumpsTo(chain).map(({ from, text }) => `${command} -t ${table} -A ${from} ${text}`),
+      ]),
+    );
+    return [...ip, ...rules];
+  }
+
+  /** Takes away everything of ours, on the host and of the link. Idempotent. Throws OffloadError. */
+  async remove(): Promise<void> {
+    this.#ports = undefined;
+    const { host, sandbox, link } = this.#options;
+    await removeHostPorts(host, link.name, [link.address]);
+    await explained(() => absent(ipBatch(sandbox, [`rule del ${dropText(link.address)}`])));
+  }
+
+  async #makeLink(): Promise<void> {
+    const { host, sandbox, link } = this.#options;
+    if (this.#ports !== undefined && linkFaults(link, await this.#findLink()).length === 0) return;
+    const there = await run('ip', ['-json', 'link', 'show', 'type', 'veth'], { netns: sandbox });
+    const whole = (JSON.parse(there === '' ? '[]' : there) as { ifname?: string }[]).some(({ ifname }) => ifname === SANDBOX_END);
+    if (!whole) {
+      // The other end of one that an earlier sandbox had.
+      await absent(ipBatch(host, [`link del ${link.name}`]));
+      await ipBatch(host, makeLines(link, sandbox.path));
+    }
+    await ipBatch(host, hostLines(link));
+    await ipBatch(sandbox, sandboxLines(link, await this.#findLink()));
+  }
+
+  async #findLink(): Promise<FoundLink> {
+    const ask = async (netns: Namespace, lines: readonly string[]): Promise<unknown[][]> =>
+      readLists(await run('ip', ['-4', '-json', '-batch', '-'], { netns, input: lines.map((line) => `${line}\n`).join('') }), lines.length);
+    const { host, sandbox, link } = this.#options;
+    const [[hostRoutes, hostNeighbours], [sandboxRoutes, sandboxNeighbours, sandboxRules]] = await Promise.all([
+      ask(host, [`route show ${link.address}/32`, `neigh show ${link.address}`]),
+      ask(sandbox, ['route show default', 'neigh show nud permanent', 'rule show']),
+    ]);
+    return { hostRoutes, hostNeighbours, sandboxRoutes, sandboxNeighbours, sandboxRules } as unknown as FoundLink;
+  }
+
+  async #xtables(): Promise<XtablesTool> {
+    return (this.#tool ??= await findXtables());
+  }
+
+  /** Throws OffloadError when there is a rule in a chain of ours that we would not make. */
+  async #readOurs(tool: XtablesTool): Promise<ReadTables> {
+    const tables = await this.#reader.read(tool, this.#options.host);
+    const [conflict] = conflictsOf(tables, [], [], tool.command);
+    if (conflict) throw conflict;
+    return tables;
+  }
+}
+
+/**
+ * Takes away what any agent has put on the host for published ports: rules of both kinds, the link, and the flows that were sent by it.
+ * Needs to know nothing but the link's name. `addresses`: where it led to, beside those that its routes tell. Throws OffloadError.
+ */
+export async function removeHostPorts(host: Namespace, name: string, addresses: readonly string[] = []): Promise<void> {
+  await explained(async () => {
+    if (await readTable(host, HOST_TABLE).catch(noNftables)) await applyCommands(host, HOST_TABLE, [{ do: 'delete-table' }]);
+    for (const tool of await installedXtables(host)) {
+      const tables = await new XtablesReader(HOST_TABLES).read(tool, host);
+      const batches = [...HOST_TABLES].reverse().map((table) => ({ table, lines: tables.has(table) ? removalLines(tables.get(table)!, [HOST_CHAIN]) : [] }));
+      await restore(tool, host, renderBatch(batches));
+    }
+    const routes = JSON.parse((await run('ip', ['-4', '-json', 'route', 'show'], { netns: host })) || '[]') as { dst: string; type?: string; dev?: string; metric?: number }[];
+    const led = new Set([...addresses, ...routes.filter(({ dev }) => dev === name).map(({ dst }) => dst)]);
+    for (const address of led) {
+      if (routes.some((route) => route.dst === address && route.type === 'blackhole')) await absent(ipBatch(host, [`route del ${blackholeText(address)}`]));
+      // A host without conntrack(8) never had one.
+      await deleteEntries(host, { replySource: address }).catch(() => undefined);
+    }
+    await absent(ipBatch(host, [`link del ${name}`]));
+  });
+}
+
+function noNftables(error: unknown): undefined {
+  if (!(error instanceof NftError) || !error.unavailable) throw error;
+}
+
+/** What is not there need not be removed. */
+async function absent(removal: Promise<void>): Promise<void> {
+  try {
+    await removal;
+  } catch (error) {
+    if (!(error instanceof IpBatchError) || !/Cannot find device|No such (?:file|process|device)/.test(error.reason)) throw error;
+  }
+}
+
+/** As KernelFlow has its client. */
+function clientText({ protocol, original }: TrackedFlow): string {
+  return `${protocol} ${original.source}:${original.sourcePort}`;
+}
+
+/** Whatever failed below is an OffloadError. */
+async function explained<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof NftError) throw new OffloadError(error.message, error.remedy);
+    if (error instanceof IpBatchError || error instanceof CommandError) throw new OffloadError(error.message, 'see `ip route` and `ip link` on the host');
+    throw error;
+  }
+}

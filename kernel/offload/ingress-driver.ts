@@ -1,0 +1,117 @@
+/**
+ * A driver for the ingress sandbox: what one of the two does in the sandbox, and the host's rules that send published ports there. The sandbox
+ * takes first, then the host sends; the way back is the other way round. So nothing is ever sent that nobody takes.
+ */
+import type {
+  KernelCount,
+  KernelFlow,
+  OffloadDriver,
+  OffloadEndpoint,
+  OffloadPlan,
+  OffloadPort,
+  OffloadService,
+  UserspaceFlow,
+} from './driver.js';
+import type { HostPorts } from './host-ports.js';
+import { portText, sentPorts } from './host-rules.js';
+
+export class IngressDriver implements OffloadDriver {
+  readonly name: OffloadDriver['name'];
+  #plan: OffloadPlan | undefined;
+  /** What the host sends; undefined: nobody knows. */
+  #sent: readonly OffloadPort[] | undefined;
+
+  constructor(
+    private readonly sandbox: OffloadDriver,
+    private readonly host: Pick<HostPorts, 'set' | 'verify' | 'sent' | 'keep' | 'end' | 'forget' | 'show' | 'remove'>,
+  ) {
+    this.name = sandbox.name;
+  }
+
+  refuses(service: OffloadService): string | undefined {
+    return this.sandbox.refuses(service);
+  }
+
+  async set(plan: OffloadPlan): Promise<void> {
+    const before = this.#plan;
+    this.#plan = plan;
+    const sent = this.#sent ?? (await this.host.sent());
+    this.#sent = undefined;
+    const wanted = sentPorts(plan);
+    const left = sent.filter((port) => includes(wanted, port));
+    if (left.length < sent.length) await this.host.set(left);
+    await this.sandbox.set(plan);
+    if (plan.services.length === 0) await this.host.remove();
+    else await this.host.set(wanted);
+    this.#sent = wanted;
+    const now = portsOf(plan);
+    await this.host.forget(before === undefined ? sent.filter((port) => !includes(now, port)) : portsOf(before).filter((port) => !includes(now, port)));
+  }
+
+  async verify(): Promise<string[]> {
+    if (this.#plan === undefined || this.#plan.services.length === 0) return this.sandbox.verify();
+    const found = [...(await this.host.verify()), ...(await this.sandbox.verify())];
+    // The next set starts from what is there.
+    if (found.length > 0) this.#sent = undefined;
+    return found;
+  }
+
+  /** The sandbox never sees flows of the relay: their sockets are the host's on one side, and its own on the other. */
+  keep(flows: readonly UserspaceFlow[]): Promise<void> {
+    const timeouts = this.#plan?.timeouts;
+    return this.host.keep(
+      flows.map(({ protocol, client, clientPort, virtual, virtualPort }) => ({
+        protocol,
+        timeout: (protocol === 'tcp' ? timeouts?.established : timeouts?.udp) ?? 0,
+        source: client,
+        sourcePort: clientPort,
+        destination: virtual,
+        destinationPort: virtualPort,
+      })),
+    );
+  }
+
+  async installed(): Promise<readonly number[]> {
+    return (await this.host.sent()).length > 0 ? this.sandbox.installed() : [];
+  }
+
+  flows(): Promise<KernelFlow[]> {
+    return this.sandbox.flows();
+  }
+
+  counts(): Promise<KernelCount[]> {
+    return this.sandbox.counts();
+  }
+
+  /** The host forgets them, too: otherwise it would go on sending to where nobody answers. */
+  async end(mark: number, endpoint: Pick<OffloadEndpoint, 'address' | 'port'>): Promise<KernelFlow[]> {
+    const flows = await this.sandbox.end(mark, endpoint);
+    await this.host.end(new Set(flows.map(({ protocol, client }) => `${protocol} ${client}`)));
+    return flows;
+  }
+
+  show(mark: number): string[] {
+    return this.sandbox.show(mark);
+  }
+
+  /** What is on the host for a service. */
+  showHost(mark: number): string[] {
+    const port = this.#plan?.services.find((service) => service.mark === mark)?.port;
+    return port === undefined ? [] : this.host.show(port);
+  }
+
+  async remove(): Promise<void> {
+    this.#plan = undefined;
+    this.#sent = undefined;
+    await this.host.remove();
+    await this.sandbox.remove();
+  }
+}
+
+function portsOf({ services }: OffloadPlan): OffloadPort[] {
+  return services.flatMap(({ port }) => port ?? []);
+}
+
+function includes(ports: readonly OffloadPort[], port: OffloadPort): boolean {
+  return ports.some((one) => portText(one) === portText(port));
+}
