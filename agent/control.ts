@@ -131,11 +131,13 @@ export interface FlowSummary extends Omit<FlowRecord, 'bytesIn' | 'bytesOut' | '
   readonly bytes?: number;
 }
 
-/** A service on a network, and who balances it. */
+/** A service on a network, or one of its published ports, and who balances it. */
 export interface OffloadRecord {
   readonly service: string;
   readonly serviceId: string;
   readonly network: string;
+  /** `8080/tcp`; absent: the VIP. */
+  readonly port?: string;
   readonly mode: OffloadMode;
   readonly state: OffloadState;
   /** Packet mark; absent while nothing is installed. */
@@ -152,9 +154,11 @@ export interface OffloadRecord {
   readonly reason?: string;
 }
 
-/** What is installed for a service in the sandbox of one network, as commands that do it by hand. */
+/** What is installed for a service in the sandbox of one network, or on the host for its published ports, as commands that do it by hand. */
 export interface OffloadCommands {
   readonly network: string;
+  /** Absent: in the network's sandbox. */
+  readonly place?: 'host';
   readonly commands: readonly string[];
 }
 
@@ -201,7 +205,7 @@ export interface Control {
 
   nodes(): Promise<NodeObject[]>;
   flows(): Promise<FlowSummary[]>;
-  /** By service, then network. */
+  /** By service, then network, then port. */
   offloads(): Promise<OffloadRecord[]>;
   /** One for each network on which something is installed. */
   offloadCommands(ref: string): Promise<OffloadCommands[]>;

@@ -7,6 +7,7 @@
  *   API ─► control ─► store
  */
 import { join } from 'node:path';
+import { ownNamespace } from '../kernel/netns/netns.js';
 import { MARK_SPAN } from '../kernel/offload/driver.js';
 import { keepFromChildren } from '../kernel/run/descriptors.js';
 import type { Context } from '../overlay/model/context.js';
@@ -26,6 +27,7 @@ import { DaemonControl } from './intent/daemon-control.js';
 import { TaskLogs } from './intent/logs.js';
 import { ServiceChanges } from './intent/service-changes.js';
 import { cleanedUpText, cleanUp } from './lifecycle/clean-up.js';
+import { hostLinkName } from './sandbox/network-plan.js';
 import { SHUTDOWN_GRACE_MS, type Daemon, type DaemonOptions } from './lifecycle/program.js';
 import { chooseBackend } from './offload/backend.js';
 import { Offloader } from './offload/offloader.js';
@@ -107,12 +109,15 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
   undo.push(() => publisher.close());
 
   const settings = { ...DEFAULT_OFFLOAD, ...options.dataplane.offload };
+  const hostNamespace = options.mode === 'root' ? ownNamespace() : undefined;
+  undo.push(() => hostNamespace?.close());
   const marks = new NodeMarks(store, options.nodeName, MARK_SPAN);
   const offloader = new Offloader({
     settings,
     backend: () => chooseBackend(settings).catch((error: unknown) => ({ because: `it could not be found out what this kernel can do: ${String(error)}` })),
     dataplane,
-    markOf: async (serviceId, networkId) => settings.markBase + (await marks.take(serviceId, networkId)),
+    ...(hostNamespace && { published: { host: hostNamespace, link: { name: hostLinkName(prefix), mtu }, relay, failures: publisher.failures } }),
+    markOf: async (...owner) => settings.markBase + (await marks.take(...owner)),
     keepMarks: (wanted) => marks.keepOnly(wanted),
     onChange: () => node.request(),
     clock,
@@ -164,6 +169,7 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
   placed = true;
   undo.push(() => relay.close());
   undo.push(() => node.close(SHUTDOWN_GRACE_MS));
+  undo.push(() => offloader.releaseHost());
   undo.push(() => orchestrator.close());
   undo.push(() => following.abort());
   // What stops because the agent does is meant to run: the next agent starts the very same tasks again.

@@ -7,7 +7,9 @@
 import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { listNamespaces, removeNamespace } from '../../kernel/netns/netns.js';
+import { listNamespaces, ownNamespace, removeNamespace } from '../../kernel/netns/netns.js';
+import { removeHostPorts } from '../../kernel/offload/host-ports.js';
+import { hostLinkName } from '../sandbox/network-plan.js';
 import { findSurvivors, type Survivor } from '../tasks/survivors.js';
 import { adoptTask } from '../tasks/task.js';
 import type { Paths } from './paths.js';
@@ -64,6 +66,9 @@ export async function cleanUp(paths: Paths, prefix: string | undefined, kept = N
       namespaces.push(name);
     });
   }
+  const link = prefix === undefined ? undefined : hostLinkName(prefix);
+  // The link's name is that of the sandbox that it leads to: who keeps one keeps both.
+  if (link !== undefined && !kept.namespaces.has(link)) await removeFromHost(link).catch((error: unknown) => errors.push(error));
   const there = [paths.socket, ...taskFiles(paths, kept), paths.rootlessNamespaces].filter((path) => existsSync(path));
   // An agent that ended in order leaves its directories, and nothing in them: no news.
   const files = there.filter((path) => !isEmptyDirectory(path));
@@ -73,6 +78,17 @@ export async function cleanUp(paths: Paths, prefix: string | undefined, kept = N
     throw new CleanUpError(errors, `what an agent left cannot all be removed: ${causes}`);
   }
   return { namespaces, processes, files };
+}
+
+/** What sends published ports to the ingress sandbox. Only the host's root can have put it there. */
+async function removeFromHost(link: string): Promise<void> {
+  if (process.geteuid?.() !== 0) return;
+  const host = ownNamespace();
+  try {
+    await removeHostPorts(host, link);
+  } finally {
+    host.close();
+  }
 }
 
 /** `3 namespaces, 2 processes, 1 file`, or undefined when there was nothing. */

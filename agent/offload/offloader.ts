@@ -1,21 +1,30 @@
 /**
  * Kernel offload on this node: a SandboxOffload for each network sandbox, the same world for all of them, and what a user is
- * shown. Which driver this host can have was found out before (kernel/offload/capability.ts); without one every service stays in
+ * shown. That of the ingress network is about published ports, and has a part on the host. Which driver this host can have was found out before (kernel/offload/capability.ts); without one every service stays in
  * userspace, and says why.
  */
 import type { Namespace } from '../../kernel/netns/netns.js';
+import type { Lack } from '../../kernel/offload/capability.js';
 import type { KernelCount, KernelFlow } from '../../kernel/offload/driver.js';
-import { OFF, type OffloadState } from '../../kernel/offload/state.js';
+import type { HostLink } from '../../kernel/offload/host-link.js';
+import { hostObstacle, probeHost } from '../../kernel/offload/host-obstacle.js';
+import { HostPorts } from '../../kernel/offload/host-ports.js';
+import { portText } from '../../kernel/offload/host-rules.js';
+import { IngressDriver } from '../../kernel/offload/ingress-driver.js';
+import { OFF, type OffloadMode, type OffloadState } from '../../kernel/offload/state.js';
+import type { NetworkObject } from '../../overlay/model/object.js';
+import type { MarkOwner } from '../../overlay/service/marks.js';
 import type { Snapshot } from '../../proxy/config/snapshot.js';
 import type { Dataplane, FlowState } from '../../proxy/dataplane/handle.js';
 import type { Clock } from '../../proxy/time/clock.js';
 import type { Logger } from '../log.js';
 import type { FlowSummary, OffloadCommands, OffloadRecord } from '../control.js';
-import type { World } from '../reconcile/project.js';
+import { portKey, projectPorts, type World } from '../reconcile/project.js';
 import type { OffloadBackend } from './backend.js';
-import { candidateOf, type Candidate } from './candidates.js';
-import { SandboxOffload } from './sandbox-offload.js';
+import { candidateOf, portCandidateOf, type Candidate } from './candidates.js';
+import { SandboxOffload, type Userspace } from './sandbox-offload.js';
 import type { OffloadSettings } from './settings.js';
+import { dataplaneUserspace, RelayUserspace, type RelayFacts } from './userspace.js';
 
 const TICK_MS = 1000;
 
@@ -24,14 +33,21 @@ export interface OffloaderOptions {
   /** Asked once, when it is needed. Rejects never. */
   readonly backend: () => Promise<OffloadBackend>;
   readonly dataplane: Pick<Dataplane, 'opened' | 'silentFlows'>;
-  /** A service's packet mark on a network. */
-  readonly markOf: (serviceId: string, networkId: string) => Promise<number>;
-  /** These services on these networks are all that there are: other marks are free. */
-  readonly keepMarks: (wanted: readonly (readonly [serviceId: string, networkId: string])[]) => Promise<void>;
+  /** Absent: this agent does not see the host's own network, and published ports stay with the relay. */
+  readonly published?: PublishedOptions;
+  readonly markOf: (...owner: MarkOwner) => Promise<number>;
+  /** These are all that there are: other marks are free. */
+  readonly keepMarks: (wanted: readonly MarkOwner[]) => Promise<void>;
   /** `note` would say something else than before. */
   readonly onChange: () => void;
   readonly clock: Clock;
   readonly log: Logger;
+}
+
+export interface PublishedOptions extends Omit<RelayFacts, 'hostObstacle'> {
+  readonly host: Namespace;
+  /** Between the host and the ingress sandbox. */
+  readonly link: Pick<HostLink, 'name' | 'mtu'>;
 }
 
 /** A sandbox of the node, by what names it toward the data plane and where it is. */
@@ -40,14 +56,27 @@ export interface Placed {
   readonly namespace: Namespace;
 }
 
+interface Network {
+  readonly placed: Placed;
+  readonly offload: SandboxOffload;
+  readonly userspace: Userspace;
+  /** Of the ingress network. */
+  readonly ingress?: { readonly driver: IngressDriver; readonly userspace: RelayUserspace };
+}
+
+/** Of published ports in a user namespace. */
+const NO_HOST = 'a rootless agent does not see the network of the host: the relay serves published ports';
+
 export class Offloader {
-  readonly #networks = new Map<string, { readonly placed: Placed; readonly offload: SandboxOffload }>();
+  readonly #networks = new Map<string, Network>();
   #candidates: readonly Candidate[] = [];
   #names: ReadonlyMap<string, string> = new Map();
   #cancelTick: () => void = () => undefined;
   #backend: OffloadBackend | undefined;
   #started = false;
   #leftovers = false;
+  /** Nothing is to be on the host any more. */
+  #released = false;
   /** Services and networks at the last sync, as text. */
   #known = '';
 
@@ -89,34 +118,50 @@ export class Offloader {
   async sync(world: World, snapshot: Snapshot, placed: ReadonlyMap<string, Placed>): Promise<void> {
     const { settings } = this.options;
     this.#names = new Map(world.networks.map((network) => [network.id, network.spec.name]));
-    this.#candidates = world.networks.flatMap((network) => {
-      const configs = new Map(snapshot.networks.find(({ id }) => id === network.id)?.services.map((config) => [config.id, config]));
-      return world.services.flatMap((service) => {
-        const config = configs.get(service.id);
-        return config === undefined || network.ingress ? [] : [candidateOf(network, service, config, settings.mode)];
-      });
-    });
+    this.#candidates = candidatesOf(world, snapshot, settings.mode, this.options.published !== undefined);
     if (!this.#started || (this.#backend === undefined && this.#candidates.every(({ mode }) => mode === 'never'))) return;
     const backend = this.#backend ?? (await this.#choose());
     if ('because' in backend) return;
     for (const [id, known] of this.#networks) if (placed.get(id)?.namespace !== known.placed.namespace) this.#networks.delete(id);
     for (const network of world.networks) {
       const place = placed.get(network.id);
-      if (place === undefined || network.ingress || this.#networks.has(network.id)) continue;
-      const { dataplane, markOf, clock, log, onChange } = this.options;
-      const facts = { network: network.spec.name, subnet: network.subnet, balancer: network.balancer, index: place.index };
-      const deps = { dataplane, markOf: (serviceId: string) => markOf(serviceId, network.id), leftovers: this.#leftovers, after: settings.after, markBase: settings.markBase, clock, log, onHeld: onChange };
-      this.#networks.set(network.id, { placed: place, offload: new SandboxOffload(backend.open(place.namespace, { markBase: settings.markBase }), facts, { ...deps, schedulers: backend.schedulers }) });
+      if (place === undefined || this.#networks.has(network.id) || (network.ingress && !this.options.published)) continue;
+      this.#networks.set(network.id, await this.#begin(network, place, backend));
     }
     // A network that is made from now on has none.
     this.#leftovers = false;
-    await Promise.all([...this.#networks].map(([id, { offload }]) => offload.apply(this.#candidates.filter(({ networkId }) => networkId === id))));
+    await Promise.all([...this.#networks].map(([id, { offload, ingress }]) => offload.apply(ingress && this.#released ? [] : this.#candidates.filter(({ networkId }) => networkId === id))));
     await this.#releaseMarks();
+  }
+
+  async #begin(network: NetworkObject, placed: Placed, { open, schedulers }: Extract<OffloadBackend, { open: unknown }>): Promise<Network> {
+    const { settings, dataplane, markOf, onChange, clock, log, published } = this.options;
+    const facts = { network: network.spec.name, subnet: network.subnet, balancer: network.balancer };
+    const sandbox = open(placed.namespace, { markBase: settings.markBase });
+    const deps = {
+      markOf: (candidate: Candidate) => markOf(...markOwner(candidate)),
+      leftovers: this.#leftovers,
+      after: settings.after,
+      markBase: settings.markBase,
+      schedulers,
+      clock,
+      log,
+      onHeld: onChange,
+    };
+    if (!network.ingress || !published) {
+      const userspace = dataplaneUserspace(dataplane, placed.index);
+      return { placed, userspace, offload: new SandboxOffload(sandbox, facts, { ...deps, userspace }) };
+    }
+    const { host, link } = published;
+    const driver = new IngressDriver(sandbox, new HostPorts({ host, sandbox: placed.namespace, link: { ...link, address: network.balancer }, driver: sandbox.name }));
+    const userspace = new RelayUserspace({ ...published, hostObstacle: async () => lackText(hostObstacle(await probeHost(host), sandbox.name)) });
+    await userspace.refresh();
+    return { placed, userspace, ingress: { driver, userspace }, offload: new SandboxOffload(driver, facts, { ...deps, userspace }) };
   }
 
   /** Only now: nothing that had one of them is installed any more. */
   async #releaseMarks(): Promise<void> {
-    const wanted = this.#candidates.map(({ serviceId, networkId }) => [serviceId, networkId] as const);
+    const wanted = this.#candidates.map((candidate) => markOwner(candidate));
     const known = wanted.join('\n');
     if (known === this.#known) return;
     try {
@@ -128,47 +173,64 @@ export class Offloader {
   }
 
   #tick(): void {
-    void Promise.all([...this.#networks.values()].map(({ offload }) => offload.tick())).finally(() => {
+    void Promise.all([...this.#networks.values()].map((network) => this.#tickOne(network))).finally(() => {
       if (this.#started) this.#cancelTick = this.options.clock.after(TICK_MS, () => this.#tick());
     });
   }
 
-  /** Every service on every network, by name. */
+  async #tickOne({ offload, ingress }: Network): Promise<void> {
+    const ports = offload.services.length > 0;
+    if (ingress && ports) await ingress.userspace.refresh();
+    await offload.tick();
+  }
+
+  /** Takes away what is on the host: before the ingress sandbox is, so that clients are refused, not left without an answer. Never rejects. */
+  async releaseHost(): Promise<void> {
+    this.#released = true;
+    for (const { ingress, offload } of this.#networks.values()) if (ingress) await offload.apply([]);
+  }
+
+  /** Every service on every network, and every published port, by name. */
   async list(): Promise<OffloadRecord[]> {
-    const { clock, dataplane } = this.options;
+    const { clock } = this.options;
     const backend = this.#backend;
     const counts = await this.#counts();
     const records = this.#candidates.map((candidate): OffloadRecord => {
       const network = this.#networks.get(candidate.networkId);
-      const known = network?.offload.services.find((service) => service.candidate.serviceId === candidate.serviceId);
+      const known = network?.offload.services.find((service) => service.candidate.id === candidate.id);
       const memory = known?.memory;
       const state: OffloadState = memory?.state ?? 'userspace';
       const mark = known?.mark;
       const inKernel = counts.get(candidate.networkId)?.filter((count) => count.mark === mark) ?? [];
-      const index = network?.placed.index;
       const reason = memory === undefined ? whyNothing(candidate, backend) : memory.reason;
       return {
         service: candidate.service,
         serviceId: candidate.serviceId,
         network: this.#names.get(candidate.networkId) ?? '',
+        ...(candidate.published && { port: candidate.published.text }),
         mode: candidate.mode,
         state,
         ...(mark !== undefined && state !== 'userspace' && { mark }),
         ...(network !== undefined && { driver: network.offload.driverName }),
         ...(memory !== undefined && { since: clock.wall() - (clock.now() - memory.since) }),
-        opened: index === undefined ? 0 : candidate.taking.reduce((sum, id) => sum + dataplane.opened(index, id), 0),
+        opened: network?.userspace.opened(candidate) ?? 0,
         kernelFlows: inKernel.reduce((sum, { flows }) => sum + flows, 0),
         ...(reason !== undefined && { reason }),
       };
     });
-    return records.sort((a, b) => (`${a.service} ${a.network}` < `${b.service} ${b.network}` ? -1 : 1));
+    return records.sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
   }
 
-  /** What is installed for a service, as commands, by network. */
+  /** What is installed for a service, as commands, by network and place. */
   show(serviceId: string): OffloadCommands[] {
-    return [...this.#networks].flatMap(([id, { offload }]) => {
-      const commands = offload.show(serviceId);
-      return commands.length === 0 ? [] : [{ network: this.#names.get(id) ?? '', commands }];
+    return [...this.#networks].flatMap(([id, { offload, ingress }]) => {
+      const network = this.#names.get(id) ?? '';
+      const onHost = [...new Set(offload.marksOf(serviceId).flatMap((mark) => ingress?.driver.showHost(mark) ?? []))];
+      const shown: OffloadCommands[] = [
+        { network, commands: [...new Set(offload.show(serviceId))] },
+        { network, place: 'host', commands: onHost },
+      ];
+      return shown.filter(({ commands }) => commands.length > 0);
     });
   }
 
@@ -196,9 +258,40 @@ export class Offloader {
   }
 }
 
+/** What there is to hand over, in no order. */
+function candidatesOf(world: World, snapshot: Snapshot, mode: OffloadMode, seesHost: boolean): Candidate[] {
+  const ports = projectPorts(world);
+  const all = [...ports.values()].map(({ port }) => port);
+  return world.networks.flatMap((network) => {
+    const configs = new Map(snapshot.networks.find(({ id }) => id === network.id)?.services.map((config) => [config.id, config]));
+    return world.services.flatMap((service) => {
+      if (network.ingress) {
+        const own = service.ports.flatMap((port) => [...ports].filter(([key]) => key === portKey(port)));
+        const candidates = own.map((port) => portCandidateOf(network, service, port, all, mode));
+        return seesHost ? candidates : candidates.map((candidate) => ({ ...candidate, obstacle: NO_HOST }));
+      }
+      const config = configs.get(service.id);
+      return config === undefined ? [] : [candidateOf(network, service, config, mode)];
+    });
+  });
+}
+
+function markOwner({ serviceId, networkId, wanted: { port } }: Candidate): MarkOwner {
+  return port === undefined ? [serviceId, networkId] : [serviceId, networkId, portText(port)];
+}
+
+function sortKey({ service, network, port = '' }: OffloadRecord): string {
+  return `${service} ${network} ${port}`;
+}
+
+function lackText(lack: Lack | undefined): string | undefined {
+  return lack && (lack.remedy === undefined ? lack.reason : `${lack.reason}: ${lack.remedy}`);
+}
+
 /** Of a service that no sandbox has been told of. */
-function whyNothing({ mode }: Candidate, backend: OffloadBackend | undefined): string {
+function whyNothing({ mode, obstacle }: Candidate, backend: OffloadBackend | undefined): string {
   if (mode === 'never') return OFF;
+  if (obstacle === NO_HOST) return NO_HOST;
   return backend !== undefined && 'because' in backend ? backend.because : 'the agent is starting';
 }
 

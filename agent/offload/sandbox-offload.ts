@@ -4,14 +4,12 @@
  *
  * With many services a change of one costs by that one: what is the same as before is left as it is until the next tick.
  */
-import type { KernelCount, KernelFlow, OffloadDriver, OffloadEndpoint, OffloadScheduler, OffloadService } from '../../kernel/offload/driver.js';
+import type { KernelCount, KernelFlow, OffloadDriver, OffloadEndpoint, OffloadScheduler, OffloadService, UserspaceFlow } from '../../kernel/offload/driver.js';
 import { OffloadError } from '../../kernel/offload/driver.js';
 import type { Observation, OffloadMemory, OffloadState } from '../../kernel/offload/state.js';
 import { PlanSeries, type PlanChanges } from '../../kernel/offload/plans.js';
 import { ARMING_MS, firstMemory, phaseOf, step } from '../../kernel/offload/state.js';
 import { DEFAULT_TIMEOUTS } from '../../proxy/config/snapshot.js';
-import type { Dataplane } from '../../proxy/dataplane/handle.js';
-import { formatIpv4 } from '../../proxy/net/addr.js';
 import type { Clock } from '../../proxy/time/clock.js';
 import type { Logger } from '../log.js';
 import type { Candidate } from './candidates.js';
@@ -26,14 +24,21 @@ export interface SandboxFacts {
   readonly network: string;
   readonly subnet: string;
   readonly balancer: string;
-  /** Of the data plane. */
-  readonly index: number;
+}
+
+/** Who balances what the kernel does not. */
+export interface Userspace {
+  /** Flows that it ever opened for a candidate's present endpoints. */
+  opened(candidate: Candidate): number;
+  /** Flows of a candidate that go on, but had no packet for `silent` ms. Rejects when they cannot be had. */
+  silentFlows(candidate: Candidate, silent: number): Promise<UserspaceFlow[]>;
+  /** Why the kernel may not have a candidate now, beside what the candidate says itself. */
+  obstacle(candidate: Candidate): string | undefined;
 }
 
 export interface SandboxDeps {
-  readonly dataplane: Pick<Dataplane, 'opened' | 'silentFlows'>;
-  /** The packet mark of a service here. */
-  readonly markOf: (serviceId: string) => Promise<number>;
+  readonly userspace: Userspace;
+  readonly markOf: (candidate: Candidate) => Promise<number>;
   /** An earlier agent may have left something installed. */
   readonly leftovers: boolean;
   /** Milliseconds for which endpoints are to be unchanged. */
@@ -117,9 +122,13 @@ export class SandboxOffload {
     return this.#after(() => this.#counts());
   }
 
+  /** Marks of what is installed for a service. */
+  marksOf(serviceId: string): number[] {
+    return this.services.flatMap(({ candidate, mark }) => (candidate.serviceId === serviceId && mark !== undefined && this.#plans.service(mark) ? [mark] : []));
+  }
+
   show(serviceId: string): string[] {
-    const mark = this.#services.get(serviceId)?.mark;
-    return mark === undefined || this.#plans.service(mark) === undefined ? [] : this.driver.show(mark);
+    return this.marksOf(serviceId).flatMap((mark) => this.driver.show(mark));
   }
 
   get driverName(): OffloadDriver['name'] {
@@ -154,7 +163,7 @@ export class SandboxOffload {
     const changes = new Map<number, OffloadService | undefined>(this.#dropGone());
     const taken: Candidate[] = [];
     for (const given of this.#candidates) {
-      const known = this.#services.get(given.serviceId);
+      const known = this.#services.get(given.id);
       const same = known !== undefined && sameData(known.candidate, given);
       if (same && !all) continue;
       // What does not change stays the same object: then the next comparison is short.
@@ -167,7 +176,7 @@ export class SandboxOffload {
         if (mark === undefined) memory = { ...before.memory, reason: 'it has no packet mark' };
       }
       if (before.memory.state === 'arming' && memory.state === 'offloaded') taken.push(candidate);
-      this.#services.set(candidate.serviceId, { candidate, memory, mark });
+      this.#services.set(candidate.id, { candidate, memory, mark });
       this.#tell(candidate, before.memory, memory);
       if (memory.state !== 'userspace') this.#hold(candidate.vip);
       if (mark !== undefined && this.#differs(candidate, mark, memory)) changes.set(mark, plannedOf(candidate, mark, memory));
@@ -178,7 +187,8 @@ export class SandboxOffload {
   }
 
   /** What was stepped is held from now on, for as long as it may have flows in the kernel, and some time more. */
-  #hold(vip: number): void {
+  #hold(vip: number | undefined): void {
+    if (vip === undefined) return;
     this.#heldChanged ||= !this.#heldUntil.has(vip);
     this.#heldUntil.set(vip, this.deps.clock.now() + HELD_MS);
   }
@@ -197,11 +207,11 @@ export class SandboxOffload {
   /** Forgets services that are no candidates any more. Answers their marks in the plan. */
   #dropGone(): [number, undefined][] {
     let kept = 0;
-    for (const { serviceId } of this.#candidates) if (this.#services.has(serviceId)) kept++;
+    for (const { id } of this.#candidates) if (this.#services.has(id)) kept++;
     if (kept === this.#services.size) return [];
-    const wanted = new Set(this.#candidates.map(({ serviceId }) => serviceId));
-    const gone = [...this.#services].filter(([serviceId]) => !wanted.has(serviceId));
-    for (const [serviceId] of gone) this.#services.delete(serviceId);
+    const wanted = new Set(this.#candidates.map(({ id }) => id));
+    const gone = [...this.#services].filter(([id]) => !wanted.has(id));
+    for (const [id] of gone) this.#services.delete(id);
     return gone.flatMap(([, { mark }]): [number, undefined][] => (mark !== undefined && this.#plans.service(mark) ? [[mark, undefined]] : []));
   }
 
@@ -214,7 +224,7 @@ export class SandboxOffload {
 
   async #mark(candidate: Candidate): Promise<number | undefined> {
     try {
-      return await this.deps.markOf(candidate.serviceId);
+      return await this.deps.markOf(candidate);
     } catch (error) {
       this.deps.log.warn('offload: no packet mark for a service, trying again', { service: candidate.service, network: this.facts.network, problem: messageOf(error) });
       return undefined;
@@ -230,14 +240,14 @@ export class SandboxOffload {
   }
 
   #observe(candidate: Candidate, mark: number | undefined, installed: Look, inKernel: number): Observation {
-    const { clock, after, dataplane, markBase } = this.deps;
+    const { clock, after, userspace, markBase } = this.deps;
     return {
       now: clock.now(),
       mode: candidate.mode,
       after,
-      obstacle: candidate.obstacle ?? this.#lacks(candidate) ?? this.driver.refuses({ ...candidate.wanted, mark: mark ?? markBase, phase: 'take' }),
+      obstacle: candidate.obstacle ?? userspace.obstacle(candidate) ?? this.#lacks(candidate) ?? this.driver.refuses({ ...candidate.wanted, mark: mark ?? markBase, phase: 'take' }),
       endpoints: candidate.taking.join(' '),
-      opened: candidate.taking.reduce((sum, id) => sum + dataplane.opened(this.facts.index, id), 0),
+      opened: userspace.opened(candidate),
       inKernel,
       installed,
     };
@@ -278,10 +288,9 @@ export class SandboxOffload {
   }
 
   /** Flows of userspace that the kernel cannot have seen while it watched. */
-  async #keep({ vip, wanted }: Candidate): Promise<void> {
-    const flows = this.deps.dataplane.silentFlows(this.facts.index, vip, ARMING_MS);
-    if (flows.length === 0) return;
-    await this.driver.keep(flows.map((flow) => ({ ...flow, client: formatIpv4(flow.client), virtual: wanted.address, virtualPort: flow.vipPort, endpoint: formatIpv4(flow.endpoint) })));
+  async #keep(candidate: Candidate): Promise<void> {
+    const flows = await this.deps.userspace.silentFlows(candidate, ARMING_MS);
+    if (flows.length > 0) await this.driver.keep(flows);
   }
 
   async #look(): Promise<void> {
@@ -319,9 +328,9 @@ export class SandboxOffload {
     this.deps.log.warn('offload: the kernel could not be told', { network: this.facts.network, problem: failed });
   }
 
-  #tell({ service }: Candidate, before: OffloadMemory, after: OffloadMemory): void {
+  #tell({ service, published }: Candidate, before: OffloadMemory, after: OffloadMemory): void {
     if (before.state === after.state) return;
-    this.deps.log.info('offload', { service, network: this.facts.network, from: before.state, to: after.state, ...(after.reason !== undefined && { reason: after.reason }) });
+    this.deps.log.info('offload', { service, ...(published && { port: published.text }), network: this.facts.network, from: before.state, to: after.state, ...(after.reason !== undefined && { reason: after.reason }) });
   }
 }
 

@@ -86,6 +86,10 @@ class WorkerRelay implements Relay {
     return this.#call({ kind: 'flowsTo', address });
   }
 
+  opened(): Promise<Record<string, number>> {
+    return this.#call({ kind: 'opened' });
+  }
+
   ejectedFor(endpoint: string): Promise<number> {
     return this.#call({ kind: 'ejectedFor', endpoint });
   }

@@ -87,6 +87,11 @@ export function vethName(id: string): string {
   return `v-${createHash('sha256').update(id).digest('hex').slice(0, 13)}`;
 }
 
+/** Name of the host's end of the link to the ingress sandbox. `prefix`: namePrefix() of the node. */
+export function hostLinkName(prefix: string): string {
+  return `${prefix}ingress`;
+}
+
 /** A locally administered address that follows from the IPv4 address, as Docker's do: 10.0.1.5 is 02:42:0a:00:01:05. */
 export function macOf(address: string): string {
   const octets = parseIpv4(address);

@@ -1,11 +1,14 @@
 /**
- * Packet marks of a node: one for each service on each network that its kernel balances, kept in the store, so that the next
+ * Packet marks of a node: one for each service on each network that its kernel balances, and each published port, kept in the store, so that the next
  * agent knows by them what the one before has installed. Numbers count from the node's base; whoever installs adds that.
  */
 import { AddressPoolError } from '../model/errors.js';
 import type { MarkHolder } from '../store/keys.js';
 import { markKey, MARKS, serviceKey } from '../store/keys.js';
 import type { Store } from '../store/store.js';
+
+/** Who has a mark: a service on a network, or a published port of it, as text. */
+export type MarkOwner = readonly [serviceId: string, networkId: string, port?: string];
 
 export class NodeMarks {
   /** By holder, what the store had when it was listed last, and what was taken since; undefined: not listed. */
@@ -21,13 +24,13 @@ export class NodeMarks {
   ) {}
 
   /** The number of a service on a network: the one that it has, or the lowest that is free. Rejects with AddressPoolError. */
-  take(serviceId: string, networkId: string): Promise<number> {
-    return this.#after(() => this.#take({ owner: serviceKey(serviceId), network: networkId }));
+  take(...owner: MarkOwner): Promise<number> {
+    return this.#after(() => this.#take(holderOf(owner)));
   }
 
-  /** Gives back what no service of `wanted` (service id, network id) has. */
-  keepOnly(wanted: Iterable<readonly [serviceId: string, networkId: string]>): Promise<void> {
-    const holders = new Set([...wanted].map(([serviceId, networkId]) => textOf({ owner: serviceKey(serviceId), network: networkId })));
+  /** Gives back what none of `wanted` has. */
+  keepOnly(wanted: Iterable<MarkOwner>): Promise<void> {
+    const holders = new Set([...wanted].map((owner) => textOf(holderOf(owner))));
     return this.#after(() => this.#keepOnly(holders));
   }
 
@@ -67,8 +70,12 @@ export class NodeMarks {
   }
 }
 
-function textOf({ owner, network }: MarkHolder): string {
-  return `${owner} ${network}`;
+function holderOf([serviceId, networkId, port]: MarkOwner): MarkHolder {
+  return { owner: serviceKey(serviceId), network: networkId, ...(port !== undefined && { port }) };
+}
+
+function textOf({ owner, network, port }: MarkHolder): string {
+  return port === undefined ? `${owner} ${network}` : `${owner} ${network} ${port}`;
 }
 
 function lowestFree(taken: ReadonlySet<number>, span: number): number | undefined {

@@ -57,6 +57,8 @@ export interface PortHolder extends Owned {
 export interface MarkHolder extends Owned {
   /** Id of the network on which the owner, a service, has the mark. */
   readonly network: string;
+  /** The published port that has it, as text; absent: the VIP. */
+  readonly port?: string;
 }
 
 export const networkKey = (id: string): string => NETWORKS + id;

@@ -66,6 +66,8 @@ export class RelayCore {
         for (const port of this.#ports.values()) count += port.flowsTo(request.address);
         return count;
       }
+      case 'opened':
+        return Object.fromEntries([...this.#ports].map(([id, port]) => [id, port.opened]));
       case 'ejectedFor':
         return Math.max(0, ...[...this.#ports.values()].map((port) => port.ejectedFor(request.endpoint)));
       case 'counters':

@@ -28,6 +28,7 @@ export type RelayRequest =
   | { readonly kind: 'unpublish'; readonly id: string }
   | { readonly kind: 'flows' }
   | { readonly kind: 'flowsTo'; readonly address: number }
+  | { readonly kind: 'opened' }
   | { readonly kind: 'ejectedFor'; readonly endpoint: string }
   | { readonly kind: 'counters' }
   | { readonly kind: 'close' };
@@ -38,6 +39,7 @@ export interface RelayAnswers {
   unpublish: undefined;
   flows: FlowRecord[];
   flowsTo: number;
+  opened: Record<string, number>;
   ejectedFor: number;
   counters: Record<string, number>;
   close: undefined;

@@ -36,6 +36,8 @@ export interface Relay {
   flows(): Promise<FlowRecord[]>;
   /** Open connections to an endpoint, and UDP sessions that had a datagram in the last QUIET_MS. */
   flowsTo(address: number): Promise<number>;
+  /** Connections accepted and UDP sessions begun on each port that is published, by its id, since it is. */
+  opened(): Promise<Record<string, number>>;
   /** Milliseconds for which an endpoint (EndpointConfig.id) is still ejected from some port; 0: it is not. */
   ejectedFor(endpoint: string): Promise<number>;
   counters(): Promise<Record<string, number>>;

@@ -25,6 +25,9 @@ export class TcpPort {
   readonly #connections = new Set<TcpConnection>();
   #cancelCheck: () => void = () => undefined;
 
+  /** Connections that were accepted, and not shed. */
+  opened = 0;
+
   private constructor(
     private readonly port: RelayPort,
     private readonly context: Omit<ConnectionContext, 'timeouts'>,
@@ -123,6 +126,7 @@ export class TcpPort {
       return;
     }
     this.budget.open++;
+    this.opened++;
     const connection = new TcpConnection(client, this.#connectionContext, (closed) => {
       this.budget.open--;
       this.#connections.delete(closed);

@@ -30,6 +30,9 @@ export class UdpPort {
   readonly #sessionContext: SessionContext;
   #timeouts: Timeouts;
 
+  /** Sessions that were begun. */
+  opened = 0;
+
   private constructor(
     private readonly port: RelayPort,
     family: 'ipv4' | 'ipv6',
@@ -135,6 +138,7 @@ export class UdpPort {
       session.close();
     });
     this.#sessions.set(key, session);
+    this.opened++;
     counters.count('relay_udp_sessions');
   }
 

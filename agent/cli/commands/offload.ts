@@ -10,7 +10,7 @@ import { offloadView } from '../views/offload.js';
 const offloadLs = command<ListingOptions>({
   name: 'ls',
   alias: 'list',
-  purpose: 'List every service on every network with its state: userspace, arming, offloaded or draining.',
+  purpose: 'List every service on every network, and every published port, with its state: userspace, arming, offloaded or draining.',
   options: listingOptions.filter(({ flags }) => !flags.includes('--quiet')),
   notes: `OPENED counts the connections that userspace opened to the present endpoints, KERNEL
 those that the kernel has now. What is not offloaded says why.\n\n${FORMAT_NOTE}`,
@@ -33,7 +33,7 @@ const offloadShow = command<{ readonly json?: boolean }>({
     const shown = await client.offloadCommands(service);
     if (json === true) return context.write(`${JSON.stringify(shown, null, 2)}\n`);
     if (shown.length === 0) return context.warn(`nothing of service '${service}' is in the kernel: 'vipmesh offload ls' says why\n`);
-    context.write(shown.map(({ network, commands }) => `# in the sandbox of network ${network}\n${commands.map((line) => `${line}\n`).join('')}`).join('\n'));
+    context.write(shown.map(({ network, place, commands }) => `# ${place === 'host' ? 'on the host' : `in the sandbox of network ${network}`}\n${commands.map((line) => `${line}\n`).join('')}`).join('\n'));
   },
 });
 

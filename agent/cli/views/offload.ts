@@ -9,6 +9,7 @@ export function offloadView(wall: number): View<OffloadRecord> {
     columns: [
       { heading: 'SERVICE', cell: ({ service }) => service },
       { heading: 'NETWORK', cell: ({ network }) => network },
+      { heading: 'PORT', cell: ({ port }) => port ?? '-' },
       { heading: 'STATE', cell: ({ state }) => state },
       { heading: 'SINCE', cell: ({ since }) => (since === undefined ? '-' : shortAge(wall - since)) },
       { heading: 'MODE', cell: ({ mode }) => mode },
@@ -18,7 +19,7 @@ export function offloadView(wall: number): View<OffloadRecord> {
       { heading: 'KERNEL', cell: ({ kernelFlows }) => String(kernelFlows) },
       { heading: 'REASON', cell: ({ reason }) => reason ?? '' },
     ],
-    id: ({ serviceId, network }) => `${serviceId} ${network}`,
+    id: ({ serviceId, network, port }) => [serviceId, network, ...(port === undefined ? [] : [port])].join(' '),
     raw: (record) => record,
   };
 }

@@ -19,6 +19,12 @@ export class HeldFlows {
     return new HeldFlows(new Command(process.execPath, [HELD_FLOWS, ...args]));
   }
 
+  /** Under a command that says where it runs, such as `nsenter --net=…`. */
+  static under(prefix: readonly string[], ...args: string[]): HeldFlows {
+    const [file = '', ...rest] = [...prefix, process.execPath, HELD_FLOWS, ...args];
+    return new HeldFlows(new Command(file, rest));
+  }
+
   get events(): Event[] {
     return this.command.stdout.split('\n').slice(0, -1).map((line) => JSON.parse(line) as Event);
   }

@@ -34,6 +34,13 @@ export class SteadyClient {
     return SteadyClient.begun(new Command(process.execPath, [PROGRAM, '127.0.0.1', `${port}`, INTERVAL_MS, stopFile]), stopFile);
   }
 
+  /** Under a command that says where it runs, such as `nsenter --net=…`; none: on the host. */
+  static async under(prefix: readonly string[], host: string, port: number): Promise<SteadyClient> {
+    const stopFile = newStopFile();
+    const [file = '', ...args] = [...prefix, process.execPath, PROGRAM, host, `${port}`, INTERVAL_MS, stopFile];
+    return SteadyClient.begun(new Command(file, args), stopFile);
+  }
+
   private static async begun(command: Command, stopFile: string): Promise<SteadyClient> {
     await command.says('ready');
     return new SteadyClient(command, stopFile);

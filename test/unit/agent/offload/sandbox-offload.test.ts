@@ -50,6 +50,7 @@ const BOTH = [1, 2];
 
 function vote(endpoints: readonly number[], change: Partial<Candidate> = {}): Candidate {
   return {
+    id: 'vote1',
     serviceId: 'vote1',
     service: 'vote',
     networkId: 'n1',
@@ -69,16 +70,17 @@ class Sandbox {
   readonly offload: SandboxOffload;
   /** What the data plane is to hold, whenever it changed. */
   readonly told: string[] = [];
+  obstacle: string | undefined;
   markOf = (_serviceId: string): Promise<number> => Promise.resolve(0x103);
 
   constructor(leftovers = false) {
-    const silent = { protocol: 'udp', client: parseIpv4('10.0.1.9'), clientPort: 5000, vipPort: 53, endpoint: parseIpv4('10.0.1.11'), endpointPort: 53, balancerPort: 5000 } as const;
+    const silent = { protocol: 'udp', client: '10.0.1.9', clientPort: 5000, virtual: '10.0.1.2', virtualPort: 53, endpoint: '10.0.1.11', endpointPort: 53, balancerPort: 5000 } as const;
     this.offload = new SandboxOffload(
       this.driver,
-      { network: 'overlay1', subnet: '10.0.1.0/24', balancer: '10.0.1.250', index: 1 },
+      { network: 'overlay1', subnet: '10.0.1.0/24', balancer: '10.0.1.250' },
       {
-        dataplane: { opened: () => 0, silentFlows: () => [silent] },
-        markOf: (serviceId) => this.markOf(serviceId),
+        userspace: { opened: () => 0, silentFlows: () => Promise.resolve([silent]), obstacle: () => this.obstacle },
+        markOf: ({ id }) => this.markOf(id),
         leftovers, after: AFTER, markBase: 0x100, schedulers: ['rr', 'wrr'], clock: this.clock, log: silentLogger,
         onHeld: () => this.told.push([...this.offload.held].map(formatIpv4).join(' ')),
       },
