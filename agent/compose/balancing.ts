@@ -2,7 +2,7 @@
  * How a service is balanced, which compose has no keys for: `x-vipmesh` below the service or its `deploy`. Keys may be in
  * snake or camel case; values are written as on the command line, or as maps.
  */
-import { PREFERENCES, SCHEDULERS, slotProblem } from '../../overlay/model/balancing.js';
+import { OFFLOAD_MODES, PREFERENCES, SCHEDULERS, slotProblem } from '../../overlay/model/balancing.js';
 import type { BalancingSpec, FlowTimeouts } from '../../overlay/model/spec.js';
 import type { BalancingInput } from '../api/inputs.js';
 import type { Weight } from '../grammar/balancing.js';
@@ -45,6 +45,7 @@ export function readBalancing(reader: Reader, entry: YamlEntry | undefined, path
   const ejectFor = reader.duration(eject.get('for'), `${path}.eject.for`);
   const timeouts = readTimeouts(reader, keys.get('timeouts'), `${path}.timeouts`);
   const drainTimeout = reader.duration(keys.get('drain_timeout'), `${path}.drain_timeout`);
+  const offload = reader.oneOf(keys.get('offload'), `${path}.offload`, OFFLOAD_MODES);
   const input: BalancingInput = {
     ...(scheduler === undefined ? {} : { scheduler }),
     ...weights.combined,
@@ -56,6 +57,7 @@ export function readBalancing(reader: Reader, entry: YamlEntry | undefined, path
     ...(ejectFor === undefined ? {} : { ejectFor }),
     ...(timeouts === undefined ? {} : { timeouts }),
     ...(drainTimeout === undefined ? {} : { drainTimeout }),
+    ...(offload === undefined ? {} : { offload }),
   };
   return { input, lines: new Map([['balancing', entry.line], ...linesOf(keys), ...weights.lines]) };
 }

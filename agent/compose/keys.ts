@@ -72,7 +72,7 @@ export const DEPLOY_KEYS: KeyTable = {
 
 /** Ours: not of the specification. */
 export const BALANCING_KEYS: KeyTable = used(
-  'scheduler', 'weights', 'affinity', 'prefer', 'slow_start', 'slowStart', 'max_conns', 'maxConns', 'eject', 'timeouts', 'drain_timeout', 'drainTimeout',
+  'scheduler', 'weights', 'affinity', 'prefer', 'slow_start', 'slowStart', 'max_conns', 'maxConns', 'eject', 'timeouts', 'drain_timeout', 'drainTimeout', 'offload',
 );
 export const EJECT_KEYS: KeyTable = used('after', 'for');
 export const TIMEOUT_KEYS: KeyTable = used(...TIMEOUT_NAMES);

@@ -197,12 +197,11 @@ export class Offloader {
     const counts = await this.#counts();
     const records = this.#candidates.map((candidate): OffloadRecord => {
       const network = this.#networks.get(candidate.networkId);
-      const known = network?.offload.services.find((service) => service.candidate.id === candidate.id);
+      const known = network?.offload.known(candidate.id);
       const memory = known?.memory;
       const state: OffloadState = memory?.state ?? 'userspace';
       const mark = known?.mark;
-      const inKernel = counts.get(candidate.networkId)?.filter((count) => count.mark === mark) ?? [];
-      const reason = memory === undefined ? whyNothing(candidate, backend) : memory.reason;
+            const reason = memory === undefined ? whyNothing(candidate, backend) : memory.reason;
       return {
         service: candidate.service,
         serviceId: candidate.serviceId,
@@ -214,7 +213,7 @@ export class Offloader {
         ...(network !== undefined && { driver: network.offload.driverName }),
         ...(memory !== undefined && { since: clock.wall() - (clock.now() - memory.since) }),
         opened: network?.userspace.opened(candidate) ?? 0,
-        kernelFlows: inKernel.reduce((sum, { flows }) => sum + flows, 0),
+        kernelFlows: counts.get(candidate.networkId)?.get(mark ?? -1) ?? 0,
         ...(reason !== undefined && { reason }),
       };
     });
@@ -252,10 +251,17 @@ export class Offloader {
     return counts.reduce((sum, count) => sum + (count.address === address ? count.flows : 0), 0);
   }
 
-  async #counts(): Promise<Map<string, KernelCount[]>> {
-    const entries = await Promise.all([...this.#networks].map(async ([id, { offload }]) => [id, await offload.counts().catch((): KernelCount[] => [])] as const));
+  /** Flows in the kernel, by network and mark. */
+  async #counts(): Promise<Map<string, Map<number, number>>> {
+    const entries = await Promise.all([...this.#networks].map(async ([id, { offload }]) => [id, flowsByMark(await offload.counts().catch((): KernelCount[] => []))] as const));
     return new Map(entries);
   }
+}
+
+function flowsByMark(counts: readonly KernelCount[]): Map<number, number> {
+  const sums = new Map<number, number>();
+  for (const { mark, flows } of counts) sums.set(mark, (sums.get(mark) ?? 0) + flows);
+  return sums;
 }
 
 /** What there is to hand over, in no order. */

@@ -1,10 +1,56 @@
-/** Whether two pieces of plain data say the same. Pure. */
+/**
+ * Whether a candidate is as it was. Pure. It is asked of every service whenever one changed, so it looks at members by name; that
+ * none is forgotten the compiler sees.
+ */
+import type { OffloadEndpoint } from '../../kernel/offload/driver.js';
+import type { Candidate, Published } from './candidates.js';
 
-/** Objects and arrays member by member, the rest by Object.is. A member that is undefined is another than one that is missing. */
-export function sameData(a: unknown, b: unknown): boolean {
-  if (Object.is(a, b)) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  if (Array.isArray(a) || Array.isArray(b)) return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((member, index) => sameData(member, b[index]));
-  const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => key in b && sameData(a[key as never], b[key as never]));
+type Same<T> = { readonly [K in keyof T]-?: (a: T[K], b: T[K]) => boolean };
+type Wanted = Candidate['wanted'];
+
+const is = (a: unknown, b: unknown): boolean => a === b;
+
+const ENDPOINT: Same<OffloadEndpoint> = { address: is, port: is, weight: is };
+
+const PORT: Same<NonNullable<Wanted['port']>> = { protocol: is, number: is, hostAddress: is };
+const PUBLISHED: Same<Published> = { key: is, text: is };
+
+const WANTED: Same<Wanted> = {
+  address: is,
+  port: optional(members(PORT)),
+  scheduler: is,
+  affinity: is,
+  maxConnections: is,
+  endpoints: list(members(ENDPOINT)),
+};
+
+export const sameWanted = members(WANTED);
+
+export const sameCandidate = members<Candidate>({
+  ...{ id: is, serviceId: is, service: is, networkId: is, mode: is, obstacle: is, vip: is, held: is },
+  published: optional(members(PUBLISHED)),
+  taking: list(is),
+  wanted: sameWanted,
+});
+
+function members<T extends object>(same: Same<T>): (a: T, b: T) => boolean {
+  const checks = Object.entries(same) as [keyof T, (a: unknown, b: unknown) => boolean][];
+  return (a, b) => {
+    if (a === b) return true;
+    for (const [key, check] of checks) if (!check(a[key], b[key])) return false;
+    return true;
+  };
+}
+
+function list<T>(same: (a: T, b: T) => boolean): (a: readonly T[], b: readonly T[]) => boolean {
+  return (a, b) => {
+    if (a === b) return true;
+    if (a.length !== b.length) return false;
+    for (let at = 0; at < a.length; at++) if (!same(a[at]!, b[at]!)) return false;
+    return true;
+  };
+}
+
+function optional<T>(same: (a: T, b: T) => boolean): (a: T | undefined, b: T | undefined) => boolean {
+  return (a, b) => (a === undefined || b === undefined ? a === b : same(a, b));
 }

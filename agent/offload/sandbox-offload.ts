@@ -13,7 +13,7 @@ import { DEFAULT_TIMEOUTS } from '../../proxy/config/snapshot.js';
 import type { Clock } from '../../proxy/time/clock.js';
 import type { Logger } from '../log.js';
 import type { Candidate } from './candidates.js';
-import { sameData } from './same.js';
+import { sameCandidate, sameWanted } from './same.js';
 
 /** An offloaded service is looked after this often: what another tool removed is back within 3 s. */
 const LOOK_MS = 2000;
@@ -67,7 +67,10 @@ export class SandboxOffload {
   /** Until when each VIP is held. */
   readonly #heldUntil = new Map<number, number>();
   #heldChanged = false;
+  /** As given last. What `#merge` found to be as before is the same object as before. */
   #candidates: readonly Candidate[] = [];
+  #merged: readonly Candidate[] | undefined;
+  readonly #refusals = new WeakMap<Candidate['wanted'], { readonly mark: number; readonly refusal: string | undefined }>();
   readonly #plans: PlanSeries;
   /** The last `set` failed, or something else was found than what it had set, or nobody knows yet what is there. */
   #unsure: boolean;
@@ -89,6 +92,11 @@ export class SandboxOffload {
 
   get services(): readonly Offloaded[] {
     return [...this.#services.values()];
+  }
+
+  /** Of a candidate, by its id. */
+  known(id: string): Offloaded | undefined {
+    return this.#services.get(id);
   }
 
   /** VIPs of which the kernel has flows, may get some soon, or had some of late. */
@@ -160,15 +168,11 @@ export class SandboxOffload {
     const all = which === 'all' || this.#looks.length > 0;
     const looks = this.#looks.length > 0 ? this.#looks.splice(0) : (['none'] as const);
     const inKernel = await this.#inKernel();
-    const changes = new Map<number, OffloadService | undefined>(this.#dropGone());
+    const { changed, gone } = this.#merge();
+    const changes = new Map<number, OffloadService | undefined>(gone);
     const taken: Candidate[] = [];
-    for (const given of this.#candidates) {
-      const known = this.#services.get(given.id);
-      const same = known !== undefined && sameData(known.candidate, given);
-      if (same && !all) continue;
-      // What does not change stays the same object: then the next comparison is short.
-      const candidate = same ? known.candidate : given;
-      const before = known ?? (await this.#first(candidate));
+    for (const candidate of all ? this.#candidates : changed) {
+      const before = this.#services.get(candidate.id) ?? (await this.#first(candidate));
       let { memory, mark } = before;
       for (const installed of looks) memory = step(memory, this.#observe(candidate, mark, candidate.held || installed !== 'good' ? installed : 'none', inKernel.get(mark ?? -1) ?? 0));
       if (memory.state !== 'userspace' && mark === undefined) {
@@ -176,9 +180,10 @@ export class SandboxOffload {
         if (mark === undefined) memory = { ...before.memory, reason: 'it has no packet mark' };
       }
       if (before.memory.state === 'arming' && memory.state === 'offloaded') taken.push(candidate);
+      if (memory.state !== 'userspace') this.#hold(candidate.vip);
+      if (memory === before.memory && mark === before.mark && this.#services.get(candidate.id)?.candidate === candidate) continue;
       this.#services.set(candidate.id, { candidate, memory, mark });
       this.#tell(candidate, before.memory, memory);
-      if (memory.state !== 'userspace') this.#hold(candidate.vip);
       if (mark !== undefined && this.#differs(candidate, mark, memory)) changes.set(mark, plannedOf(candidate, mark, memory));
     }
     await this.#install(changes, taken);
@@ -204,11 +209,23 @@ export class SandboxOffload {
     this.deps.onHeld();
   }
 
-  /** Forgets services that are no candidates any more. Answers their marks in the plan. */
-  #dropGone(): [number, undefined][] {
+  /** Takes in what was given: which candidates are new or otherwise than before, and the marks that the plan has of services that are gone. */
+  #merge(): { readonly changed: readonly Candidate[]; readonly gone: readonly (readonly [number, undefined])[] } {
+    if (this.#merged === this.#candidates) return { changed: [], gone: [] };
+    const changed: Candidate[] = [];
     let kept = 0;
-    for (const { id } of this.#candidates) if (this.#services.has(id)) kept++;
-    if (kept === this.#services.size) return [];
+    const candidates = this.#candidates.map((candidate) => {
+      const known = this.#services.get(candidate.id);
+      if (known) kept++;
+      if (known && sameCandidate(known.candidate, candidate)) return known.candidate;
+      changed.push(candidate);
+      return candidate;
+    });
+    this.#merged = this.#candidates = candidates;
+    return { changed, gone: kept === this.#services.size ? [] : this.#dropGone() };
+  }
+
+  #dropGone(): [number, undefined][] {
     const wanted = new Set(this.#candidates.map(({ id }) => id));
     const gone = [...this.#services].filter(([id]) => !wanted.has(id));
     for (const [id] of gone) this.#services.delete(id);
@@ -219,7 +236,7 @@ export class SandboxOffload {
   #differs({ wanted }: Candidate, mark: number, { state }: OffloadMemory): boolean {
     const planned = this.#plans.service(mark);
     const phase = phaseOf(state);
-    return planned?.phase !== phase || (planned !== undefined && !sameData(planned, { ...wanted, mark, phase }));
+    return planned?.phase !== phase || (planned !== undefined && !sameWanted(planned, wanted));
   }
 
   async #mark(candidate: Candidate): Promise<number | undefined> {
@@ -245,12 +262,20 @@ export class SandboxOffload {
       now: clock.now(),
       mode: candidate.mode,
       after,
-      obstacle: candidate.obstacle ?? userspace.obstacle(candidate) ?? this.#lacks(candidate) ?? this.driver.refuses({ ...candidate.wanted, mark: mark ?? markBase, phase: 'take' }),
+      obstacle: candidate.obstacle ?? userspace.obstacle(candidate) ?? this.#lacks(candidate) ?? this.#refusal(candidate, mark ?? markBase),
       endpoints: candidate.taking.join(' '),
       opened: userspace.opened(candidate),
       inKernel,
       installed,
     };
+  }
+
+  #refusal({ wanted }: Candidate, mark: number): string | undefined {
+    const known = this.#refusals.get(wanted);
+    if (known?.mark === mark) return known.refusal;
+    const refusal = this.driver.refuses({ ...wanted, mark, phase: 'take' });
+    this.#refusals.set(wanted, { mark, refusal });
+    return refusal;
   }
 
   #lacks({ wanted: { scheduler } }: Candidate): string | undefined {

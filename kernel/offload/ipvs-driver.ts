@@ -30,7 +30,7 @@ import {
 import { changedServices, faultsOf, incrementalChange, notedServices, Uses, wholeChange, type Change, type Present } from './ipvs-change.js';
 import { BLOCK_MASK, blockOf, CHAINS, EXPIRE_NODEST, ipvsTimeoutsOf, NEW, refusal, sysctls, TABLES, type Base } from './ipvs-layout.js';
 import { commandsOf } from './ipvs-show.js';
-import { changesSince } from './plans.js';
+import { changesSince, planWith } from './plans.js';
 import { blockLine, readMarkRoutes, TABLE, vipLine, type MarkRoutes } from './policy-route.js';
 
 /** Marks whose flows are forgotten without asking first whether there are any. */
@@ -161,7 +161,8 @@ export class IpvsDriver implements OffloadDriver {
     const isIt = (one: Pick<OffloadEndpoint, 'address' | 'port'>): boolean => one.address === address && one.port === port;
     const had = (await this.flows()).filter((flow) => flow.mark === mark && (port === 0 ? flow.endpoint.startsWith(`${address}:`) : flow.endpoint === `${address}:${port}`));
     // The kernel itself ends connections that have lost their destination (expire_nodest_conn), but in its own time.
-    if (this.#plan) await this.set(withoutEndpoint(this.#plan, mark, isIt));
+    const service = this.#plan?.services.find((one) => one.mark === mark && one.endpoints.some(isIt));
+    if (this.#plan) await this.set(service ? planWith(this.#plan, { ...service, endpoints: service.endpoints.filter((endpoint) => !isIt(endpoint)) }) : this.#plan);
     else if ((await ipvsServices(this.#namespace)).some((one) => one.mark === mark && one.destinations.some(isIt))) {
       await ipvsBatch(this.#namespace, [deleteDestination(mark, { address, port })]);
     }
@@ -298,12 +299,6 @@ export class IpvsDriver implements OffloadDriver {
 
 function sameBase(a: Base, b: Base): boolean {
   return a.subnet === b.subnet && a.balancer === b.balancer && JSON.stringify(a.timeouts) === JSON.stringify(b.timeouts);
-}
-
-function withoutEndpoint(plan: OffloadPlan, mark: number, isIt: (endpoint: OffloadEndpoint) => boolean): OffloadPlan {
-  const without = (service: OffloadService): OffloadService => ({ ...service, endpoints: service.endpoints.filter((endpoint) => !isIt(endpoint)) });
-  const { subnet, balancer, timeouts } = plan;
-  return { subnet, balancer, timeouts, services: plan.services.map((service) => (service.mark === mark && service.endpoints.some(isIt) ? without(service) : service)) };
 }
 
 function ends({ original }: TrackedFlow): { client: string; virtual: string } {

@@ -29,7 +29,10 @@ import {
 } from './driver.js';
 import { baseChains, conntrackMarks, marksOf, refusal, servicePart, serviceMark, TABLE, tableOf, takenMarks, type ServicePart } from './nft-layout.js';
 import { applySettings, describeSettings, fullness, settingsOf } from './nft-settings.js';
-import { changesSince } from './plans.js';
+import { changesSince, planWith } from './plans.js';
+
+/** Services whose flows are forgotten without asking first whether there are any. */
+const FEW = 8;
 
 interface Installed {
   readonly service: OffloadService;
@@ -236,8 +239,7 @@ export class NftDriver implements OffloadDriver {
       const is = ({ address, port }: OffloadEndpoint): boolean => address === endpoint.address && port === endpoint.port;
       if (plan && service?.endpoints.some(is)) {
         const without = { ...service, endpoints: service.endpoints.filter((one) => !is(one)) };
-        const { subnet, balancer, timeouts } = plan;
-        await this.set({ subnet, balancer, timeouts, services: plan.services.map((one) => (one.mark === mark ? without : one)) });
+        await this.set(planWith(plan, without));
       }
       const marks = conntrackMarks(mark);
       const { address, port } = endpoint;
@@ -287,7 +289,13 @@ export class NftDriver implements OffloadDriver {
 
   /** The flows of services that are gone. */
   async #forget(marks: Iterable<number>): Promise<void> {
-    for (const mark of marks) await deleteEntries(this.#namespace, { mark: conntrackMarks(mark) });
+    let those = new Set(marks);
+    // Deleting is a process for each service: of many, only those that have flows.
+    if (those.size > FEW) {
+      const having = new Set((await trackedFlows(this.#namespace)).map(({ mark }) => serviceMark(mark)));
+      those = new Set([...those].filter((mark) => having.has(mark)));
+    }
+    for (const mark of those) await deleteEntries(this.#namespace, { mark: conntrackMarks(mark) });
   }
 }
 

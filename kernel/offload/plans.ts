@@ -53,6 +53,13 @@ export class PlanSeries {
   }
 }
 
+/** The plan with one service otherwise. It counts as the same, so the next one of the series is to say what becomes of that service. */
+export function planWith(plan: OffloadPlan, service: OffloadService): OffloadPlan {
+  const { revision } = plan;
+  const services = plan.services.map((one) => (one.mark === service.mark ? service : one));
+  return { ...plan, services, ...(revision !== undefined && { since: { revision, changes: new Map([[service.mark, service]]) } }) };
+}
+
 /** What `plan` changes in `known`, the services of `last` by mark; undefined: it does not say, and all are to be compared. */
 export function changesSince(last: OffloadPlan | undefined, plan: OffloadPlan): PlanChanges | undefined {
   return plan.since !== undefined && plan.since.revision === last?.revision ? plan.since.changes : undefined;

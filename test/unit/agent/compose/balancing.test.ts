@@ -32,14 +32,15 @@ const ALL = `
       MAX: "\${MOST}"
       eject: { after: 3, for: 1m }
       timeouts: { udp: 120s, established: 1h }
-      DRAIN: 5s`;
+      DRAIN: 5s
+      offload: never`;
 const SNAKE = ALL.replace('SLOW', 'slow_start').replace('MAX', 'max_conns').replace('DRAIN', 'drain_timeout');
 const CAMEL = ALL.replace('SLOW', 'slowStart').replace('MAX', 'maxConns').replace('DRAIN', 'drainTimeout');
 
 test('every key, in snake and in camel case', (t) => {
   const expected: BalancingSpec = {
     scheduler: 'wlc', weight: 2, slotWeights: { 1: 0 }, affinity: 'client-ip', affinityTimeout: 3_600_000, prefer: 'local', slowStart: 10_000, maxConns: 7,
-    ejectAfter: 3, ejectFor: 60_000, timeouts: { ...DEFAULT_BALANCING.timeouts, udp: 120_000, established: 3_600_000 }, drainTimeout: 5000,
+    ejectAfter: 3, ejectFor: 60_000, timeouts: { ...DEFAULT_BALANCING.timeouts, udp: 120_000, established: 3_600_000 }, drainTimeout: 5000, offload: 'never',
   };
   t.deepEqual(balancing(SNAKE), expected);
   t.deepEqual(balancing(CAMEL), expected);
