@@ -220,7 +220,7 @@ test('of many services the driver is told the one that changed, and nothing when
   sandbox.markOf = (serviceId) => Promise.resolve(0x100 + Number(serviceId));
   const one = (id: number, endpoints: readonly number[]): Candidate => {
     const { wanted } = vote(endpoints);
-    return vote(endpoints, { serviceId: `${id}`, wanted: { ...wanted, address: `10.0.1.${100 + id}` } });
+    return vote(endpoints, { id: `${id}`, serviceId: `${id}`, wanted: { ...wanted, address: `10.0.1.${100 + id}` } });
   };
   const all = (changed?: Candidate): Candidate[] => [0, 1, 2].map((id) => (changed?.serviceId === `${id}` ? changed : one(id, BOTH)));
   await sandbox.offload.apply(all());
