@@ -40,12 +40,12 @@ export async function printedFor(plan: OffloadPlan): Promise<Printed> {
 }
 
 function savedTable(name: string, chains: readonly Chain[]): string {
-  const jumps = chains.filter(({ from }) => from !== undefined);
+  const jumps = chains.flatMap(({ name: to, from }) => (typeof from === 'string' ? [{ from, to }] : []));
   return lines([
     `*${name}`,
-    ...jumps.map(({ from }) => `:${from!} ACCEPT [0:0]`),
+    ...jumps.map(({ from }) => `:${from} ACCEPT [0:0]`),
     ...chains.map((chain) => `:${chain.name} - [0:0]`),
-    ...jumps.map((chain) => `-A ${chain.from!} -j ${chain.name}`),
+    ...jumps.map(({ from, to }) => `-A ${from} -j ${to}`),
     ...chains.flatMap((chain) => [...chain.members, ...chain.tail].map((rule) => `-A ${chain.name} ${ruleText(rule)}`)),
     'COMMIT',
   ]);
