@@ -4,7 +4,7 @@
  *
  * With many services a change of one costs by that one: what is the same as before is left as it is until the next tick.
  */
-import type { KernelCount, KernelFlow, OffloadDriver, OffloadEndpoint, OffloadScheduler, OffloadService, UserspaceFlow } from '../../kernel/offload/driver.js';
+import type { InstalledService, KernelCount, KernelFlow, OffloadDriver, OffloadEndpoint, OffloadScheduler, OffloadService, UserspaceFlow } from '../../kernel/offload/driver.js';
 import { OffloadError } from '../../kernel/offload/driver.js';
 import type { Observation, OffloadMemory, OffloadState } from '../../kernel/offload/state.js';
 import { PlanSeries, type PlanChanges } from '../../kernel/offload/plans.js';
@@ -77,7 +77,7 @@ export class SandboxOffload {
   /** What was found since the last step, in order. */
   #looks: Look[] = [];
   #lookedAt = -Infinity;
-  #adopted: Promise<ReadonlySet<number>> | undefined;
+  #adopted: Promise<ReadonlyMap<number, InstalledService>> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -174,7 +174,9 @@ export class SandboxOffload {
     for (const candidate of all ? this.#candidates : changed) {
       const before = this.#services.get(candidate.id) ?? (await this.#first(candidate));
       let { memory, mark } = before;
-      for (const installed of looks) memory = step(memory, this.#observe(candidate, mark, candidate.held || installed !== 'good' ? installed : 'none', inKernel.get(mark ?? -1) ?? 0));
+      // Of what an earlier agent left nobody was asked yet: as if it had some.
+      const flows = known === undefined ? 1 : (inKernel.get(mark ?? -1) ?? 0);
+      for (const installed of looks) memory = step(memory, this.#observe(candidate, mark, candidate.held || installed !== 'good' ? installed : 'none', flows));
       if (memory.state !== 'userspace' && mark === undefined) {
         mark = await this.#mark(candidate);
         if (mark === undefined) memory = { ...before.memory, reason: 'it has no packet mark' };
@@ -250,10 +252,10 @@ export class SandboxOffload {
 
   /** An earlier agent may have handed it over already. */
   async #first(candidate: Candidate): Promise<Offloaded> {
-    this.#adopted ??= this.deps.leftovers ? this.driver.installed().then((marks) => new Set(marks), () => new Set()) : Promise.resolve(new Set());
+    this.#adopted ??= this.deps.leftovers ? this.driver.installed().then((left) => new Map(left.map((one) => [one.mark, one])), () => new Map()) : Promise.resolve(new Map());
     const adopted = await this.#adopted;
     const mark = adopted.size > 0 ? await this.#mark(candidate) : undefined;
-    return { candidate, mark, memory: firstMemory(this.#observe(candidate, mark, 'none', 0), mark !== undefined && adopted.has(mark)) };
+    return { candidate, mark, memory: firstMemory(this.#observe(candidate, mark, 'none', 0), adopted.get(mark ?? -1)) };
   }
 
   #observe(candidate: Candidate, mark: number | undefined, installed: Look, inKernel: number): Observation {

@@ -116,6 +116,12 @@ export interface UserspaceFlow {
   readonly balancerPort: number;
 }
 
+export interface InstalledService {
+  readonly mark: number;
+  /** New flows are the kernel's now; otherwise it has at most some of before: phase `watch` or `finish`. */
+  readonly takes: boolean;
+}
+
 export interface OffloadDriver {
   readonly name: DriverName;
   /** Why this driver cannot take the service as it is (a sentence), or undefined. */
@@ -133,8 +139,8 @@ export interface OffloadDriver {
    * between `watch` and `take`, with the flows that have been silent since `watch`; those that were not may be among them.
    */
   keep(flows: readonly UserspaceFlow[]): Promise<void>;
-  /** Marks of the services whose new flows the kernel takes now, as it says itself: what an earlier agent left. */
-  installed(): Promise<readonly number[]>;
+  /** Services that the kernel has, as it says itself: what an earlier agent left. */
+  installed(): Promise<readonly InstalledService[]>;
   /** Flows that the kernel has, of every service. Costs by the flow; `counts` by the endpoint. */
   flows(): Promise<KernelFlow[]>;
   /** Of every endpoint that is installed. */

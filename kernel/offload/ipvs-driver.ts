@@ -19,6 +19,7 @@ import {
   MARK_SPAN,
   OffloadError,
   type DriverOptions,
+  type InstalledService,
   type KernelCount,
   type KernelFlow,
   type OffloadDriver,
@@ -124,11 +125,12 @@ export class IpvsDriver implements OffloadDriver {
     }));
   }
 
-  async installed(): Promise<readonly number[]> {
+  async installed(): Promise<readonly InstalledService[]> {
     if (!hasIpvs(this.#namespace)) return [];
     const { present } = await this.#read();
-    const taken = present.tables.get('mangle')?.chains.get(NEW)?.rules.map(({ rule }) => (rule?.action.kind === 'mark' ? rule.action.value : 0)) ?? [];
-    return [...new Set(taken)].filter((mark) => present.services.has(mark));
+    const rules = present.tables.get('mangle')?.chains.get(NEW)?.rules ?? [];
+    const taken = new Set(rules.map(({ rule }) => (rule?.action.kind === 'mark' ? rule.action.value : 0)));
+    return [...present.services.keys()].map((mark) => ({ mark, takes: taken.has(mark) }));
   }
 
   async flows(): Promise<KernelFlow[]> {

@@ -19,6 +19,7 @@ import {
   MARK_SPAN,
   OffloadError,
   type DriverOptions,
+  type InstalledService,
   type KernelCount,
   type KernelFlow,
   type OffloadDriver,
@@ -190,10 +191,11 @@ export class NftDriver implements OffloadDriver {
     return found;
   }
 
-  installed(): Promise<readonly number[]> {
+  installed(): Promise<readonly InstalledService[]> {
     return explained(async () => {
       const there = await this.#read();
-      return there ? takenMarks(there) : [];
+      const taken = new Set(there && takenMarks(there));
+      return there ? marksOf(there).map((mark) => ({ mark, takes: taken.has(mark) })) : [];
     });
   }
 

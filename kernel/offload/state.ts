@@ -73,9 +73,10 @@ export interface OffloadMemory {
   readonly notBefore: number;
 }
 
-/** `adopted`: what an earlier agent installed for it is there. */
-export function firstMemory({ now, endpoints, opened }: Observation, adopted: boolean): OffloadMemory {
-  return { state: adopted ? 'offloaded' : 'userspace', since: now, endpoints, unchangedSince: now, openedBefore: opened, penalty: 0, penaltyAt: now, failures: 0, retreats: 0, notBefore: now };
+/** `adopted`: what an earlier agent installed for it is there, and takes new flows, or does not; undefined: nothing is. */
+export function firstMemory({ now, endpoints, opened }: Observation, adopted?: { readonly takes: boolean }): OffloadMemory {
+  const state = adopted === undefined ? 'userspace' : adopted.takes ? 'offloaded' : 'draining';
+  return { state, since: now, endpoints, unchangedSince: now, openedBefore: opened, penalty: 0, penaltyAt: now, failures: 0, retreats: 0, notBefore: now };
 }
 
 /** The next step, to be taken whenever something changed and every second or so, since time alone is a reason, too. */

@@ -72,7 +72,7 @@ const checks: Record<string, Check> = {
     const { net, driver } = on;
     assert.deepEqual(await driver.installed(), []);
     await driver.set(plan(service('watch', BOTH)));
-    assert.deepEqual(await driver.installed(), []);
+    assert.deepEqual(await driver.installed(), [{ mark: MARK, takes: false }]);
     const watched = await net.connect();
     assert.equal(await ownerOf(on, addressOf(watched.localPort)), 'userspace');
     await watched.end();
@@ -242,10 +242,18 @@ const checks: Record<string, Check> = {
     await driver.set(plan(service('take', BOTH)));
     assert.equal(await facts.installed(sandbox), installed);
     const next = facts.open(sandbox);
-    assert.deepEqual(await next.installed(), [MARK]);
+    assert.deepEqual(await next.installed(), [{ mark: MARK, takes: true }]);
     await next.set(plan(service('take', BOTH)));
     assert.equal(await facts.installed(sandbox), installed);
     assert.deepEqual(await next.verify(), []);
+    await stream.flows();
+    // One that finds a service which is on its way back.
+    await next.set(plan(service('finish', BOTH)));
+    const later = facts.open(sandbox);
+    assert.deepEqual(await later.installed(), [{ mark: MARK, takes: false }]);
+    await later.set(plan(service('finish', BOTH)));
+    assert.deepEqual(await later.verify(), []);
+    assert.equal((await later.counts()).reduce((sum, { flows }) => sum + flows, 0), 1);
     await stream.flows();
     // One that finds a service that it does not want, and wants another.
     const last = facts.open(sandbox);

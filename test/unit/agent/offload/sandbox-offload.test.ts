@@ -2,7 +2,7 @@ import test from 'ava';
 import type { Candidate } from '../../../../agent/offload/candidates.js';
 import { SandboxOffload } from '../../../../agent/offload/sandbox-offload.js';
 import { silentLogger } from '../../../../agent/log.js';
-import type { KernelCount, OffloadDriver, OffloadPlan } from '../../../../kernel/offload/driver.js';
+import type { InstalledService, KernelCount, OffloadDriver, OffloadPlan } from '../../../../kernel/offload/driver.js';
 import { OffloadError } from '../../../../kernel/offload/driver.js';
 import { formatIpv4, parseIpv4 } from '../../../../proxy/net/addr.js';
 import { FakeClock } from '../../../../proxy/time/clock.js';
@@ -13,7 +13,7 @@ class NotingDriver implements OffloadDriver {
   readonly told: string[] = [];
   /** Marks that each plan says it changes. */
   readonly noted: (readonly number[] | undefined)[] = [];
-  left: number[] = [];
+  left: InstalledService[] = [];
   problems: string[] = [];
   failure: OffloadError | undefined;
   kernelCounts: KernelCount[] = [];
@@ -31,7 +31,7 @@ class NotingDriver implements OffloadDriver {
     this.told.push(`keep ${flows.map(({ client, balancerPort }) => `${client} ${balancerPort}`).join(',')}`);
     return Promise.resolve();
   }
-  installed = (): Promise<number[]> => Promise.resolve(this.left);
+  installed = (): Promise<InstalledService[]> => Promise.resolve(this.left);
   flows = (): Promise<[]> => Promise.resolve([]);
   counts = (): Promise<KernelCount[]> => Promise.resolve(this.kernelCounts);
   end(mark: number, { address }: { readonly address: string }): Promise<[]> {
@@ -189,11 +189,11 @@ test('a scheduler that this kernel has not, and a mark that cannot be had', asyn
 
 test('what an earlier agent left is taken over; what nobody wants of it is taken away', async (t) => {
   const sandbox = new Sandbox(true);
-  sandbox.driver.left = [0x103, 0x104];
+  sandbox.driver.left = [{ mark: 0x103, takes: true }, { mark: 0x104, takes: true }];
   await sandbox.offload.apply([vote(BOTH)]);
   t.deepEqual([sandbox.state, sandbox.driver.told], ['offloaded', ['set 259 take 10.0.1.11*1,10.0.1.12*1']]);
   const unwanted = new Sandbox(true);
-  unwanted.driver.left = [0x104];
+  unwanted.driver.left = [{ mark: 0x104, takes: true }];
   await unwanted.offload.apply([]);
   t.deepEqual(unwanted.driver.told, ['set', 'remove']);
 });
@@ -233,4 +233,16 @@ test('of many services the driver is told the one that changed, and nothing when
   await sandbox.seconds(3);
   t.deepEqual(sandbox.driver.noted, [[0x101], [0x100]]);
   t.is(sandbox.offload.services.length, 2);
+});
+
+test('what an earlier agent was taking back goes on to its end', async (t) => {
+  const sandbox = new Sandbox(true);
+  sandbox.driver.left = [{ mark: 0x103, takes: false }];
+  sandbox.driver.kernelCounts = [{ mark: 0x103, address: '10.0.1.11', port: 0, flows: 1, connections: 1, bytes: 0 }];
+  await sandbox.offload.apply([vote(BOTH, { mode: 'never' })]);
+  await sandbox.seconds(5);
+  t.deepEqual([sandbox.state, sandbox.driver.told], ['draining', ['set 259 finish 10.0.1.11*1,10.0.1.12*1']]);
+  sandbox.driver.kernelCounts = [];
+  await sandbox.seconds(1);
+  t.deepEqual([sandbox.state, sandbox.driver.told.slice(1)], ['userspace', ['set', 'remove']]);
 });

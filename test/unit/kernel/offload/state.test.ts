@@ -11,7 +11,7 @@ class Service {
 
   constructor(first: Partial<Observation> = {}, adopted = false) {
     this.seen = { ...this.seen, ...first };
-    this.memory = firstMemory(this.seen, adopted);
+    this.memory = firstMemory(this.seen, adopted ? { takes: true } : undefined);
     this.step();
   }
 
