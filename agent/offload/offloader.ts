@@ -27,6 +27,7 @@ import type { OffloadSettings } from './settings.js';
 import { dataplaneUserspace, RelayUserspace, type RelayFacts } from './userspace.js';
 
 const TICK_MS = 1000;
+const GLANCES_PER_TICK = 4;
 
 export interface OffloaderOptions {
   readonly settings: OffloadSettings;
@@ -172,9 +173,9 @@ export class Offloader {
     }
   }
 
-  #tick(): void {
-    void Promise.all([...this.#networks.values()].map((network) => this.#tickOne(network))).finally(() => {
-      if (this.#started) this.#cancelTick = this.options.clock.after(TICK_MS, () => this.#tick());
+  #tick(glances = 0): void {
+    void Promise.all([...this.#networks.values()].map((network) => (glances === 0 ? this.#tickOne(network) : network.offload.glance()))).finally(() => {
+      if (this.#started) this.#cancelTick = this.options.clock.after(TICK_MS / GLANCES_PER_TICK, () => this.#tick((glances + 1) % GLANCES_PER_TICK));
     });
   }
 

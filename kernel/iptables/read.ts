@@ -114,8 +114,10 @@ function condition({ module, name, value, not }: Option): Conditions | undefined
   if (key === 'match p' && (value === 'tcp' || value === 'udp')) return { protocol: value };
   if ((key === 'tcp dport' || key === 'udp dport') && /^\d+$/.test(value)) return { port: Number(value) };
   if (key === 'tcp tcp-flags' && value === 'FIN,SYN,RST,ACK SYN') return { syn: true };
+  if (key === 'tcp tcp-flags' && value === 'RST,ACK RST,ACK') return { refusal: true };
   if (key === 'mark mark' && isNumber(value)) return { mark: Number(value) };
   if (key === '!mark mark' && isNumber(value)) return { notMark: Number(value) };
+  if (key === '!connmark mark' && isNumber(value)) return { notConnectionMark: Number(value) };
   if (key === 'conntrack ctstate' && value === 'NEW') return { stateNew: true };
   if (key === '!conntrack ctstatus' && value === 'CONFIRMED') return { unconfirmed: true };
   if (key === 'conntrack ctstatus' && value === 'DNAT') return { dnat: true };

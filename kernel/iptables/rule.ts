@@ -30,9 +30,13 @@ export interface Conditions {
   readonly port?: number;
   /** The first packet of a TCP connection: SYN, and none of ACK, RST and FIN. */
   readonly syn?: true;
+  /** What refuses a SYN: RST with an acknowledgement. */
+  readonly refusal?: true;
   /** The packet's mark is this one, or is not. */
   readonly mark?: number;
   readonly notMark?: number;
+  /** The mark of the packet's connection is not this one. */
+  readonly notConnectionMark?: number;
   /** Connection tracking takes the packet's flow for new. */
   readonly stateNew?: true;
   /** Connection tracking has never let a packet of the flow through: this one is its first, and no repetition of it. */
@@ -56,7 +60,7 @@ export const ALL_BITS = 0xffffffff;
 
 /** The rule's arguments after `-A CHAIN`, as iptables-save prints them: equal rules have equal texts. */
 export function ruleText(rule: Rule): string {
-  const { source, destination, inInterface, outInterface, protocol, port, syn } = rule;
+  const { source, destination, inInterface, outInterface, protocol, port, syn, refusal } = rule;
   const words: string[] = [];
   if (source !== undefined) words.push('-s', source);
   if (rule.notSource !== undefined) words.push('!', '-s', rule.notSource);
@@ -65,11 +69,13 @@ export function ruleText(rule: Rule): string {
   if (inInterface !== undefined) words.push('-i', inInterface);
   if (outInterface !== undefined) words.push('-o', outInterface);
   if (protocol !== undefined) words.push('-p', protocol);
-  if (protocol !== undefined && (port !== undefined || syn)) words.push('-m', protocol);
+  if (protocol !== undefined && (port !== undefined || syn || refusal)) words.push('-m', protocol);
   if (port !== undefined) words.push('--dport', `${port}`);
   if (syn) words.push('--tcp-flags', 'FIN,SYN,RST,ACK', 'SYN');
+  if (refusal) words.push('--tcp-flags', 'RST,ACK', 'RST,ACK');
   if (rule.mark !== undefined) words.push('-m', 'mark', '--mark', hex(rule.mark));
   if (rule.notMark !== undefined) words.push('-m', 'mark', '!', '--mark', hex(rule.notMark));
+  if (rule.notConnectionMark !== undefined) words.push('-m', 'connmark', '!', '--mark', hex(rule.notConnectionMark));
   if (rule.stateNew || rule.unconfirmed || rule.dnat) words.push('-m', 'conntrack');
   if (rule.stateNew) words.push('--ctstate', 'NEW');
   if (rule.unconfirmed) words.push('!', '--ctstatus', 'CONFIRMED');

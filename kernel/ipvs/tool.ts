@@ -13,6 +13,17 @@ export function hasIpvs(namespace: Namespace): boolean {
   return namespace.within(() => fs.existsSync('/proc/thread-self/net/ip_vs'));
 }
 
+/** Marks of the services that there are, from the kernel's own list: without a process. None where there is no IPVS. */
+export function servicesListed(namespace: Namespace): number[] {
+  try {
+    const text = namespace.within(() => fs.readFileSync('/proc/thread-self/net/ip_vs', 'utf8'));
+    return [...text.matchAll(/^FWM {2}([0-9A-F]{8}) /gm)].map(([, mark]) => Number.parseInt(mark!, 16));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
 /**
  * Runs the lines in order. ipvsadm goes on after one that fails, and so does this: which were done is found out by reading back.
  * Throws OffloadError.

@@ -131,6 +131,8 @@ export interface OffloadDriver {
    * before. Idempotent. Calls must not overlap. Rejects with OffloadError, and then `verify` or the next `set` finds out what is there.
    */
   set(plan: OffloadPlan): Promise<void>;
+  /** Whether somebody else has been at what is installed, as far as a single system call or file tells: `verify` then says how. */
+  touched(): boolean;
   /** Reads back what is installed, and answers each difference from what was set, as sentences; none: all is there. */
   verify(): Promise<string[]>;
   /**

@@ -8,7 +8,7 @@ import { deleteEntries, trackedFlows, addEntries } from '../conntrack/tool.js';
 import type { NewEntry, TrackedFlow } from '../conntrack/flow.js';
 import { removalLines, renderBatch } from '../iptables/chains.js';
 import { findXtables, installedXtables, restore, XtablesReader, type XtablesTool } from '../iptables/tool.js';
-import { hasIpvs, ipvsBatch, ipvsConnections, ipvsCounts, ipvsServices, ipvsTimeouts, setIpvsTimeouts } from '../ipvs/tool.js';
+import { hasIpvs, ipvsBatch, ipvsConnections, ipvsCounts, ipvsServices, ipvsTimeouts, servicesListed, setIpvsTimeouts } from '../ipvs/tool.js';
 import { deleteDestination } from '../ipvs/service.js';
 import { ipBatch, IpBatchError, setSysctl } from '../netns/links.js';
 import type { Namespace } from '../netns/netns.js';
@@ -36,6 +36,9 @@ import { blockLine, readMarkRoutes, TABLE, vipLine, type MarkRoutes } from './po
 
 /** Marks whose flows are forgotten without asking first whether there are any. */
 const FEW = 8;
+
+/** With more services than this `touched` would cost as much as it saves. */
+const MOST_GLANCED = 1000;
 
 /** What is installed, when that is known. */
 interface Installed {
@@ -92,6 +95,13 @@ export class IpvsDriver implements OffloadDriver {
       await this.#apply(wholeChange(present, plan));
       this.#installed = { base: plan, services: new Map(plan.services.map((service) => [service.mark, service])), uses };
     }
+  }
+
+  touched(): boolean {
+    const installed = this.#installed;
+    if (!installed || installed.services.size === 0 || installed.services.size > MOST_GLANCED) return false;
+    const there = new Set(servicesListed(this.#namespace));
+    return [...installed.services.keys()].some((mark) => !there.has(mark));
   }
 
   async verify(): Promise<string[]> {

@@ -10,10 +10,11 @@ import { MARK_SPAN, type OffloadPlan, type OffloadService } from './driver.js';
 
 export const PRE = 'VIPMESH-PRE';
 export const NEW = 'VIPMESH-NEW';
+export const OUT = 'VIPMESH-OUT';
 export const POST = 'VIPMESH-POST';
 
 /** Chains that are the driver's, by table. */
-export const CHAINS = { mangle: [PRE, NEW], nat: [POST] } as const;
+export const CHAINS = { mangle: [PRE, NEW, OUT], nat: [POST] } as const;
 export const TABLES = ['nat', 'mangle'] as const;
 
 /** What does not depend on the services. */
@@ -48,6 +49,8 @@ export function mangleChains(members: readonly Rule[]): Chain[] {
       members: [],
       tail: [{ action: { kind: 'restore-mark' } }, { mark: 0, stateNew: true, unconfirmed: true, action: { kind: 'jump', chain: NEW } }],
     },
+    // A marked SYN that no IPVS service took: somebody has just removed it, and the client's next SYN finds it mended.
+    { name: OUT, from: 'OUTPUT', members: [], tail: [{ protocol: 'tcp', refusal: true, notConnectionMark: 0, action: { kind: 'drop' } }] },
   ];
 }
 

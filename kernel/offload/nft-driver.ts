@@ -166,6 +166,10 @@ export class NftDriver implements OffloadDriver {
     }
   }
 
+  touched(): boolean {
+    return this.#generation !== undefined && generationOf(this.#namespace) !== this.#generation;
+  }
+
   verify(): Promise<string[]> {
     return explained(async () => {
       const plan = this.#plan;

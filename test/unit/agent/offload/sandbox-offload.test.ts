@@ -26,6 +26,7 @@ class NotingDriver implements OffloadDriver {
     this.told.push(`set ${services.join('; ')}`.trimEnd());
     return Promise.resolve();
   }
+  touched = (): boolean => this.problems.length > 0;
   verify = (): Promise<string[]> => Promise.resolve(this.problems.splice(0));
   keep(flows: readonly { readonly client: string; readonly balancerPort: number }[]): Promise<void> {
     this.told.push(`keep ${flows.map(({ client, balancerPort }) => `${client} ${balancerPort}`).join(',')}`);
@@ -245,4 +246,20 @@ test('what an earlier agent was taking back goes on to its end', async (t) => {
   sandbox.driver.kernelCounts = [];
   await sandbox.seconds(1);
   t.deepEqual([sandbox.state, sandbox.driver.told.slice(1)], ['userspace', ['set', 'remove']]);
+});
+
+test('what a glance shows is put back at once; what could not be put back is not tried at every glance', async (t) => {
+  const sandbox = await Sandbox.offloaded();
+  await sandbox.offload.glance();
+  t.deepEqual(sandbox.driver.told, []);
+  sandbox.driver.problems = ['the table vipmesh is gone'];
+  await sandbox.offload.glance();
+  t.deepEqual([sandbox.state, sandbox.driver.told], ['offloaded', ['set 259 take 10.0.1.11*1,10.0.1.12*1']]);
+  sandbox.driver.problems = ['gone', 'gone', 'gone', 'gone'];
+  sandbox.driver.failure = new OffloadError('the kernel is busy');
+  const looks = (): number => 4 - sandbox.driver.problems.length;
+  sandbox.driver.verify = () => Promise.resolve(sandbox.driver.problems.splice(0, 1));
+  await sandbox.offload.glance();
+  await sandbox.offload.glance();
+  t.is(looks(), 1);
 });

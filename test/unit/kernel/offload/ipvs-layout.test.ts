@@ -127,5 +127,8 @@ test('a service as commands', (t) => {
     'iptables -t mangle -A VIPMESH-PRE -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff',
     'iptables -t mangle -A VIPMESH-PRE -m mark --mark 0x0 -m conntrack --ctstate NEW ! --ctstatus CONFIRMED -j VIPMESH-NEW',
     'iptables -t mangle -A PREROUTING -j VIPMESH-PRE',
+    'iptables -t mangle -N VIPMESH-OUT',
+    'iptables -t mangle -A VIPMESH-OUT -p tcp -m tcp --tcp-flags RST,ACK RST,ACK -m connmark ! --mark 0x0 -j DROP',
+    'iptables -t mangle -A OUTPUT -j VIPMESH-OUT',
   ]);
 });

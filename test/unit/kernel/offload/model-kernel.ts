@@ -106,7 +106,7 @@ export class ModelKernel {
       return;
     }
     const [, verb, chain = '', , rule = ''] = /^-([AIDFX]) (\S+)( 1)? ?(.*)$/.exec(line) ?? [];
-    if (['PREROUTING', 'POSTROUTING'].includes(chain) && !chains.has(chain)) chains.set(chain, []);
+    if (['PREROUTING', 'POSTROUTING', 'OUTPUT'].includes(chain) && !chains.has(chain)) chains.set(chain, []);
     const rules = chains.get(chain);
     if (!rules) throw new Error(`No chain by that name: ${line}`);
     if (verb === 'A') rules.push(rule);

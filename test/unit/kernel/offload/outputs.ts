@@ -23,12 +23,15 @@ COMMIT
 :OUTPUT ACCEPT [8:460]
 :POSTROUTING ACCEPT [16:822]
 :VIPMESH-NEW - [0:0]
+:VIPMESH-OUT - [0:0]
 :VIPMESH-PRE - [0:0]
 -A PREROUTING -j VIPMESH-PRE
+-A OUTPUT -j VIPMESH-OUT
 -A VIPMESH-NEW -d 10.0.1.2/32 -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j MARK --set-xmark 0x103/0xffffffff
 -A VIPMESH-NEW -d 10.0.1.2/32 -p udp -j MARK --set-xmark 0x103/0xffffffff
 -A VIPMESH-NEW -d 10.0.1.3/32 -p tcp -m tcp --dport 80 --tcp-flags FIN,SYN,RST,ACK SYN -j MARK --set-xmark 0x104/0xffffffff
 -A VIPMESH-NEW -m mark ! --mark 0x0 -j CONNMARK --save-mark --nfmask 0xffffffff --ctmask 0xffffffff
+-A VIPMESH-OUT -p tcp -m tcp --tcp-flags RST,ACK RST,ACK -m connmark ! --mark 0x0 -j DROP
 -A VIPMESH-PRE -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff
 -A VIPMESH-PRE -m mark --mark 0x0 -m conntrack --ctstate NEW ! --ctstatus CONFIRMED -j VIPMESH-NEW
 COMMIT
@@ -189,7 +192,37 @@ export const SAVED_XML = `<iptables-rules version="1.0">
     </chain>
     <chain name="INPUT" policy="ACCEPT" packet-count="7" byte-count="372" />
     <chain name="FORWARD" policy="ACCEPT" packet-count="9" byte-count="450" />
-    <chain name="OUTPUT" policy="ACCEPT" packet-count="8" byte-count="460" />
+    <chain name="OUTPUT" policy="ACCEPT" packet-count="8" byte-count="460" >
+      <rule >
+       <actions>
+        <call >
+          <VIPMESH-OUT />
+        </call>
+       </actions>
+
+      </rule>
+
+    </chain>
+    <chain name="VIPMESH-OUT" packet-count="0" byte-count="0" >
+      <rule >
+       <conditions>
+        <match >
+          <p >tcp</p>
+        </match>
+        <tcp >
+          <tcp-flags >RST,ACK RST,ACK</tcp-flags>
+        </tcp>
+        <connmark >
+          <mark  invert="1">0x0</mark>
+        </connmark>
+       </conditions>
+       <actions>
+        <DROP  />
+       </actions>
+
+      </rule>
+
+    </chain>
     <chain name="POSTROUTING" policy="ACCEPT" packet-count="16" byte-count="822" />
   </table>
 <!-- # Completed on Mon Nov 23 00:25:53 2026 -->
