@@ -123,9 +123,9 @@ export class SandboxOffload {
   /** To be called more often than `tick`: costs next to nothing as long as nobody else was at what is installed. Never rejects. */
   glance(): Promise<void> {
     return this.#after(async () => {
-      if (this.#unsure || this.#plan.services.length === 0 || !this.driver.touched()) return;
+      if (this.#unsure || this.#empty || !this.driver.touched()) return;
       await this.#look();
-      await this.#apply();
+      await this.#apply('all');
     });
   }
 
