@@ -3,6 +3,7 @@
  * takes first, then the host sends; the way back is the other way round. So nothing is ever sent that nobody takes.
  */
 import type {
+  InstalledService,
   KernelCount,
   KernelFlow,
   OffloadDriver,
@@ -48,6 +49,10 @@ export class IngressDriver implements OffloadDriver {
     await this.host.forget(before === undefined ? sent.filter((port) => !includes(now, port)) : portsOf(before).filter((port) => !includes(now, port)));
   }
 
+  touched(): boolean {
+    return this.sandbox.touched();
+  }
+
   async verify(): Promise<string[]> {
     if (this.#plan === undefined || this.#plan.services.length === 0) return this.sandbox.verify();
     const found = [...(await this.host.verify()), ...(await this.sandbox.verify())];
@@ -71,8 +76,10 @@ export class IngressDriver implements OffloadDriver {
     );
   }
 
-  async installed(): Promise<readonly number[]> {
-    return (await this.host.sent()).length > 0 ? this.sandbox.installed() : [];
+  /** Without the host it takes nothing, whatever the sandbox has. */
+  async installed(): Promise<readonly InstalledService[]> {
+    const sends = (await this.host.sent()).length > 0;
+    return (await this.sandbox.installed()).map(({ mark, takes }) => ({ mark, takes: takes && sends }));
   }
 
   flows(): Promise<KernelFlow[]> {
