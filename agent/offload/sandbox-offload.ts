@@ -181,7 +181,8 @@ export class SandboxOffload {
     const changes = new Map<number, OffloadService | undefined>(gone);
     const taken: Candidate[] = [];
     for (const candidate of all ? this.#candidates : changed) {
-      const before = this.#services.get(candidate.id) ?? (await this.#first(candidate));
+      const known = this.#services.get(candidate.id);
+      const before = known ?? (await this.#first(candidate));
       let { memory, mark } = before;
       // Of what an earlier agent left nobody was asked yet: as if it had some.
       const flows = known === undefined ? 1 : (inKernel.get(mark ?? -1) ?? 0);
@@ -192,7 +193,7 @@ export class SandboxOffload {
       }
       if (before.memory.state === 'arming' && memory.state === 'offloaded') taken.push(candidate);
       if (memory.state !== 'userspace') this.#hold(candidate.vip);
-      if (memory === before.memory && mark === before.mark && this.#services.get(candidate.id)?.candidate === candidate) continue;
+      if (memory === before.memory && mark === before.mark && known?.candidate === candidate) continue;
       this.#services.set(candidate.id, { candidate, memory, mark });
       this.#tell(candidate, before.memory, memory);
       if (mark !== undefined && this.#differs(candidate, mark, memory)) changes.set(mark, plannedOf(candidate, mark, memory));
