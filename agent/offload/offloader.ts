@@ -212,7 +212,7 @@ export class Offloader {
         state,
         ...(mark !== undefined && state !== 'userspace' && { mark }),
         ...(network !== undefined && { driver: network.offload.driverName }),
-        ...(memory !== undefined && { since: clock.wall() - (clock.now() - memory.since) }),
+        ...(memory !== undefined && { since: Math.round(clock.wall() - (clock.now() - memory.since)) }),
         opened: network?.userspace.opened(candidate) ?? 0,
         kernelFlows: counts.get(candidate.networkId)?.get(mark ?? -1) ?? 0,
         ...(reason !== undefined && { reason }),

@@ -274,7 +274,7 @@ export class SandboxOffload {
       now: clock.now(),
       mode: candidate.mode,
       after,
-      obstacle: candidate.obstacle ?? userspace.obstacle(candidate) ?? this.#lacks(candidate) ?? this.#refusal(candidate, mark ?? markBase),
+      obstacle: candidate.obstacle ?? userspace.obstacle(candidate) ?? this.#refusal(candidate, mark ?? markBase) ?? this.#lacks(candidate),
       endpoints: candidate.taking.join(' '),
       opened: userspace.opened(candidate),
       inKernel,
@@ -291,7 +291,8 @@ export class SandboxOffload {
   }
 
   #lacks({ wanted: { scheduler } }: Candidate): string | undefined {
-    return this.deps.schedulers.includes(scheduler) ? undefined : `this kernel has no scheduler ${scheduler} for ${this.driver.name}`;
+    if (this.deps.schedulers.includes(scheduler)) return undefined;
+    return `this kernel has no scheduler ${scheduler} for ${this.driver.name}${this.driver.name === 'ipvs' ? `: modprobe ip_vs_${scheduler}, and restart the agent` : ''}`;
   }
 
   /** Flows by mark, where a state depends on them. */

@@ -10,8 +10,11 @@ import { OffloadError } from './error.js';
 
 const PREFIX = 'net/netfilter/nf_conntrack';
 
-/** A task's own TIME_WAIT lasts that long (TCP_TIMEWAIT_LEN); after that its end of the connection is free again. Seconds. */
-const TIME_WAIT = 60;
+/**
+ * A task's own TIME_WAIT lasts 60 s (TCP_TIMEWAIT_LEN); after that its end of the connection is free again. The kernel's timers of that
+ * length may be 5.12 s late (kernel/time/timer.c: 512 ticks of 100 Hz), and a source port that is given away before then loses its SYN. Seconds.
+ */
+const TIME_WAIT = 66;
 
 /** Of the entries that there may be, how many may be there: beyond that, packets are lost that userspace would have carried. */
 const FULL = 0.95;

@@ -111,7 +111,8 @@ function penaltyAt(memory: OffloadMemory, now: number): number {
 
 function countFailures(memory: OffloadMemory, { installed }: Observation): OffloadMemory {
   if (installed === 'none' || memory.state === 'userspace') return memory;
-  if (installed === 'good') return memory.failures === 0 ? memory : { ...memory, failures: 0 };
+  // What was mended is no reason any more.
+  if (installed === 'good') return memory.failures === 0 ? memory : { ...memory, failures: 0, reason: memory.state === 'draining' ? memory.reason : undefined };
   return { ...memory, failures: memory.failures + 1, reason: installed.failed };
 }
 

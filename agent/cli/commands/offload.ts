@@ -13,7 +13,9 @@ const offloadLs = command<ListingOptions>({
   purpose: 'List every service on every network, and every published port, with its state: userspace, arming, offloaded or draining.',
   options: listingOptions.filter(({ flags }) => !flags.includes('--quiet')),
   notes: `OPENED counts the connections that userspace opened to the present endpoints, KERNEL
-those that the kernel has now. What is not offloaded says why.\n\n${FORMAT_NOTE}`,
+those that the kernel has now, closed ones included until it forgets them, about a
+minute later. What is not offloaded says why. A PORT is a published one; other rows
+are virtual addresses.\n\n${FORMAT_NOTE}`,
   examples: ['vipmesh offload ls', "vipmesh offload ls --format '{{.Service}} {{.State}} {{.Reason}}'"],
   async run(context, _, options) {
     const print = await makePrinter(context, options);
@@ -32,7 +34,15 @@ const offloadShow = command<{ readonly json?: boolean }>({
     const client = await context.client();
     const shown = await client.offloadCommands(service);
     if (json === true) return context.write(`${JSON.stringify(shown, null, 2)}\n`);
-    if (shown.length === 0) return context.warn(`nothing of service '${service}' is in the kernel: 'vipmesh offload ls' says why\n`);
+    if (shown.length === 0) {
+      const { id } = await client.service(service);
+      const listed = (await client.offloads()).some(({ serviceId }) => serviceId === id);
+      return context.warn(
+        listed
+          ? `nothing of service '${service}' is in the kernel: 'vipmesh offload ls' says why\n`
+          : `nothing of service '${service}' is in the kernel: it has no virtual address and no published port, so nothing of it is balanced\n`,
+      );
+    }
     context.write(shown.map(({ network, place, commands }) => `# ${place === 'host' ? 'on the host' : `in the sandbox of network ${network}`}\n${commands.map((line) => `${line}\n`).join('')}`).join('\n'));
   },
 });

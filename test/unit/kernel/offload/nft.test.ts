@@ -91,5 +91,5 @@ test('what nftables cannot do like userspace is refused', (t) => {
 test('half-closed connections live as long as open ones, and closed ones as long as their endpoint holds them', (t) => {
   const settings = settingsOf({ established: 7440, closing: 240, udp: 300 });
   const of = (name: string): number | undefined => settings.get(`net/netfilter/nf_conntrack_${name}`);
-  t.deepEqual(['tcp_timeout_close_wait', 'tcp_timeout_fin_wait', 'tcp_timeout_time_wait', 'udp_timeout'].map(of), [7440, 240, 60, 300]);
+  t.deepEqual(['tcp_timeout_close_wait', 'tcp_timeout_fin_wait', 'tcp_timeout_time_wait', 'udp_timeout'].map(of), [7440, 240, 66, 300]);
 });

@@ -131,7 +131,9 @@ test('one failure is mended, two in a row are a retreat, and each retreat waits 
   const service = Service.offloaded();
   t.is(service.later(1, { installed: { failed: 'gone' } }), 'offloaded');
   t.is(service.later(1), 'offloaded', 'nothing was looked at: neither good nor bad');
+  t.is(service.memory.reason, 'gone');
   t.is(service.later(1, { installed: 'good' }), 'offloaded');
+  t.is(service.memory.reason, undefined, 'what was mended is on show no more');
   for (let wait = RETRY_MS, round = 0; round < 8; round++, wait = Math.min(2 * wait, MAX_RETRY_MS)) {
     service.later(1, { installed: { failed: 'no' } });
     t.is(service.later(1, { installed: { failed: 'no module' } }), 'userspace');
