@@ -50,6 +50,9 @@ export class CleanUpError extends AggregateError {
 export async function cleanUp(paths: Paths, prefix: string | undefined, kept = NOTHING): Promise<CleanedUp> {
   const errors: unknown[] = [];
   const namespaces: string[] = [];
+  const link = prefix === undefined ? undefined : hostLinkName(prefix);
+  // First: clients are refused, then, and do not wait for tasks that are being ended. Who keeps the sandbox keeps the link of the same name.
+  if (link !== undefined && !kept.namespaces.has(link)) await removeFromHost(link).catch((error: unknown) => errors.push(error));
   const found = prefix === undefined ? [] : [ROOT_NAMESPACES, paths.rootlessNamespaces].flatMap((directory) => list(directory, prefix, errors));
   const pinned = found.filter(({ name }) => !kept.namespaces.has(name));
   const ids = pinned.map(({ directory, name }) => namespaceId(join(directory, name))).filter((id): id is NamespaceId => id !== undefined);
@@ -66,9 +69,6 @@ export async function cleanUp(paths: Paths, prefix: string | undefined, kept = N
       namespaces.push(name);
     });
   }
-  const link = prefix === undefined ? undefined : hostLinkName(prefix);
-  // The link's name is that of the sandbox that it leads to: who keeps one keeps both.
-  if (link !== undefined && !kept.namespaces.has(link)) await removeFromHost(link).catch((error: unknown) => errors.push(error));
   const there = [paths.socket, ...taskFiles(paths, kept), paths.rootlessNamespaces].filter((path) => existsSync(path));
   // An agent that ended in order leaves its directories, and nothing in them: no news.
   const files = there.filter((path) => !isEmptyDirectory(path));

@@ -22,6 +22,8 @@ const NEXT_HOP = '169.254.1.1';
 /** After the drivers' rule, whose packets are marked, and before the main table. */
 const PREFERENCE = 60;
 const LAST_METRIC = 4000;
+/** Whose routes these are (rtnetlink(7), rtm_protocol): a number that no routing daemon has. */
+export const ROUTE_PROTOCOL = '118';
 
 export interface HostLink {
   /** The host's end: 15 bytes at most. */
@@ -61,7 +63,7 @@ export function hostLines({ name, address }: HostLink): string[] {
   return [
     `link set ${name} up`,
     `neigh replace ${address} lladdr ${SANDBOX_MAC} dev ${name} nud permanent`,
-    `route replace ${address}/32 dev ${name}`,
+    `route replace ${address}/32 dev ${name} proto ${ROUTE_PROTOCOL}`,
     `route replace ${blackholeText(address)}`,
   ];
 }
@@ -78,7 +80,7 @@ export function sandboxLines({ address }: HostLink, { sandboxRules }: Pick<Found
 
 /** On the host; the routes by the link go with it. */
 export function blackholeText(address: string): string {
-  return `blackhole ${address}/32 metric ${LAST_METRIC}`;
+  return `blackhole ${address}/32 metric ${LAST_METRIC} proto ${ROUTE_PROTOCOL}`;
 }
 
 /** In the sandbox; a routing rule does not go with the link that it names. */

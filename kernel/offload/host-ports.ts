@@ -19,7 +19,7 @@ import { commandText } from '../nftables/render.js';
 import { CommandError, run } from '../run/runner.js';
 import { conflictsOf } from './conflicts.js';
 import { OffloadError, type DriverName, type OffloadPort } from './driver.js';
-import { blackholeText, hostLines, linkFaults, makeLines, readLists, SANDBOX_END, sandboxLines, dropText, type FoundLink, type HostLink } from './host-link.js';
+import { blackholeText, hostLines, linkFaults, makeLines, readLists, ROUTE_PROTOCOL, SANDBOX_END, sandboxLines, dropText, type FoundLink, type HostLink } from './host-link.js';
 import { chainPorts, HOST_CHAIN, HOST_TABLE, HOST_TABLES, hostChains, hostTable, portText, tablePorts } from './host-rules.js';
 
 export interface HostPortsOptions {
@@ -135,7 +135,7 @@ export class HostPorts {
   async remove(): Promise<void> {
     this.#ports = undefined;
     const { host, sandbox, link } = this.#options;
-    await removeHostPorts(host, link.name, [link.address]);
+    await removeHostPorts(host, link.name);
     await explained(() => absent(ipBatch(sandbox, [`rule del ${dropText(link.address)}`])));
   }
 
@@ -179,9 +179,9 @@ export class HostPorts {
 
 /**
  * Takes away what any agent has put on the host for published ports: rules of both kinds, the link, and the flows that were sent by it.
- * Needs to know nothing but the link's name. `addresses`: where it led to, beside those that its routes tell. Throws OffloadError.
+ * Needs to know nothing but the link's name: routes are marked as ours. Throws OffloadError.
  */
-export async function removeHostPorts(host: Namespace, name: string, addresses: readonly string[] = []): Promise<void> {
+export async function removeHostPorts(host: Namespace, name: string): Promise<void> {
   await explained(async () => {
     if (await readTable(host, HOST_TABLE).catch(noNftables)) await applyCommands(host, HOST_TABLE, [{ do: 'delete-table' }]);
     for (const tool of await installedXtables(host)) {
@@ -189,13 +189,10 @@ export async function removeHostPorts(host: Namespace, name: string, addresses: 
       const batches = [...HOST_TABLES].reverse().map((table) => ({ table, lines: tables.has(table) ? removalLines(tables.get(table)!, [HOST_CHAIN]) : [] }));
       await restore(tool, host, renderBatch(batches));
     }
-    const routes = JSON.parse((await run('ip', ['-4', '-json', 'route', 'show'], { netns: host })) || '[]') as { dst: string; type?: string; dev?: string; metric?: number }[];
-    const led = new Set([...addresses, ...routes.filter(({ dev }) => dev === name).map(({ dst }) => dst)]);
-    for (const address of led) {
-      if (routes.some((route) => route.dst === address && route.type === 'blackhole')) await absent(ipBatch(host, [`route del ${blackholeText(address)}`]));
-      // A host without conntrack(8) never had one.
-      await deleteEntries(host, { replySource: address }).catch(() => undefined);
-    }
+    const routes = JSON.parse((await run('ip', ['-4', '-json', 'route', 'show', 'proto', ROUTE_PROTOCOL], { netns: host })) || '[]') as { dst: string; type?: string }[];
+    for (const { dst, type } of routes) if (type === 'blackhole') await absent(ipBatch(host, [`route del ${blackholeText(dst)}`]));
+    // A host without conntrack(8) never had one.
+    for (const address of new Set(routes.map(({ dst }) => dst))) await deleteEntries(host, { replySource: address }).catch(() => undefined);
     await absent(ipBatch(host, [`link del ${name}`]));
   });
 }

@@ -4,16 +4,19 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OffloadRecord } from '../../../agent/control.js';
 import { createNamespace, openNamespace } from '../../../kernel/netns/netns.js';
 import { ipBatch } from '../../../kernel/netns/links.js';
+import { bindUdp } from '../../../kernel/netns/sockets.js';
 import type { DriverName } from '../../../kernel/offload/driver.js';
 import { run } from '../../../kernel/run/runner.js';
 import { pollUntil } from '../../support/poll-until.js';
 import { HeldFlows } from './support/held.js';
-import { pinnedNamespaces } from './support/host-state.js';
+import { hostState, pinnedNamespaces } from './support/host-state.js';
 import { Command, MeshAgent, SERVE, SOON, vipmesh } from './support/mesh-agent.js';
 import { SteadyClient } from './support/steady.js';
 
@@ -85,6 +88,35 @@ class Upload {
   }
 }
 
+/** A UDP client elsewhere that says something only when it is told to. */
+class Asker {
+  private constructor(private readonly socket: Socket) {}
+
+  static begin(): Asker {
+    const client = openNamespace(CLIENT_DIRECTORY, 'client');
+    const socket = createSocket('udp4');
+    socket.bind({ fd: bindUdp(client, '192.0.2.2', 0) });
+    client.close();
+    return new Asker(socket);
+  }
+
+  get client(): string {
+    return `192.0.2.2:${this.socket.address().port}`;
+  }
+
+  /** Which task answers. */
+  async ask(): Promise<string> {
+    const answer = once(this.socket, 'message', { signal: AbortSignal.timeout(SOON.timeout) }) as Promise<[Buffer]>;
+    this.socket.send('1', 8053, HOST);
+    const [data] = await answer;
+    return data.toString().split(' ')[0] ?? '';
+  }
+
+  close(): void {
+    this.socket.close();
+  }
+}
+
 /** Waits for an upload on that path. */
 function carried(agent: MeshAgent, path: 'relay' | 'kernel'): Promise<unknown> {
   return pollUntil(`an upload by ${path}`, async () => (await agent.api.flows()).some((flow) => flow.path === path && flow.network === 'ingress' && flow.endpoint.endsWith(':7') && flow.state === 'established'), SOON);
@@ -103,6 +135,9 @@ interface Tools {
   /** In the sandbox: the mark, or the map's element. */
   readonly sandbox: readonly string[];
   readonly taken: (mark: number) => RegExp;
+  /** Part of what is in the sandbox while 8080 is taken. */
+  readonly inSandbox: RegExp;
+  readonly flushSandbox: readonly string[];
 }
 
 const TOOLS: Readonly<Record<DriverName, Tools>> = {
@@ -112,6 +147,8 @@ const TOOLS: Readonly<Record<DriverName, Tools>> = {
     flush: () => run('nft', ['flush', 'ruleset'], {}),
     sandbox: ['nft', 'list', 'table', 'ip', 'vipmesh'],
     taken: (mark) => new RegExp(`tcp \\. 8080 : jump service-0x${mark.toString(16)}`),
+    inSandbox: /tcp \. 8080 : jump service/,
+    flushSandbox: ['nft', 'flush', 'ruleset'],
   },
   ipvs: {
     rules: async () => `${await run('iptables', ['-t', 'nat', '-nL', 'VIPMESH-INGRESS'], {}).catch(() => '')}${await run('iptables-save', ['-t', 'nat'], {})}`.replace(/^#.*\n/gm, '').replace(/\[\d+:\d+\]/g, ''),
@@ -119,6 +156,8 @@ const TOOLS: Readonly<Record<DriverName, Tools>> = {
     flush: () => run('sh', ['-ec', 'for table in nat filter; do iptables -t $table -F; iptables -t $table -X; done'], {}),
     sandbox: ['iptables', '-t', 'mangle', '-nvL'],
     taken: (mark) => new RegExp(`tcp dpt:8080 .*MARK set 0x${mark.toString(16)}`),
+    inSandbox: /tcp dpt:8080 .*MARK set/,
+    flushSandbox: ['sh', '-ec', 'for table in mangle nat; do iptables -t $table -F; iptables -t $table -X; done; ipvsadm -C'],
   },
 };
 
@@ -141,6 +180,8 @@ export async function portsHandedOverAndBack(by: DriverName = 'nft'): Promise<vo
   await carried(agent, 'relay');
   const asker = HeldFlows.under(CLIENT, 'udp', HOST, '8053', '50');
   await asker.until('its first answer', (flows) => flows.of('answer').length > 0);
+  const silent = Asker.begin();
+  const answeredBy = await silent.ask();
   const clients = await Promise.all([SteadyClient.under(CLIENT, HOST, 8080), SteadyClient.under([], HOST, 8080), SteadyClient.under([], '127.0.0.1', 8080)]);
 
   const records = await reach(agent, 'offloaded');
@@ -157,6 +198,9 @@ export async function portsHandedOverAndBack(by: DriverName = 'nft'): Promise<vo
   assert.match(shown, /^# on the host\n[^]*8080/m);
   const answers = asker.of('answer').length;
   await asker.until('UDP goes on', (flows) => flows.of('answer').length > answers + 10);
+  for (let n = 0; n < 4; n++) assert.equal(await silent.ask(), answeredBy, 'a session that said nothing during the switch stays where it was');
+  assert.deepEqual((await agent.api.flows()).filter(({ client }) => client === silent.client).map(({ path }) => path), ['relay']);
+  silent.close();
 
   await vipmesh('offload', 'disable', 'vote');
   await pollUntil('new connections are the relay\'s again', async () => (await agent.api.flows()).some((flow) => flow.path === 'relay' && flow.client.startsWith('192.0.2.2') && flow.endpoint.endsWith(':80')), SOON);
@@ -169,5 +213,93 @@ export async function portsHandedOverAndBack(by: DriverName = 'nft'): Promise<vo
   }
   await asker.end();
   assert.equal(new Set(asker.of('answer').map(({ by: id }) => id)).size, 1, 'one endpoint answered the UDP client from first to last');
+  await agent.stop();
+}
+
+/** Rules of the host, and then of the sandbox, are flushed by another tool: they come back, and no new connection is refused meanwhile. */
+export async function portsFlushed(by: DriverName = 'nft'): Promise<void> {
+  await prepare();
+  const tools = TOOLS[by];
+  const agent = await startMesh(by);
+  await reach(agent, 'offloaded');
+  const steady = await SteadyClient.under(CLIENT, HOST, 8080);
+  await webInKernel(agent);
+  const flushes: { begun: number; done: number }[] = [];
+  for (const flush of [() => tools.flush(), () => inIngress(...tools.flushSandbox)]) {
+    const begun = Date.now();
+    await flush();
+    flushes.push({ begun, done: Date.now() });
+    await pollUntil('the rules are back', async () => tools.ours.test(await tools.rules()) && tools.inSandbox.test(await inIngress(...tools.sandbox)), SOON);
+    await pollUntil('and take new connections', async () => {
+      const flows = (await agent.api.flows()).filter(({ path, endpoint }) => path === 'kernel' && endpoint.endsWith(':80'));
+      return flows.some(({ state }) => state !== 'closed') && (await portsOf(agent)).every(({ state }) => state === 'offloaded');
+    }, SOON);
+  }
+  const { failedAt } = await steady.stop();
+  // What was in the kernel in that very moment lost its translation; what began after it is the relay's, or begins when the rules are back.
+  for (const { at, error } of failedAt) assert.ok(flushes.some(({ begun, done }) => at >= begun - 3000 && at <= done), `${error}: begun at ${at}, flushed at ${JSON.stringify(flushes)}`);
+  await agent.stop();
+}
+
+/** With no agent at all the kernel goes on, the next agent takes over what is installed as it is, and `down` leaves nothing. */
+export async function portsWithoutAgent(by: DriverName = 'nft'): Promise<void> {
+  await prepare();
+  const tools = TOOLS[by];
+  const before = hostState();
+  const agent = await startMesh(by);
+  const marks = (await reach(agent, 'offloaded')).map(({ mark }) => mark);
+  const file = join(mkdtempSync('/run/tmp/asking-'), 'answers');
+  writeFileSync(file, '');
+  const [nsenter = '', ...prefix] = CLIENT;
+  const asking = new Command(nsenter, [...prefix, 'sh', '-c', `while [ ! -e ${file}.stop ]; do curl -sS -m 10 http://${HOST}:8080/ >>${file} 2>&1 || echo failed >>${file}; done`]);
+  const lines = (): string[] => readFileSync(file, 'utf8').split('\n').slice(0, -1);
+  const stream = Upload.begin();
+  await carried(agent, 'kernel');
+  const installed = await tools.rules();
+  assert.match(installed, tools.ours);
+  await agent.kill();
+  const then = lines().length;
+  await pollUntil('the client gets answers without an agent', () => lines().length > then + 50, SOON);
+  const next = await start(by);
+  await next.settles('vote', 2);
+  assert.deepEqual((await reach(next, 'offloaded')).map(({ mark }) => mark), marks);
+  const later = lines().length;
+  await pollUntil('and with the next', () => lines().length > later + 50, SOON);
+  assert.equal(await tools.rules(), installed, 'nothing was touched');
+  await stream.finish();
+  writeFileSync(`${file}.stop`, '');
+  await asking.ended;
+  assert.deepEqual(lines().filter((line) => !/^[0-9a-f]{12} 10\./.test(line)), []);
+
+  await next.kill();
+  await vipmesh('down');
+  assert.deepEqual(hostState(), before, 'down leaves nothing, with no agent alive');
+  assert.doesNotMatch(await tools.rules(), /vipmesh/i);
+  assert.doesNotMatch(await run('ip', ['route', 'show'], {}), /blackhole/);
+}
+
+/** The host does not forward, and then it does; another tool drops what it forwards; endpoints come and go. */
+export async function portsHindered(by: DriverName = 'nft'): Promise<void> {
+  await prepare();
+  forward('0');
+  const agent = await startMesh(by);
+  const because = (reason: RegExp): Promise<unknown> => pollUntil(`it says ${String(reason)}`, async () => (await portsOf(agent)).every((record) => record.state !== 'offloaded' && reason.test(record.reason ?? '')), SOON);
+  await because(/ip_forward is 0.*: sysctl -w net\.ipv4\.ip_forward=1/);
+  forward('1');
+  await reach(agent, 'offloaded');
+  const steady = await SteadyClient.under(CLIENT, HOST, 8080);
+  await webInKernel(agent);
+  await vipmesh('service', 'scale', 'vote=3');
+  await agent.settles('vote', 3);
+  await pollUntil('the new endpoint answers', () => steady.command.stdout.split('answered by').length > 3, SOON);
+  await vipmesh('service', 'scale', 'vote=1');
+  await agent.settles('vote', 1);
+  assert.deepEqual((await steady.stop()).failures, []);
+  if (by === 'nft') {
+    await run('nft', ['add table inet strict; add chain inet strict through { type filter hook forward priority 0; policy drop; }'], {});
+    await because(/chain inet strict through of nftables drops/);
+  }
+  await vipmesh('service', 'rm', 'vote');
+  await pollUntil('nothing of ours is left', async () => !/vipmesh/i.test(await TOOLS[by].rules()), SOON);
   await agent.stop();
 }

@@ -1,0 +1,154 @@
+import test from 'ava';
+import { chainFaults, chainLines, renderBatch } from '../../../../kernel/iptables/chains.js';
+import { ruleText } from '../../../../kernel/iptables/rule.js';
+import { readTables } from '../../../../kernel/iptables/read.js';
+import { diffTables } from '../../../../kernel/nftables/diff.js';
+import { batchText } from '../../../../kernel/nftables/render.js';
+import type { OffloadPort, OffloadService } from '../../../../kernel/offload/driver.js';
+import { hostLines, linkFaults, makeLines, readLists, sandboxLines, type FoundLink, type HostLink } from '../../../../kernel/offload/host-link.js';
+import { hostObstacle, type HostFacts } from '../../../../kernel/offload/host-obstacle.js';
+import { chainPorts, HOST_TABLE, HOST_TABLES, hostChains, hostTable, sentPorts, tablePorts } from '../../../../kernel/offload/host-rules.js';
+
+const LINK: HostLink = { name: 'vm1a2b-ingress', address: '10.0.0.2', mtu: 1450 };
+const WEB: OffloadPort = { protocol: 'tcp', number: 8080 };
+const DNS: OffloadPort = { protocol: 'udp', number: 53, hostAddress: '192.0.2.1' };
+
+test('with nftables: a table of our own, in which a change is an element', (t) => {
+  t.is(
+    batchText(HOST_TABLE, diffTables(undefined, hostTable(LINK, [WEB, DNS]))),
+    `add table ip vipmesh-ingress
+add map ip vipmesh-ingress ports { type inet_proto . inet_service : verdict ; }
+add map ip vipmesh-ingress addresses { type ipv4_addr . inet_proto . inet_service : verdict ; }
+add chain ip vipmesh-ingress send
+add chain ip vipmesh-ingress published
+add chain ip vipmesh-ingress prerouting { type nat hook prerouting priority -90 ; policy accept ; }
+add chain ip vipmesh-ingress output { type nat hook output priority -90 ; policy accept ; }
+add chain ip vipmesh-ingress guard { type filter hook prerouting priority -150 ; policy accept ; }
+add rule ip vipmesh-ingress send dnat to 10.0.0.2
+add rule ip vipmesh-ingress published ct status confirmed accept
+add rule ip vipmesh-ingress published ip saddr 127.0.0.0/8 accept
+add rule ip vipmesh-ingress published ip daddr 127.0.0.0/8 accept
+add rule ip vipmesh-ingress published meta l4proto != { tcp, udp } accept
+add rule ip vipmesh-ingress published tcp flags & (fin | syn | rst | ack) != syn accept
+add rule ip vipmesh-ingress published ip daddr . meta l4proto . th dport vmap @addresses
+add rule ip vipmesh-ingress published meta l4proto . th dport vmap @ports
+add rule ip vipmesh-ingress prerouting fib daddr type local jump published
+add rule ip vipmesh-ingress output fib daddr type local jump published
+add rule ip vipmesh-ingress guard meta iifname vm1a2b-ingress ct status ! dnat drop
+add element ip vipmesh-ingress ports { tcp . 8080 : goto send }
+add element ip vipmesh-ingress addresses { 192.0.2.1 . udp . 53 : goto send }
+`,
+  );
+  t.is(batchText(HOST_TABLE, diffTables(hostTable(LINK, [WEB, DNS]), hostTable(LINK, [DNS]))), 'delete element ip vipmesh-ingress ports { tcp . 8080 }\n');
+  t.deepEqual(tablePorts(hostTable(LINK, [WEB, DNS])), [WEB, DNS]);
+});
+
+test('with iptables: chain VIPMESH-INGRESS, a rule for each port, and what it sends may be forwarded', (t) => {
+  const chains = hostChains(LINK, [WEB, DNS]);
+  t.is(
+    renderBatch(HOST_TABLES.map((table) => ({ table, lines: chainLines(undefined, chains[table]) }))),
+    `*filter
+:VIPMESH-INGRESS - [0:0]
+-A VIPMESH-INGRESS -i vm1a2b-ingress -m conntrack --ctstatus DNAT -j ACCEPT
+-A VIPMESH-INGRESS -o vm1a2b-ingress -m conntrack --ctstatus DNAT -j ACCEPT
+-A VIPMESH-INGRESS -i vm1a2b-ingress -j DROP
+-A INPUT -j VIPMESH-INGRESS
+-A FORWARD -j VIPMESH-INGRESS
+COMMIT
+*nat
+:VIPMESH-INGRESS - [0:0]
+-A VIPMESH-INGRESS -p tcp -m tcp --dport 8080 --tcp-flags FIN,SYN,RST,ACK SYN -m conntrack ! --ctstatus CONFIRMED -j DNAT --to-destination 10.0.0.2:8080
+-A VIPMESH-INGRESS -d 192.0.2.1/32 -p udp -m udp --dport 53 -m conntrack ! --ctstatus CONFIRMED -j DNAT --to-destination 10.0.0.2:53
+-A PREROUTING ! -s 127.0.0.0/8 ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j VIPMESH-INGRESS
+-A OUTPUT ! -s 127.0.0.0/8 ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j VIPMESH-INGRESS
+COMMIT
+`,
+  );
+  t.deepEqual(chainPorts(chains.nat[0]!.members.map((rule) => ({ rule }))), [WEB, DNS]);
+});
+
+/** As iptables-xml 1.8.9 prints it, but for the other chains. */
+const NAT_XML = `<iptables-rules version="1.0">
+  <table name="nat" >
+    <chain name="PREROUTING" policy="ACCEPT" packet-count="0" byte-count="0" >
+      <rule  >
+       <conditions>
+        <match >
+          <s  invert="1">127.0.0.0/8</s>
+          <d  invert="1">127.0.0.0/8</d>
+        </match>
+        <addrtype >
+          <dst-type >LOCAL</dst-type>
+        </addrtype>
+       </conditions>
+       <actions>
+        <call >
+          <VIPMESH-INGRESS />
+        </call>
+       </actions>
+      </rule>
+    </chain>
+  </table>
+</iptables-rules>`;
+
+test('what others took away is told, each jump by itself', (t) => {
+  const nat = readTables(NAT_XML).get('nat');
+  t.deepEqual(nat?.chains.get('PREROUTING')?.rules.map(({ rule }) => rule && ruleText(rule)), ['! -s 127.0.0.0/8 ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j VIPMESH-INGRESS']);
+  t.deepEqual(chainFaults('nat', { chains: new Map([...nat!.chains, ['VIPMESH-INGRESS', { name: 'VIPMESH-INGRESS', rules: [] }]]) }, hostChains(LINK, []).nat), ['OUTPUT of table nat has no jump to VIPMESH-INGRESS']);
+});
+
+test('only what the sandbox takes is sent', (t) => {
+  const service = (port: OffloadPort, phase: OffloadService['phase'], weight: number): OffloadService => ({
+    mark: 0x105, address: '10.0.0.2', port, scheduler: 'rr', affinity: 0, maxConnections: 0, phase, endpoints: [{ address: '10.0.0.5', port: 80, weight }],
+  });
+  t.deepEqual(sentPorts({ services: [service(WEB, 'take', 1), service(DNS, 'watch', 1), service({ protocol: 'tcp', number: 81 }, 'finish', 1), service({ protocol: 'tcp', number: 82 }, 'take', 0)] }), [WEB]);
+});
+
+const WHOLE: FoundLink = {
+  hostRoutes: [{ dst: '10.0.0.2', dev: LINK.name }, { dst: '10.0.0.2', type: 'blackhole' }],
+  hostNeighbours: [{ dst: '10.0.0.2', state: ['PERMANENT'] }],
+  sandboxRoutes: [{ dst: 'default', dev: 'host0' }],
+  sandboxNeighbours: [{ dst: '169.254.1.1', state: ['PERMANENT'] }],
+  sandboxRules: [{ priority: 60, iif: 'host0', dst: '10.0.0.2', action: 'blackhole' }],
+};
+
+test('the link: no address, nothing to ask for, and a way back', (t) => {
+  t.deepEqual([...makeLines(LINK, '/run/netns/x'), ...hostLines(LINK)], [
+    'link add vm1a2b-ingress mtu 1450 address 02:76:6d:00:00:01 type veth peer name host0 mtu 1450 address 02:76:6d:00:00:02 netns /run/netns/x',
+    'link set vm1a2b-ingress addrgenmode none',
+    'link set vm1a2b-ingress up',
+    'neigh replace 10.0.0.2 lladdr 02:76:6d:00:00:02 dev vm1a2b-ingress nud permanent',
+    'route replace 10.0.0.2/32 dev vm1a2b-ingress proto 118',
+    'route replace blackhole 10.0.0.2/32 metric 4000 proto 118',
+  ]);
+  const common = ['link set host0 up', 'neigh replace 169.254.1.1 lladdr 02:76:6d:00:00:01 dev host0 nud permanent', 'route replace default via 169.254.1.1 dev host0 onlink'];
+  t.deepEqual(sandboxLines(LINK, { sandboxRules: [] }), [...common, 'rule add pref 60 iif host0 to 10.0.0.2/32 blackhole']);
+  t.deepEqual(sandboxLines(LINK, WHOLE), common, 'a rule that is there is not doubled');
+});
+
+test('each part that is missing of the link is told', (t) => {
+  t.deepEqual(linkFaults(LINK, WHOLE), []);
+  t.is(linkFaults(LINK, { hostRoutes: [], hostNeighbours: [], sandboxRoutes: [], sandboxNeighbours: [], sandboxRules: [] }).length, 6);
+  t.deepEqual(linkFaults(LINK, { ...WHOLE, hostNeighbours: [{ dst: '10.0.0.2', state: ['STALE'] }] }), ['the host has no neighbour entry for 10.0.0.2']);
+  t.deepEqual(readLists('[]\n[{"dst":"default"}]\n', 2), [[], [{ dst: 'default' }]]);
+  t.throws(() => readLists('[]\n', 2), { message: 'ip -json -batch printed 1 lists instead of 2' });
+});
+
+test('what is in the way on the host is said, with its remedy', (t) => {
+  const free: HostFacts = { closed: [], forward: [{ kind: 'nft', command: 'iptables', rules: '-P FORWARD ACCEPT\n' }], dropping: [] };
+  const said = (facts: Partial<HostFacts>, driver: 'ipvs' | 'nft' = 'nft'): string | undefined => {
+    const lack = hostObstacle({ ...free, ...facts }, driver);
+    return lack && `${lack.reason}: ${lack.remedy ?? ''}`;
+  };
+  t.is(said({}), undefined);
+  t.is(said({ closed: ['all', 'eth0'] }), 'the host does not forward packets (net.ipv4.ip_forward is 0): sysctl -w net.ipv4.ip_forward=1');
+  t.is(said({ closed: ['eth0'] }), 'the host does not forward packets of eth0 (net.ipv4.conf.eth0.forwarding is 0): sysctl -w net.ipv4.conf.eth0.forwarding=1');
+  const drop = [{ kind: 'nft' as const, command: 'iptables', rules: '-P FORWARD DROP\n-A FORWARD -j DOCKER-USER\n' }];
+  t.is(said({ forward: drop }), 'iptables drops what the host forwards: iptables -I FORWARD -m conntrack --ctstatus DNAT -j ACCEPT');
+  t.is(said({ forward: drop }, 'ipvs'), undefined, 'a rule of ours at its end is enough');
+  t.is(said({ forward: [{ ...drop[0]!, rules: '-P FORWARD ACCEPT\n-A FORWARD -j REJECT --reject-with icmp-host-prohibited\n' }] }, 'ipvs'), 'iptables drops what the host forwards: iptables -I FORWARD -m conntrack --ctstatus DNAT -j ACCEPT');
+  t.is(said({ forward: [{ ...drop[0]!, rules: '-P FORWARD DROP\n-A FORWARD -m conntrack --ctstatus DNAT -j ACCEPT\n' }] }), undefined, 'the remedy helps');
+  const strict = (text: string): Partial<HostFacts> => ({ dropping: [{ name: 'inet strict through', text }] });
+  t.is(said(strict('policy drop;')), 'chain inet strict through of nftables drops what the host forwards: nft insert rule inet strict through ct status dnat accept');
+  t.is(said(strict('ct status dnat accept')), undefined);
+});
