@@ -202,7 +202,7 @@ export class Offloader {
       const memory = known?.memory;
       const state: OffloadState = memory?.state ?? 'userspace';
       const mark = known?.mark;
-            const reason = memory === undefined ? whyNothing(candidate, backend) : memory.reason;
+      const reason = memory === undefined ? whyNothing(candidate, backend) : memory.reason;
       return {
         service: candidate.service,
         serviceId: candidate.serviceId,

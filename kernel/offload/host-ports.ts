@@ -16,6 +16,7 @@ import type { Namespace } from '../netns/netns.js';
 import { applyCommands, NftError, readTable } from '../nftables/apply.js';
 import { describeDifferences, diffTables } from '../nftables/diff.js';
 import { commandText } from '../nftables/render.js';
+import { generationOf } from '../nftables/transaction.js';
 import { CommandError, run } from '../run/runner.js';
 import { conflictsOf } from './conflicts.js';
 import { OffloadError, type DriverName, type OffloadPort } from './driver.js';
@@ -37,6 +38,8 @@ export class HostPorts {
   #tool: XtablesTool | undefined;
   /** What was set last; undefined: nothing is to be there. */
   #ports: readonly OffloadPort[] | undefined;
+  /** Of the host's ruleset, when ours was found as it should be; undefined: nothing was found yet, or there is nothing to tell it by. */
+  #generation: number | undefined;
 
   constructor(options: HostPortsOptions) {
     this.#options = options;
@@ -46,6 +49,7 @@ export class HostPorts {
   async set(ports: readonly OffloadPort[]): Promise<void> {
     const { host, link, driver } = this.#options;
     this.#ports = ports;
+    this.#generation = undefined;
     await explained(async () => {
       await this.#makeLink();
       if (driver === 'nft') {
@@ -59,14 +63,25 @@ export class HostPorts {
     });
   }
 
+  /** Somebody has changed rules of the host since ours were looked at. Of iptables-legacy nothing tells it. */
+  touched(): boolean {
+    return this.#generation !== undefined && generationOf(this.#options.host) !== this.#generation;
+  }
+
   /** What differs from what was set, as sentences. Throws OffloadError. */
   verify(): Promise<string[]> {
     const { host, link, driver } = this.#options;
     const ports = this.#ports;
     if (ports === undefined) return Promise.resolve([]);
     return explained(async () => {
+      const generation = generationOf(host);
+      this.#generation = undefined;
       const faults = linkFaults(link, await this.#findLink());
-      if (driver === 'nft') return [...faults, ...describeDifferences(hostTable(link, ports), await readTable(host, HOST_TABLE))];
+      if (driver === 'nft') {
+        faults.push(...describeDifferences(hostTable(link, ports), await readTable(host, HOST_TABLE)));
+        if (faults.length === 0) this.#generation = generation;
+        return faults;
+      }
       const tables = await this.#readOurs(await this.#xtables());
       const wanted = hostChains(link, ports);
       return [...faults, ...HOST_TABLES.flatMap((table) => chainFaults(table, tables.get(table), wanted[table]))];
@@ -133,7 +148,7 @@ export class HostPorts {
 
   /** Takes away everything of ours, on the host and of the link. Idempotent. Throws OffloadError. */
   async remove(): Promise<void> {
-    this.#ports = undefined;
+    this.#ports = this.#generation = undefined;
     const { host, sandbox, link } = this.#options;
     await removeHostPorts(host, link.name);
     await explained(() => absent(ipBatch(sandbox, [`rule del ${dropText(link.address)}`])));

@@ -24,7 +24,7 @@ export class IngressDriver implements OffloadDriver {
 
   constructor(
     private readonly sandbox: OffloadDriver,
-    private readonly host: Pick<HostPorts, 'set' | 'verify' | 'sent' | 'keep' | 'end' | 'forget' | 'show' | 'remove'>,
+    private readonly host: Pick<HostPorts, 'set' | 'touched' | 'verify' | 'sent' | 'keep' | 'end' | 'forget' | 'show' | 'remove'>,
   ) {
     this.name = sandbox.name;
   }
@@ -50,7 +50,7 @@ export class IngressDriver implements OffloadDriver {
   }
 
   touched(): boolean {
-    return this.sandbox.touched();
+    return this.sandbox.touched() || this.host.touched();
   }
 
   async verify(): Promise<string[]> {
