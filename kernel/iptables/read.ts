@@ -120,7 +120,7 @@ function condition({ module, name, value, not }: Option): Conditions | undefined
   if (key === '!connmark mark' && isNumber(value)) return { notConnectionMark: Number(value) };
   if (key === 'conntrack ctstate' && value === 'NEW') return { stateNew: true };
   if (key === '!conntrack ctstatus' && value === 'CONFIRMED') return { unconfirmed: true };
-  if (key === 'conntrack ctstatus' && value === 'DNAT') return { dnat: true };
+  if (key === 'conntrack ctstate' && value === 'DNAT') return { dnat: true };
   if (key === 'ipvs ipvs' && value === '') return { ipvs: true };
   if (key === 'addrtype dst-type' && value === 'LOCAL') return { local: true };
   return undefined;

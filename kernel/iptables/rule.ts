@@ -79,7 +79,7 @@ export function ruleText(rule: Rule): string {
   if (rule.stateNew || rule.unconfirmed || rule.dnat) words.push('-m', 'conntrack');
   if (rule.stateNew) words.push('--ctstate', 'NEW');
   if (rule.unconfirmed) words.push('!', '--ctstatus', 'CONFIRMED');
-  if (rule.dnat) words.push('--ctstatus', 'DNAT');
+  if (rule.dnat) words.push('--ctstate', 'DNAT');
   if (rule.ipvs) words.push('-m', 'ipvs', '--ipvs');
   if (rule.local) words.push('-m', 'addrtype', '--dst-type', 'LOCAL');
   return [...words, '-j', ...actionWords(rule.action)].join(' ');

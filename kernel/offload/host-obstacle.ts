@@ -19,7 +19,7 @@ export interface HostFacts {
 }
 
 /** Rules of iptables that let through whatever was translated, as we are content with. */
-const LETS_TRANSLATED = /^-A FORWARD -m conntrack --ctstat(?:us|e) DNAT -j ACCEPT$/;
+const LETS_TRANSLATED = /^-A FORWARD -m conntrack --ctstate DNAT -j ACCEPT$/;
 /** Takes every packet that comes so far. */
 const TAKES_ALL = /^-A FORWARD(?: -m comment --comment (?:"[^"]*"|\S+))? -j (?:DROP|REJECT)\b/;
 
@@ -35,7 +35,7 @@ export function hostObstacle({ closed, forward, dropping }: HostFacts, driver: D
     const lines = rules.split('\n').map((line) => line.trim());
     if (lines.some((line) => LETS_TRANSLATED.test(line))) continue;
     const drops = lines.some((line) => TAKES_ALL.test(line)) || (lines.includes('-P FORWARD DROP') && (driver === 'nft' || kind !== forward[0]?.kind));
-    if (drops) return { reason: `${command} drops what the host forwards`, remedy: `${command} -I FORWARD -m conntrack --ctstatus DNAT -j ACCEPT` };
+    if (drops) return { reason: `${command} drops what the host forwards`, remedy: `${command} -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT` };
   }
   const drop = dropping.find(({ text }) => !/ct status dnat accept/.test(text));
   return drop && { reason: `chain ${drop.name} of nftables drops what the host forwards`, remedy: `nft insert rule ${drop.name} ct status dnat accept` };

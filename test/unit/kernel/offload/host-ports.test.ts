@@ -49,8 +49,8 @@ test('with iptables: chain VIPMESH-INGRESS, a rule for each port, and what it se
     renderBatch(HOST_TABLES.map((table) => ({ table, lines: chainLines(undefined, chains[table]) }))),
     `*filter
 :VIPMESH-INGRESS - [0:0]
--A VIPMESH-INGRESS -i vm1a2b-ingress -m conntrack --ctstatus DNAT -j ACCEPT
--A VIPMESH-INGRESS -o vm1a2b-ingress -m conntrack --ctstatus DNAT -j ACCEPT
+-A VIPMESH-INGRESS -i vm1a2b-ingress -m conntrack --ctstate DNAT -j ACCEPT
+-A VIPMESH-INGRESS -o vm1a2b-ingress -m conntrack --ctstate DNAT -j ACCEPT
 -A VIPMESH-INGRESS -i vm1a2b-ingress -j DROP
 -A INPUT -j VIPMESH-INGRESS
 -A FORWARD -j VIPMESH-INGRESS
@@ -144,10 +144,10 @@ test('what is in the way on the host is said, with its remedy', (t) => {
   t.is(said({ closed: ['all', 'eth0'] }), 'the host does not forward packets (net.ipv4.ip_forward is 0): sysctl -w net.ipv4.ip_forward=1');
   t.is(said({ closed: ['eth0'] }), 'the host does not forward packets of eth0 (net.ipv4.conf.eth0.forwarding is 0): sysctl -w net.ipv4.conf.eth0.forwarding=1');
   const drop = [{ kind: 'nft' as const, command: 'iptables', rules: '-P FORWARD DROP\n-A FORWARD -j DOCKER-USER\n' }];
-  t.is(said({ forward: drop }), 'iptables drops what the host forwards: iptables -I FORWARD -m conntrack --ctstatus DNAT -j ACCEPT');
+  t.is(said({ forward: drop }), 'iptables drops what the host forwards: iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT');
   t.is(said({ forward: drop }, 'ipvs'), undefined, 'a rule of ours at its end is enough');
-  t.is(said({ forward: [{ ...drop[0]!, rules: '-P FORWARD ACCEPT\n-A FORWARD -j REJECT --reject-with icmp-host-prohibited\n' }] }, 'ipvs'), 'iptables drops what the host forwards: iptables -I FORWARD -m conntrack --ctstatus DNAT -j ACCEPT');
-  t.is(said({ forward: [{ ...drop[0]!, rules: '-P FORWARD DROP\n-A FORWARD -m conntrack --ctstatus DNAT -j ACCEPT\n' }] }), undefined, 'the remedy helps');
+  t.is(said({ forward: [{ ...drop[0]!, rules: '-P FORWARD ACCEPT\n-A FORWARD -j REJECT --reject-with icmp-host-prohibited\n' }] }, 'ipvs'), 'iptables drops what the host forwards: iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT');
+  t.is(said({ forward: [{ ...drop[0]!, rules: '-P FORWARD DROP\n-A FORWARD -m conntrack --ctstate DNAT -j ACCEPT\n' }] }), undefined, 'the remedy helps');
   const strict = (text: string): Partial<HostFacts> => ({ dropping: [{ name: 'inet strict through', text }] });
   t.is(said(strict('policy drop;')), 'chain inet strict through of nftables drops what the host forwards: nft insert rule inet strict through ct status dnat accept');
   t.is(said(strict('ct status dnat accept')), undefined);
