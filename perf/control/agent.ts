@@ -1,7 +1,7 @@
 /**
  * The same through the agent: what it knows of the services is compared with what is installed (agent/offload/sandbox-offload.ts), the
  * state machine takes its steps, and the driver `nft` installs the rest. Candidates are made anew for each call, as the agent
- * does, outside of the time.
+ * does, outside of the time; their names and ids are the same strings each time, as they are of the agent's store.
  */
 import type { Candidate } from '../../agent/offload/candidates.js';
 import { SandboxOffload } from '../../agent/offload/sandbox-offload.js';
@@ -26,6 +26,7 @@ class Sandbox {
   readonly #clock = new FakeClock();
   /** How often each service's endpoint was replaced. */
   readonly #turns = new Map<number, number>();
+  readonly #names: readonly Names[];
 
   constructor(
     readonly count: number,
@@ -33,6 +34,7 @@ class Sandbox {
   ) {
     this.namespace = createNamespace(NAMESPACES, `agent-${size}`);
     this.next = new Changes(count);
+    this.#names = Array.from({ length: count }, (_, index) => ({ id: `${index}`, service: `service${index}`, task: `task${index}` }));
     this.#offload = new SandboxOffload(
       new NftDriver(this.namespace),
       { network: 'overlay1', subnet: BASE.subnet, balancer: BASE.balancer },
@@ -46,7 +48,7 @@ class Sandbox {
   }
 
   candidates(): Candidate[] {
-    return Array.from({ length: this.count }, (_, index) => candidateOf(index, this.#turns.get(index) ?? 0));
+    return Array.from({ length: this.count }, (_, index) => candidateOf(index, this.#turns.get(index) ?? 0, this.#names[index]!));
   }
 
   change(): Candidate[] {
@@ -76,11 +78,18 @@ class Sandbox {
   }
 }
 
-function candidateOf(index: number, turn: number): Candidate {
+interface Names {
+  readonly id: string;
+  readonly service: string;
+  readonly task: string;
+}
+
+function candidateOf(index: number, turn: number, { id, service, task }: Names): Candidate {
   const { address, scheduler, affinity, maxConnections, endpoints } = serviceOf(index, turn);
-  const taking = endpoints.map((endpoint) => `task-${endpoint.address}`);
+  // The second endpoint is another task each time.
+  const taking = [task, turn === 0 ? service : `${task}.${turn}`];
   const wanted = { address, scheduler, affinity, maxConnections, endpoints };
-  return { id: `${index}`, serviceId: `${index}`, service: `service${index}`, networkId: NETWORK, mode: 'always', obstacle: undefined, vip: parseIpv4(address), held: true, taking, wanted };
+  return { id, serviceId: id, service, networkId: NETWORK, mode: 'always', obstacle: undefined, vip: parseIpv4(address), held: true, taking, wanted };
 }
 
 export async function agent({ sizes, rounds, changes, say }: Effort): Promise<Row[]> {
