@@ -22,6 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const IMPORT_SITE: Readonly<Record<string, string>> = {
   koffi: 'kernel/ffi/libc.ts',
   'node:child_process': 'kernel/run/runner.ts',
+  'raw-socket': 'kernel/raw/raw.ts',
   'fast-xml-parser': 'kernel/xml/xml.ts',
   dns2: 'overlay/dns/wire.ts',
   lmdb: 'overlay/store/embedded.ts',

@@ -12,7 +12,7 @@ import { EFD_CLOEXEC, EFD_NONBLOCK } from '../../kernel/ffi/constants.js';
 import { errnoName, eventfd } from '../../kernel/ffi/libc.js';
 import type { Snapshot } from '../../proxy/config/snapshot.js';
 import { Counters } from '../../proxy/dataplane/counters.js';
-import type { Dataplane, EndpointAddress, FlowRecord, PacketIo, VipFlow } from '../../proxy/dataplane/handle.js';
+import type { Dataplane, EndedFlow, EndpointAddress, FlowRecord, PacketIo, VipFlow } from '../../proxy/dataplane/handle.js';
 import { FrameRing } from '../../proxy/dataplane/ring.js';
 import { AddressBook } from '../../proxy/flow/address-book.js';
 import { FlowReader } from '../../proxy/flow/reader.js';
@@ -139,6 +139,10 @@ class WorkersDataplane implements Dataplane {
     await this.#tellAll({ kind: 'apply', snapshot: this.#rows.assign(snapshot) });
     this.#rows.applied(snapshot.epoch);
     if (snapshot.epoch > this.#snapshot.epoch) this.#snapshot = snapshot;
+  }
+
+  refuse(network: number, flows: readonly EndedFlow[]): Promise<void> {
+    return this.#tellAll({ kind: 'refuse', network, flows });
   }
 
   flows(): FlowRecord[] {

@@ -24,6 +24,8 @@ export interface DoctorFacts {
   readonly underlayMtu: number | { readonly failed: string };
   /** What each driver of kernel offload found when it tried. */
   readonly offload: readonly Capability[];
+  /** Why connections in the kernel cannot be ended by us; undefined: they can. */
+  readonly rawObstacle: string | undefined;
 }
 
 /** The first Node.js that works, from package.json. */
@@ -61,6 +63,7 @@ export function doctorChecks(facts: DoctorFacts): DoctorCheck[] {
     check('resolvers', 'names outside the overlay networks', resolvers(facts.resolvers)),
     check('underlay MTU', 'the size of packets on overlay networks', underlay(facts.underlayMtu)),
     ...facts.offload.map((capability) => check(`offload ${capability.driver}`, OFFLOAD_NEEDS[capability.driver], offload(capability))),
+    check('offload resets', 'telling idle clients at once that their endpoint in the kernel is gone', resets(facts.rawObstacle)),
   ];
 }
 
@@ -84,6 +87,11 @@ function offload({ lacks, schedulers, tools }: Capability): Checked {
   if (lacks.length === 0) return { status: 'ok', detail: `${tools.join(', ')}; schedulers ${schedulers.join(' ')}` };
   const remedies = lacks.flatMap(({ remedy }) => remedy ?? []);
   return { status: 'missing', detail: lacks.map(({ reason }) => reason).join('; '), ...(remedies.length > 0 && { remedy: remedies.join('\n') }) };
+}
+
+function resets(obstacle: string | undefined): Checked {
+  if (obstacle === undefined) return { status: 'ok', detail: 'raw-socket is there' };
+  return { status: 'missing', detail: `${obstacle}: they notice with their next packet`, remedy: 'install g++, make and the headers of Node, then vipmesh again' };
 }
 
 /** An agent can start here, in one mode or the other. */

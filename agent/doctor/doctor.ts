@@ -4,6 +4,7 @@
 import { release } from 'node:os';
 import { probeIpvs } from '../../kernel/offload/capability.js';
 import { probeNft } from '../../kernel/offload/nft-capability.js';
+import { rawObstacle } from '../../kernel/raw/raw.js';
 import { run } from '../../kernel/run/runner.js';
 import type { DoctorCheck } from '../control.js';
 import { LocalGateway } from '../gateway/local.js';
@@ -12,11 +13,12 @@ import { findFacts, readSysctl } from '../lifecycle/facts.js';
 import { doctorChecks, type DoctorFacts } from './checks.js';
 
 export async function doctor(): Promise<DoctorCheck[]> {
-  const [host, iproute2, utilLinux, underlayMtu, ...offload] = await Promise.all([
+  const [host, iproute2, utilLinux, underlayMtu, noRaw, ...offload] = await Promise.all([
     findFacts(),
     version('ip', '-V'),
     version('unshare', '--version'),
     findUnderlayMtu(),
+    rawObstacle(),
     probeIpvs(),
     probeNft(),
   ]);
@@ -30,6 +32,7 @@ export async function doctor(): Promise<DoctorCheck[]> {
     resolvers: new ResolvConf().servers(),
     underlayMtu,
     offload,
+    rawObstacle: noRaw,
   });
 }
 

@@ -22,6 +22,7 @@ import type { FlowSummary, OffloadCommands, OffloadRecord } from '../control.js'
 import { portKey, projectPorts, type World } from '../reconcile/project.js';
 import type { OffloadBackend } from './backend.js';
 import { candidateOf, portCandidateOf, type Candidate } from './candidates.js';
+import { tellEnded } from './ended.js';
 import { SandboxOffload, type Userspace } from './sandbox-offload.js';
 import type { OffloadSettings } from './settings.js';
 import { dataplaneUserspace, RelayUserspace, type RelayFacts } from './userspace.js';
@@ -33,7 +34,7 @@ export interface OffloaderOptions {
   readonly settings: OffloadSettings;
   /** Asked once, when it is needed. Rejects never. */
   readonly backend: () => Promise<OffloadBackend>;
-  readonly dataplane: Pick<Dataplane, 'opened' | 'silentFlows'>;
+  readonly dataplane: Pick<Dataplane, 'opened' | 'silentFlows' | 'refuse'>;
   /** Absent: this agent does not see the host's own network, and published ports stay with the relay. */
   readonly published?: PublishedOptions;
   readonly markOf: (...owner: MarkOwner) => Promise<number>;
@@ -151,13 +152,14 @@ export class Offloader {
     };
     if (!network.ingress || !published) {
       const userspace = dataplaneUserspace(dataplane, placed.index);
-      return { placed, userspace, offload: new SandboxOffload(sandbox, facts, { ...deps, userspace }) };
+      const onEnded = (flows: readonly KernelFlow[]): Promise<void> => tellEnded(flows, { ...placed, dataplane, log });
+      return { placed, userspace, offload: new SandboxOffload(sandbox, facts, { ...deps, userspace, onEnded }) };
     }
     const { host, link } = published;
     const driver = new IngressDriver(sandbox, new HostPorts({ host, sandbox: placed.namespace, link: { ...link, address: network.balancer }, driver: sandbox.name }));
     const userspace = new RelayUserspace({ ...published, hostObstacle: async () => lackText(hostObstacle(await probeHost(host), sandbox.name)) });
     await userspace.refresh();
-    return { placed, userspace, ingress: { driver, userspace }, offload: new SandboxOffload(driver, facts, { ...deps, userspace }) };
+    return { placed, userspace, ingress: { driver, userspace }, offload: new SandboxOffload(driver, facts, { ...deps, userspace, onEnded: () => Promise.resolve() }) };
   }
 
   /** Only now: nothing that had one of them is installed any more. */

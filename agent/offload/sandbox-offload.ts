@@ -51,6 +51,8 @@ export interface SandboxDeps {
   readonly log: Logger;
   /** `held` is another than before: the data plane is to be told. */
   readonly onHeld: () => void;
+  /** These flows had an endpoint that is gone. Never rejects. */
+  readonly onEnded: (flows: readonly KernelFlow[]) => Promise<void>;
 }
 
 /** A service here, as it is. */
@@ -316,7 +318,7 @@ export class SandboxOffload {
     try {
       for (const candidate of taken) await this.#keep(candidate);
       // Their flows end now, not when they time out.
-      for (const { mark, endpoint } of gone) await this.driver.end(mark, endpoint);
+      for (const { mark, endpoint } of gone) await this.deps.onEnded(await this.driver.end(mark, endpoint));
       await this.driver.set(plan);
       if (plan.services.length === 0) await this.driver.remove();
       this.#unsure = false;

@@ -83,6 +83,8 @@ export interface KernelFlow {
   readonly client: string;
   readonly virtual: string;
   readonly endpoint: string;
+  /** Who the endpoint sees in the client's place. */
+  readonly seenAs: string;
   /** As the kernel names it: ESTABLISHED, FIN_WAIT, …; UDP has none. */
   readonly state: string;
   /** Seconds until it expires. */

@@ -151,7 +151,7 @@ export class IpvsDriver implements OffloadDriver {
     return connections.flatMap(({ protocol, client, virtual, destination, state, expires }) => {
       const known = byTuple.get(tupleKey(protocol, client, virtual));
       if (!known || !this.#isOurs(known.mark)) return [];
-      return [{ mark: known.mark, protocol, client, virtual, endpoint: destination, state: protocol === 'udp' ? '' : state, expires, bytes: known.bytes }];
+      return [{ mark: known.mark, protocol, client, virtual, endpoint: destination, seenAs: `${known.reply.destination}:${known.reply.destinationPort}`, state: protocol === 'udp' ? '' : state, expires, bytes: known.bytes }];
     });
   }
 

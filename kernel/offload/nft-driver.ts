@@ -349,6 +349,7 @@ function kernelFlow({ mark, protocol, original, reply, state, expires, bytes }: 
     client: `${original.source}:${original.sourcePort}`,
     virtual: `${original.destination}:${original.destinationPort}`,
     endpoint: `${reply.source}:${reply.sourcePort}`,
+    seenAs: `${reply.destination}:${reply.destinationPort}`,
     state,
     expires,
     bytes,

@@ -41,7 +41,7 @@ class Sandbox {
       {
         userspace: { opened: () => 0, silentFlows: () => Promise.resolve([]), obstacle: () => undefined },
         markOf: ({ id }) => Promise.resolve(markOf(Number(id))),
-        onHeld: () => undefined,
+        onHeld: () => undefined, onEnded: () => Promise.resolve(),
         ...{ leftovers: false, after: 0, markBase: markOf(0), schedulers: ['rr'], clock: this.#clock, log: silentLogger },
       },
     );

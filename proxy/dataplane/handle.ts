@@ -47,6 +47,14 @@ export interface VipFlow {
   readonly balancerPort: number;
 }
 
+/** A connection that nobody has any more, by its client's side. Addresses are IPv4, see proxy/net/addr. */
+export interface EndedFlow {
+  readonly client: number;
+  readonly clientPort: number;
+  readonly vip: number;
+  readonly vipPort: number;
+}
+
 export interface EndpointAddress {
   /** IPv4, see proxy/net/addr. */
   readonly address: number;
@@ -70,6 +78,8 @@ export interface Dataplane {
   detach(network: number): Promise<void>;
   /** Resolves when every packet from now on is decided by `snapshot` (or a later one). */
   apply(snapshot: Snapshot): Promise<void>;
+  /** Segments of these connections of network `network` are refused from now on, and not held for the kernel (strays.ts). */
+  refuse(network: number, flows: readonly EndedFlow[]): Promise<void>;
   /** Reads shared memory; no worker stops for it. */
   flows(): FlowRecord[];
   /** Flows to an endpoint of network `network` that go on: not closed; UDP and ICMP: not silent for QUIET_MS. */

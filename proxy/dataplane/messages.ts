@@ -3,11 +3,13 @@
  * order; a loss is told unasked. Plain data: messages cross by structured clone.
  */
 import type { Snapshot } from '../config/snapshot.js';
+import type { EndedFlow } from './handle.js';
 
 export type Request =
   | { readonly kind: 'attach'; readonly id: number; readonly network: number; readonly fd: number }
   | { readonly kind: 'detach'; readonly id: number; readonly network: number }
   | { readonly kind: 'apply'; readonly id: number; readonly snapshot: Snapshot }
+  | { readonly kind: 'refuse'; readonly id: number; readonly network: number; readonly flows: readonly EndedFlow[] }
   | { readonly kind: 'close'; readonly id: number };
 
 export type Reply =

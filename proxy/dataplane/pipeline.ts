@@ -47,6 +47,7 @@ import { GSO_SIZE } from '../wire/virtio.js';
 import { Answers } from './answers.js';
 import { Counter, type Counters } from './counters.js';
 import { Cutter } from './cutter.js';
+import type { EndedFlow } from './handle.js';
 import { Flows, NO_ENDPOINT, NO_PORT } from './flows.js';
 import { Reassembly } from './reassembly.js';
 import { Strays } from './strays.js';
@@ -147,6 +148,11 @@ export class Pipeline {
     const owner = this.#ownerElsewhere(fromEndpoint ? packet.destinationPort : packet.sourcePort);
     if (owner >= 0) return this.#handOver(owner, IP + packet.totalLength);
     return fromEndpoint ? this.#fromEndpoint(kind, target, frame, now) : this.#fromClient(kind, target, frame, now);
+  }
+
+  /** Segments of these connections are refused from now on: nobody has them any more. */
+  refuse(network: number, flows: readonly EndedFlow[]): void {
+    for (const flow of flows) this.#strays.refuse(network, flow, this.#now);
   }
 
   /** Bytes of the frame that `process` wants to be handed over. */

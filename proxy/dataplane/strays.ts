@@ -13,6 +13,7 @@ import type { Parsed } from '../wire/parsed.js';
 import { RST } from '../wire/tcp.js';
 import type { Answers } from './answers.js';
 import { Counter } from './counters.js';
+import type { EndedFlow } from './handle.js';
 import type { NetworkTarget, ServiceTarget } from './targets.js';
 
 /** Deciseconds. What was flushed is to be back within 3 s; a busy machine may need longer. */
@@ -55,6 +56,13 @@ export class Strays {
     const { protocol, source } = this.#packet;
     if (protocol === TCP) return this.#segment(frame, target.config.index, target.isOffloaded(source), now);
     return protocol === UDP ? this.#answers.unreachable(frame, Counter.refusedNoFlow, now) : this.#answers.drop(Counter.droppedIcmpUnmatched);
+  }
+
+  /** A client's connection that the kernel had, and has no more: it is not held. */
+  refuse(network: number, { client, clientPort, vip, vipPort }: EndedFlow, now: number): void {
+    const at = this.#find(network, client, vip, (clientPort << 16) | vipPort, now);
+    this.#words[at + SEEN] = now;
+    this.#words[at + REFUSED_FROM] = now;
   }
 
   #segment(frame: Frame, network: number, offloaded: boolean, now: number): number {

@@ -19,6 +19,7 @@ import { EAGAIN, EBADF, EBADFD, EINVAL, EIO, EMSGSIZE, ENETDOWN, ENOBUFS, ENOMEM
 import { makeFrame, type Frame } from '../wire/frame.js';
 import type { Snapshot } from '../config/snapshot.js';
 import { Counter, type Counters } from './counters.js';
+import type { EndedFlow } from './handle.js';
 import { FRAMES_PER_TURN, type Io, type MakeIo, type Sink } from './io.js';
 import type { Reply, Request } from './messages.js';
 import { type FrameRing, Pushed } from './ring.js';
@@ -40,6 +41,7 @@ export interface Others {
 /** What decides; see Pipeline, which is one. */
 export interface PacketPath {
   configure(snapshot: Snapshot): void;
+  refuse(network: number, flows: readonly EndedFlow[]): void;
   /** > 0: bytes to write back. 0: nothing. < 0: for worker -(n + 1), `handOverLength` bytes of the frame. */
   process(network: number, frame: Frame, length: number, nowMs: number): number;
   readonly handOverLength: number;
@@ -189,6 +191,9 @@ export class DataplaneWorker implements Sink {
         // A snapshot that cannot be used leaves the one before it in force.
         this.#pipeline.configure(request.snapshot);
         this.#sweeping = true;
+        break;
+      case 'refuse':
+        this.#pipeline.refuse(request.network, request.flows);
         break;
       case 'close':
         this.#closing = true;

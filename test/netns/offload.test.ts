@@ -1,4 +1,5 @@
 import test from 'ava';
+import { rawObstacle } from '../../kernel/raw/raw.js';
 import { runScenario } from '../support/host.js';
 
 const module = new URL('./scenarios/offload.js', import.meta.url);
@@ -9,4 +10,13 @@ for (const user of ['root', 'nobody'] as const) {
   test.serial(`its endpoints change while the kernel balances it, as ${user}`, (t) => runScenario(t, user, module, 'changedWhileOffloaded', ...tools));
 }
 test.serial('rules that another tool flushed come back', (t) => runScenario(t, 'root', module, 'flushed', ...tools));
+test.serial('an idle client of an endpoint that is gone is told', async (t) => {
+  const obstacle = await rawObstacle();
+  // It is optional, and CI is not to depend on a compiler either.
+  if (obstacle !== undefined) {
+    t.log(`skipped: ${obstacle}`);
+    return t.pass();
+  }
+  await runScenario(t, 'root', module, 'idleClientsAreTold', ...tools);
+});
 test.serial('the kernel balances without an agent, and the next one adopts it', (t) => runScenario(t, 'root', module, 'withoutAgent', ...tools));

@@ -196,6 +196,25 @@ export async function flushed(by: DriverName = 'nft'): Promise<void> {
   await agent.stop();
 }
 
+/** Connections on which nobody says anything: the one whose endpoint goes is ended at once, and the other goes on. */
+export async function idleClientsAreTold(by: DriverName = 'nft'): Promise<void> {
+  const agent = await MeshAgent.up('auto', offloadBy(by));
+  await vipmesh('network', 'create', 'overlay1');
+  await vipmesh('service', 'create', '--name', 'vote', '--network', 'overlay1', '--replicas', '2', '--offload', 'always', '--drain-timeout', '2s', '--', ...SERVE);
+  await agent.settles('vote', 2);
+  await reaches(agent, 'offloaded');
+  const clients = HeldFlows.inTask('tcp', 'vote', '7', '2');
+  await clients.until('both are open', (flows) => flows.of('open').length === 2);
+  await pollUntil('both are in the kernel', async () => (await agent.api.flows()).filter(({ path, vip }) => path === 'kernel' && vip.endsWith(':7')).length === 2, SOON);
+  await vipmesh('service', 'scale', 'vote=1');
+  await clients.until('one is ended', (flows) => flows.of('error').length > 0);
+  assert.deepEqual(clients.of('error').map(({ code, opened }) => [code, opened]), [['ECONNRESET', true]]);
+  assert.deepEqual(clients.of('end'), []);
+  assert.equal((await offload(agent)).state, 'offloaded');
+  await clients.end();
+  await agent.stop();
+}
+
 /** A client that is a service itself, and so outlives the agent as well: asks the VIP again and again, and notes every answer. */
 async function startAsking(agent: MeshAgent): Promise<() => string[]> {
   const file = join(mkdtempSync('/run/tmp/asking-'), 'answers');

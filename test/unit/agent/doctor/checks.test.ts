@@ -21,6 +21,7 @@ const good: DoctorFacts = {
   unprivilegedPortStart: 1024,
   resolvers: ['192.0.2.53'],
   underlayMtu: 1500,
+  rawObstacle: undefined,
   offload: [
     { driver: 'ipvs', lacks: [], schedulers: ['rr', 'sh'], tools: ['iptables (nft)'] },
     { driver: 'nft', lacks: [], schedulers: ['rr', 'wrr'], tools: ['nft'] },
@@ -48,6 +49,7 @@ test('what kernel offload lacks, with what helps', (t) => {
     detail: 'iptables is not installed; this kernel has no IPVS',
     remedy: 'install the package iptables',
   });
+  t.like(named({ rawObstacle: 'the optional package raw-socket is not installed' }, 'offload resets'), { status: 'missing', detail: 'the optional package raw-socket is not installed: they notice with their next packet' });
 });
 
 test('uid 65534 with a closed /dev/net/tun', (t) => {

@@ -83,6 +83,7 @@ class Sandbox {
         userspace: { opened: () => 0, silentFlows: () => Promise.resolve([silent]), obstacle: () => this.obstacle },
         markOf: ({ id }) => this.markOf(id),
         leftovers, after: AFTER, markBase: 0x100, schedulers: ['rr', 'wrr'], clock: this.clock, log: silentLogger,
+        onEnded: () => Promise.resolve(),
         onHeld: () => this.told.push([...this.offload.held].map(formatIpv4).join(' ')),
       },
     );

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { FORGET, HOLD } from '../../../../proxy/dataplane/strays.js';
-import { BALANCER, CLIENT, ENDPOINTS, IPV6, Mesh, plain, snapshot, VIP } from '../../../support/mesh.js';
+import { parseIpv4 } from '../../../../proxy/net/addr.js';
+import { BALANCER, CLIENT, ENDPOINTS, IPV6, Mesh, NETWORK, plain, snapshot, VIP } from '../../../support/mesh.js';
 import { decode, tcpFrame, udpFrame } from '../../../support/packets.js';
 
 const RST = 4;
@@ -76,4 +77,13 @@ test('new connections, datagrams, RSTs, IPv6, strangers and services that are no
   mesh.send(fromEndpoint('10.0.1.77'));
   t.is(mesh.count('refusedNoFlow'), 4);
   t.is(mesh.count('droppedKernelFlow'), 0);
+});
+
+test('connections that are said to be over are refused at once, others are held', (t) => {
+  const mesh = new Mesh({ config: OFFLOADED });
+  mesh.pipeline.refuse(NETWORK, [{ client: parseIpv4(CLIENT), clientPort: 40000, vip: parseIpv4(VIP), vipPort: 80 }]);
+  t.like(decode(mesh.pass(fromClient(40000))), { flags: RST, seq: 9, destinationPort: 40000 });
+  t.is(mesh.send(fromClient(40001)), undefined);
+  mesh.wait(FORGET_MS);
+  t.is(mesh.send(fromClient(40000)), undefined);
 });

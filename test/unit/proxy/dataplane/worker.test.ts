@@ -46,7 +46,8 @@ function bench(index = 0, peers: readonly (Peer | undefined)[] = [undefined]) {
     now: () => clock.now,
   };
   const pipeline = {
-    configure(snapshot: Snapshot) {
+    refuse: () => undefined,
+      configure(snapshot: Snapshot) {
       if (snapshot.epoch < 0) throw new Error('epoch is negative');
       sweeps.left = snapshot.epoch;
     },
