@@ -92,7 +92,7 @@ test('flows of the relay are kept on the host, and those of an endpoint that end
   const world = new World();
   await world.set(web('take'));
   await world.driver.keep([{ protocol: 'udp', client: '192.0.2.2', clientPort: 5000, virtual: '192.0.2.1', virtualPort: 53, endpoint: '10.0.0.5', endpointPort: 53, balancerPort: 0 }]);
-  world.ended = [{ mark: 8080, protocol: 'tcp', client: '192.0.2.2:5001', virtual: '10.0.0.2:8080', endpoint: '10.0.0.5:80', state: 'ESTABLISHED', expires: 1, bytes: 0 }];
+  world.ended = [{ mark: 8080, protocol: 'tcp', client: '192.0.2.2:5001', virtual: '10.0.0.2:8080', endpoint: '10.0.0.5:80', seenAs: '10.0.0.2:5000', state: 'ESTABLISHED', expires: 1, bytes: 0 }];
   await world.driver.end(8080, { address: '10.0.0.5', port: 80 });
   t.deepEqual(world.told, ['host keeps 192.0.2.2:5000 192.0.2.1 120', 'host ends tcp 192.0.2.2:5001']);
   t.deepEqual([world.driver.show(8080), world.driver.showHost(8080), world.driver.showHost(1)], [['sandbox 8080'], ['host *:8080/tcp'], []]);
