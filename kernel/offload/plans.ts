@@ -56,7 +56,9 @@ export class PlanSeries {
 /** The plan with one service otherwise. It counts as the same, so the next one of the series is to say what becomes of that service. */
 export function planWith(plan: OffloadPlan, service: OffloadService): OffloadPlan {
   const { revision } = plan;
-  const services = plan.services.map((one) => (one.mark === service.mark ? service : one));
+  const services = plan.services.slice();
+  const place = services.findIndex(({ mark }) => mark === service.mark);
+  if (place >= 0) services[place] = service;
   return { ...plan, services, ...(revision !== undefined && { since: { revision, changes: new Map([[service.mark, service]]) } }) };
 }
 
