@@ -104,11 +104,13 @@ class Asker {
     return `192.0.2.2:${this.socket.address().port}`;
   }
 
-  /** Which task answers. */
+  /** Which task answers. An endpoint that does not listen yet answers nothing: asks again, then. */
   async ask(): Promise<string> {
     const answer = once(this.socket, 'message', { signal: AbortSignal.timeout(SOON.timeout) }) as Promise<[Buffer]>;
-    this.socket.send('1', 8053, HOST);
-    const [data] = await answer;
+    const send = (): void => this.socket.send('1', 8053, HOST);
+    send();
+    const again = setInterval(send, 1000);
+    const [data] = await answer.finally(() => clearInterval(again));
     return data.toString().split(' ')[0] ?? '';
   }
 

@@ -83,7 +83,7 @@ export async function handedOverAndBack(by: DriverName = 'nft'): Promise<void> {
   const late = Upload.begin();
   await carried(agent, 'kernel');
   assert.match(await vipmesh('offload', 'show', 'vote'), new RegExp(`^# in the sandbox of network overlay1\\n[^]*^${TOOLS[by].command} `, 'm'));
-  assert.match(await vipmesh('offload', 'ls'), /^vote +overlay1 +offloaded /m);
+  assert.match(await vipmesh('offload', 'ls'), /^vote +overlay1 +- +offloaded /m);
   const answers = asker.of('answer').length;
   await asker.until('UDP goes on', (flows) => flows.of('answer').length > answers + 10);
 

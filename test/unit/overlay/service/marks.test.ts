@@ -22,3 +22,13 @@ test('a number that another took meanwhile is not taken twice', async (t) => {
   t.deepEqual([await one.take('a', 'n1'), await other.take('b', 'n1')], [0, 1]);
   await t.throwsAsync(one.take('c', 'n1'), { instanceOf: AddressPoolError, message: 'all 2 packet marks of node node1 are taken: remove a service' });
 });
+
+test('each published port of a service has a mark of its own, beside that of its VIP', async (t) => {
+  const { store } = await meshStore(t);
+  const marks = new NodeMarks(store, 'node1', 10);
+  t.deepEqual([await marks.take('a', 'n1'), await marks.take('a', 'n1', '*:80/tcp'), await marks.take('a', 'n1', '*:80/udp')], [0, 1, 2]);
+  const next = new NodeMarks(store, 'node1', 10);
+  await next.keepOnly([['a', 'n1'], ['a', 'n1', '*:80/udp']]);
+  t.deepEqual(await keys(store, 'marks/'), ['node1/0', 'node1/2']);
+  t.is(await next.take('a', 'n1', '*:80/udp'), 2);
+});
