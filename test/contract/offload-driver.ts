@@ -224,7 +224,7 @@ const checks: Record<string, Check> = {
     const tcp = flows.find((flow) => flow.client === addressOf(stream.localPort)) ?? assert.fail('the stream');
     assert.deepEqual(
       { ...tcp, expires: 0, bytes: 0 },
-      { mark: MARK, protocol: 'tcp', client: tcp.client, virtual: `${VIP}:${PORT}`, endpoint: `${ENDPOINTS[stream.by as EndpointId]}:${PORT}`, state: 'ESTABLISHED', expires: 0, bytes: 0 },
+      { mark: MARK, protocol: 'tcp', client: tcp.client, virtual: `${VIP}:${PORT}`, endpoint: `${ENDPOINTS[stream.by as EndpointId]}:${PORT}`, seenAs: stream.seenAs, state: 'ESTABLISHED', expires: 0, bytes: 0 },
     );
     assert.ok(tcp.expires > TIMEOUTS.established - 600 && tcp.expires <= TIMEOUTS.established, `expires in ${tcp.expires} s`);
     const udp = flows.find((flow) => flow.client === addressOf(client.port)) ?? assert.fail('the datagrams');
