@@ -26,6 +26,9 @@ const CLIENT = ['nsenter', `--net=${CLIENT_DIRECTORY}/client`];
 /** Web, upload, UDP. */
 const PORTS = ['8080/tcp', '8007/tcp', '8053/udp'];
 
+/** Milliseconds between the connections of a steady client. A guest has one slow processor, and the relay in it is to keep up with three clients. */
+const PACE: Readonly<Record<DriverName, number>> = { nft: 10, ipvs: 100 };
+
 /** A machine that the host forwards for, as far as the host is concerned. */
 async function prepare(): Promise<void> {
   const client = createNamespace(CLIENT_DIRECTORY, 'client');
@@ -184,7 +187,7 @@ export async function portsHandedOverAndBack(by: DriverName = 'nft'): Promise<vo
   await asker.until('its first answer', (flows) => flows.of('answer').length > 0);
   const silent = Asker.begin();
   const answeredBy = await silent.ask();
-  const clients = await Promise.all([SteadyClient.under(CLIENT, HOST, 8080), SteadyClient.under([], HOST, 8080), SteadyClient.under([], '127.0.0.1', 8080)]);
+  const clients = await Promise.all([SteadyClient.under(CLIENT, HOST, 8080, PACE[by]), SteadyClient.under([], HOST, 8080, PACE[by]), SteadyClient.under([], '127.0.0.1', 8080, PACE[by])]);
 
   const records = await reach(agent, 'offloaded');
   assert.equal(new Set(records.map(({ mark }) => mark)).size, 3, 'each has a mark of its own');
@@ -224,7 +227,7 @@ export async function portsFlushed(by: DriverName = 'nft'): Promise<void> {
   const tools = TOOLS[by];
   const agent = await startMesh(by);
   await reach(agent, 'offloaded');
-  const steady = await SteadyClient.under(CLIENT, HOST, 8080);
+  const steady = await SteadyClient.under(CLIENT, HOST, 8080, PACE[by]);
   await webInKernel(agent);
   const flushes: { begun: number; done: number }[] = [];
   for (const flush of [() => tools.flush(), () => inIngress(...tools.flushSandbox)]) {
@@ -289,7 +292,7 @@ export async function portsHindered(by: DriverName = 'nft'): Promise<void> {
   await because(/ip_forward is 0.*: sysctl -w net\.ipv4\.ip_forward=1/);
   forward('1');
   await reach(agent, 'offloaded');
-  const steady = await SteadyClient.under(CLIENT, HOST, 8080);
+  const steady = await SteadyClient.under(CLIENT, HOST, 8080, PACE[by]);
   await webInKernel(agent);
   await vipmesh('service', 'scale', 'vote=3');
   await agent.settles('vote', 3);

@@ -9,7 +9,7 @@ import type { Failure, Report } from '../../../support/steady-client.js';
 import { Command } from './mesh-agent.js';
 
 const PROGRAM = fileURLToPath(new URL('../../../support/steady-client.js', import.meta.url));
-const INTERVAL_MS = '10';
+const INTERVAL_MS = 10;
 
 /** Seen from the outside: its first answer, and every failure, by the wall clock. */
 export interface Seen extends Report {
@@ -25,19 +25,19 @@ export class SteadyClient {
   /** In a task of its own on `network`. Resolves with its first answer. */
   static async inTask(network: string, host: string, port: number): Promise<SteadyClient> {
     const stopFile = newStopFile();
-    const command = Command.vipmesh('run', '--rm', '--network', network, '--', process.execPath, PROGRAM, host, `${port}`, INTERVAL_MS, stopFile);
+    const command = Command.vipmesh('run', '--rm', '--network', network, '--', process.execPath, PROGRAM, host, `${port}`, `${INTERVAL_MS}`, stopFile);
     return SteadyClient.begun(command, stopFile);
   }
 
   static async onHost(port: number): Promise<SteadyClient> {
     const stopFile = newStopFile();
-    return SteadyClient.begun(new Command(process.execPath, [PROGRAM, '127.0.0.1', `${port}`, INTERVAL_MS, stopFile]), stopFile);
+    return SteadyClient.begun(new Command(process.execPath, [PROGRAM, '127.0.0.1', `${port}`, `${INTERVAL_MS}`, stopFile]), stopFile);
   }
 
-  /** Under a command that says where it runs, such as `nsenter --net=…`; none: on the host. */
-  static async under(prefix: readonly string[], host: string, port: number): Promise<SteadyClient> {
+  /** Under a command that says where it runs, such as `nsenter --net=…`; none: on the host. A connection every `interval` ms. */
+  static async under(prefix: readonly string[], host: string, port: number, interval = INTERVAL_MS): Promise<SteadyClient> {
     const stopFile = newStopFile();
-    const [file = '', ...args] = [...prefix, process.execPath, PROGRAM, host, `${port}`, INTERVAL_MS, stopFile];
+    const [file = '', ...args] = [...prefix, process.execPath, PROGRAM, host, `${port}`, `${interval}`, stopFile];
     return SteadyClient.begun(new Command(file, args), stopFile);
   }
 
