@@ -17,7 +17,7 @@ import { run } from '../../../kernel/run/runner.js';
 import { pollUntil } from '../../support/poll-until.js';
 import { HeldFlows } from './support/held.js';
 import { hostState, pinnedNamespaces } from './support/host-state.js';
-import { Command, MeshAgent, SERVE, SOON, vipmesh } from './support/mesh-agent.js';
+import { ASKED, Command, MeshAgent, SERVE, SOON, vipmesh } from './support/mesh-agent.js';
 import { SteadyClient } from './support/steady.js';
 
 const HOST = '192.0.2.1';
@@ -62,7 +62,7 @@ function reach(agent: MeshAgent, state: OffloadRecord['state'], ports = PORTS): 
   return pollUntil(`${ports.join(', ')} are ${state}`, async () => {
     last = (await portsOf(agent)).filter(({ port = '' }) => ports.includes(port));
     return last.length === ports.length && last.every((record) => record.state === state) ? last : undefined;
-  }, SOON).catch((error: unknown) => assert.fail(`${String(error)}: ${JSON.stringify(last)}`));
+  }, ASKED).catch((error: unknown) => assert.fail(`${String(error)}: ${JSON.stringify(last)}`));
 }
 
 /** A connection from the client that sends random bytes, slowly, until it is told to stop: then the endpoint says what it has got. */
@@ -124,11 +124,11 @@ class Asker {
 
 /** Waits for an upload on that path. */
 function carried(agent: MeshAgent, path: 'relay' | 'kernel'): Promise<unknown> {
-  return pollUntil(`an upload by ${path}`, async () => (await agent.api.flows()).some((flow) => flow.path === path && flow.network === 'ingress' && flow.endpoint.endsWith(':7') && flow.state === 'established'), SOON);
+  return pollUntil(`an upload by ${path}`, async () => (await agent.api.flows()).some((flow) => flow.path === path && flow.network === 'ingress' && flow.endpoint.endsWith(':7') && flow.state === 'established'), ASKED);
 }
 
 function webInKernel(agent: MeshAgent): Promise<unknown> {
-  return pollUntil('new connections are in the kernel', async () => (await agent.api.flows()).some((flow) => flow.path === 'kernel' && flow.network === 'ingress' && flow.endpoint.endsWith(':80')), SOON);
+  return pollUntil('new connections are in the kernel', async () => (await agent.api.flows()).some((flow) => flow.path === 'kernel' && flow.network === 'ingress' && flow.endpoint.endsWith(':80')), ASKED);
 }
 
 interface Tools {
@@ -208,7 +208,7 @@ export async function portsHandedOverAndBack(by: DriverName = 'nft'): Promise<vo
   silent.close();
 
   await vipmesh('offload', 'disable', 'vote');
-  await pollUntil('new connections are the relay\'s again', async () => (await agent.api.flows()).some((flow) => flow.path === 'relay' && flow.client.startsWith('192.0.2.2') && flow.endpoint.endsWith(':80')), SOON);
+  await pollUntil('new connections are the relay\'s again', async () => (await agent.api.flows()).some((flow) => flow.path === 'relay' && flow.client.startsWith('192.0.2.2') && flow.endpoint.endsWith(':80')), ASKED);
   await early.finish();
   await late.finish();
   for (const client of clients) {
@@ -234,11 +234,11 @@ export async function portsFlushed(by: DriverName = 'nft'): Promise<void> {
     const begun = Date.now();
     await flush();
     flushes.push({ begun, done: Date.now() });
-    await pollUntil('the rules are back', async () => tools.ours.test(await tools.rules()) && tools.inSandbox.test(await inIngress(...tools.sandbox)), SOON);
+    await pollUntil('the rules are back', async () => tools.ours.test(await tools.rules()) && tools.inSandbox.test(await inIngress(...tools.sandbox)), ASKED);
     await pollUntil('and take new connections', async () => {
       const flows = (await agent.api.flows()).filter(({ path, endpoint }) => path === 'kernel' && endpoint.endsWith(':80'));
       return flows.some(({ state }) => state !== 'closed') && (await portsOf(agent)).every(({ state }) => state === 'offloaded');
-    }, SOON);
+    }, ASKED);
   }
   const { failedAt } = await steady.stop();
   // What was in the kernel in that very moment lost its translation; what began after it is the relay's, or begins when the rules are back.
@@ -264,12 +264,12 @@ export async function portsWithoutAgent(by: DriverName = 'nft'): Promise<void> {
   assert.match(installed, tools.ours);
   await agent.kill();
   const then = lines().length;
-  await pollUntil('the client gets answers without an agent', () => lines().length > then + 50, SOON);
+  await pollUntil('the client gets answers without an agent', () => lines().length > then + 50, ASKED);
   const next = await start(by);
   await next.settles('vote', 2);
   assert.deepEqual((await reach(next, 'offloaded')).map(({ mark }) => mark), marks);
   const later = lines().length;
-  await pollUntil('and with the next', () => lines().length > later + 50, SOON);
+  await pollUntil('and with the next', () => lines().length > later + 50, ASKED);
   assert.equal(await tools.rules(), installed, 'nothing was touched');
   await stream.finish();
   writeFileSync(`${file}.stop`, '');
@@ -288,7 +288,7 @@ export async function portsHindered(by: DriverName = 'nft'): Promise<void> {
   await prepare();
   forward('0');
   const agent = await startMesh(by);
-  const because = (reason: RegExp): Promise<unknown> => pollUntil(`it says ${String(reason)}`, async () => (await portsOf(agent)).every((record) => record.state !== 'offloaded' && reason.test(record.reason ?? '')), SOON);
+  const because = (reason: RegExp): Promise<unknown> => pollUntil(`it says ${String(reason)}`, async () => (await portsOf(agent)).every((record) => record.state !== 'offloaded' && reason.test(record.reason ?? '')), ASKED);
   await because(/ip_forward is 0.*: sysctl -w net\.ipv4\.ip_forward=1/);
   forward('1');
   await reach(agent, 'offloaded');
@@ -296,7 +296,7 @@ export async function portsHindered(by: DriverName = 'nft'): Promise<void> {
   await webInKernel(agent);
   await vipmesh('service', 'scale', 'vote=3');
   await agent.settles('vote', 3);
-  await pollUntil('the new endpoint answers', () => steady.command.stdout.split('answered by').length > 3, SOON);
+  await pollUntil('the new endpoint answers', () => steady.command.stdout.split('answered by').length > 3, ASKED);
   await vipmesh('service', 'scale', 'vote=1');
   await agent.settles('vote', 1);
   assert.deepEqual((await steady.stop()).failures, []);
@@ -305,6 +305,6 @@ export async function portsHindered(by: DriverName = 'nft'): Promise<void> {
     await because(/chain inet strict through of nftables drops/);
   }
   await vipmesh('service', 'rm', 'vote');
-  await pollUntil('nothing of ours is left', async () => !/vipmesh/i.test(await TOOLS[by].rules()), SOON);
+  await pollUntil('nothing of ours is left', async () => !/vipmesh/i.test(await TOOLS[by].rules()), ASKED);
   await agent.stop();
 }

@@ -13,7 +13,7 @@ import { run } from '../../../kernel/run/runner.js';
 import { pollUntil } from '../../support/poll-until.js';
 import { HeldFlows } from './support/held.js';
 import { hostState, pinnedNamespaces } from './support/host-state.js';
-import { Command, MeshAgent, SERVE, SOON, vipmesh } from './support/mesh-agent.js';
+import { ASKED, Command, MeshAgent, SERVE, vipmesh } from './support/mesh-agent.js';
 import { SteadyClient } from './support/steady.js';
 
 const offloadBy = (driver: DriverName): string[] => ['--offload-driver', driver, '--offload-after', '1s'];
@@ -34,7 +34,7 @@ function reaches(agent: MeshAgent, state: OffloadRecord['state']): Promise<Offlo
   return pollUntil(`vote is ${state}`, async () => {
     const record = await offload(agent);
     return record.state === state ? record : undefined;
-  }, SOON);
+  }, ASKED);
 }
 
 /** A connection from a task that sends random bytes, slowly, until it is told to stop: then the endpoint says what it has got. */
@@ -64,7 +64,7 @@ class Upload {
 
 /** Waits for one more established connection to port 7 on that path. */
 function carried(agent: MeshAgent, path: 'tun' | 'kernel'): Promise<unknown> {
-  return pollUntil(`an upload by ${path}`, async () => (await agent.api.flows()).some((flow) => flow.path === path && flow.vip.endsWith(':7') && flow.state === 'established'), SOON);
+  return pollUntil(`an upload by ${path}`, async () => (await agent.api.flows()).some((flow) => flow.path === path && flow.vip.endsWith(':7') && flow.state === 'established'), ASKED);
 }
 
 /** Streams from before the switch, after it, and over the switch back; a UDP client with one port; a client that connects all the time. */
@@ -79,7 +79,7 @@ export async function handedOverAndBack(by: DriverName = 'nft'): Promise<void> {
   const { mark, driver } = await reaches(agent, 'offloaded');
   assert.ok(mark !== undefined && mark >= 0x100);
   assert.equal(driver, by);
-  await pollUntil('new connections are in the kernel', async () => (await agent.api.flows()).some((flow) => flow.path === 'kernel' && flow.vip.endsWith(':80')), SOON);
+  await pollUntil('new connections are in the kernel', async () => (await agent.api.flows()).some((flow) => flow.path === 'kernel' && flow.vip.endsWith(':80')), ASKED);
   const late = Upload.begin();
   await carried(agent, 'kernel');
   assert.match(await vipmesh('offload', 'show', 'vote'), new RegExp(`^# in the sandbox of network overlay1\\n[^]*^${TOOLS[by].command} `, 'm'));
@@ -90,7 +90,7 @@ export async function handedOverAndBack(by: DriverName = 'nft'): Promise<void> {
   await vipmesh('offload', 'disable', 'vote');
   assert.equal((await reaches(agent, 'draining')).reason, 'offload is off');
   const opened = (await offload(agent)).opened;
-  await pollUntil('new connections are in userspace again', async () => (await offload(agent)).opened > opened + 5, SOON);
+  await pollUntil('new connections are in userspace again', async () => (await offload(agent)).opened > opened + 5, ASKED);
   await early.finish();
   await late.finish();
   const { failures, answers: bodies } = await steady.stop();
@@ -109,7 +109,7 @@ export async function changedWhileOffloaded(by: DriverName = 'nft'): Promise<voi
   await vipmesh('service', 'scale', 'vote=3');
   const [, , third = assert.fail()] = await agent.settles('vote', 3);
   const share = async (): Promise<boolean> => (await agent.api.flows()).some(({ path, endpoint }) => path === 'kernel' && endpoint.startsWith(`${third.addresses[0]?.address ?? ''}:`));
-  await pollUntil('the new endpoint gets flows from the kernel', share, SOON);
+  await pollUntil('the new endpoint gets flows from the kernel', share, ASKED);
   await vipmesh('service', 'scale', 'vote=2');
   await agent.settles('vote', 2);
   assert.equal((await offload(agent)).state, 'offloaded');
@@ -181,8 +181,8 @@ export async function flushed(by: DriverName = 'nft'): Promise<void> {
     assert.match(await tools.ruleset(), tools.ours);
     flushedAt.push(Date.now());
     await how();
-    await pollUntil('the rules are back', async () => tools.ours.test(await tools.ruleset()), SOON);
-    await pollUntil('and take new connections', async () => (await offload(agent)).state === 'offloaded' && (await agent.api.flows()).some(({ path }) => path === 'kernel'), SOON);
+    await pollUntil('the rules are back', async () => tools.ours.test(await tools.ruleset()), ASKED);
+    await pollUntil('and take new connections', async () => (await offload(agent)).state === 'offloaded' && (await agent.api.flows()).some(({ path }) => path === 'kernel'), ASKED);
   };
   await flush(() => tools.flush());
   assert.ok((await held(agent)) > 0, 'packets of flows in the kernel came to userspace');
@@ -205,7 +205,7 @@ export async function idleClientsAreTold(by: DriverName = 'nft'): Promise<void> 
   await reaches(agent, 'offloaded');
   const clients = HeldFlows.inTask('tcp', 'vote', '7', '2');
   await clients.until('both are open', (flows) => flows.of('open').length === 2);
-  await pollUntil('both are in the kernel', async () => (await agent.api.flows()).filter(({ path, vip }) => path === 'kernel' && vip.endsWith(':7')).length === 2, SOON);
+  await pollUntil('both are in the kernel', async () => (await agent.api.flows()).filter(({ path, vip }) => path === 'kernel' && vip.endsWith(':7')).length === 2, ASKED);
   await vipmesh('service', 'scale', 'vote=1');
   await clients.until('one is ended', (flows) => flows.of('error').length > 0);
   assert.deepEqual(clients.of('error').map(({ code, opened }) => [code, opened]), [['ECONNRESET', true]]);
@@ -223,7 +223,7 @@ async function startAsking(agent: MeshAgent): Promise<() => string[]> {
   const script = `while :; do curl -sS -m 10 http://${vip}/ >>${file} 2>&1 || echo failed >>${file}; done`;
   await vipmesh('service', 'create', '--name', 'client', '--network', 'overlay1', '--', 'sh', '-c', script);
   const lines = (): string[] => readFileSync(file, 'utf8').split('\n').slice(0, -1);
-  await pollUntil('the client gets answers', () => lines().length > 5, SOON);
+  await pollUntil('the client gets answers', () => lines().length > 5, ASKED);
   return lines;
 }
 
@@ -238,12 +238,12 @@ export async function withoutAgent(by: DriverName = 'nft'): Promise<void> {
   assert.match(installed, tools.ours);
   await agent.kill();
   const then = lines().length;
-  await pollUntil('the client gets answers without an agent', () => lines().length > then + 50, SOON);
+  await pollUntil('the client gets answers without an agent', () => lines().length > then + 50, ASKED);
   const next = await MeshAgent.up('auto', offloadBy(by));
   await next.settles('vote', 2);
   assert.equal((await reaches(next, 'offloaded')).mark, mark);
   const later = lines().length;
-  await pollUntil('and with the next', () => lines().length > later + 50, SOON);
+  await pollUntil('and with the next', () => lines().length > later + 50, ASKED);
   assert.equal(await tools.ruleset(), installed, 'nothing was touched');
   assert.deepEqual(lines().filter((line) => !/^[0-9a-f]{12} /.test(line)), []);
 

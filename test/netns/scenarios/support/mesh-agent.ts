@@ -18,6 +18,8 @@ const ENDPOINT_SERVER = fileURLToPath(new URL('../../../support/endpoint-server.
 
 /** Milliseconds for what takes a second on an idle machine: a busy one takes twenty times as long, now and then. */
 export const SOON = { timeout: 90_000 };
+/** The same, where a look makes the agent ask the kernel, by processes: they are not to keep a slow machine from what is waited for. */
+export const ASKED = { ...SOON, interval: 500 };
 
 export interface Outcome {
   readonly code: number | null;
