@@ -17,6 +17,8 @@ import { sameCandidate, sameWanted } from './same.js';
 
 /** An offloaded service is looked after this often: what another tool removed is back within 3 s. */
 const LOOK_MS = 2000;
+/** After a long look, so many times as long: on a slow machine, or with very many services, looking is not all that is done. */
+const LOOK_REST = 4;
 /** For so long after the kernel had a service, a segment of a flow that userspace does not know may still be one of the kernel's. */
 const HELD_MS = 5000;
 
@@ -79,6 +81,8 @@ export class SandboxOffload {
   /** What was found since the last step, in order. */
   #looks: Look[] = [];
   #lookedAt = -Infinity;
+  /** Milliseconds that the last look took. */
+  #lookTook = 0;
   #adopted: Promise<ReadonlyMap<number, InstalledService>> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -116,8 +120,8 @@ export class SandboxOffload {
   tick(): Promise<void> {
     return this.#after(async () => {
       const { clock } = this.deps;
-      const eager = this.#has('arming');
-      if (!this.#empty && (eager || clock.now() - this.#lookedAt >= LOOK_MS)) await this.#look();
+      const rest = Math.max(this.#has('arming') ? 0 : LOOK_MS, LOOK_REST * this.#lookTook);
+      if (!this.#empty && clock.now() - this.#lookedAt >= rest) await this.#look();
       await this.#apply('all');
     });
   }
@@ -336,6 +340,7 @@ export class SandboxOffload {
   async #look(): Promise<void> {
     this.#lookedAt = this.deps.clock.now();
     const problems = await this.#problems();
+    this.#lookTook = this.deps.clock.now() - this.#lookedAt;
     if (problems.length === 0) {
       this.#looks.push('good');
       return;

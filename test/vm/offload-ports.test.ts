@@ -1,5 +1,5 @@
 /**
- * Published ports by a whole agent, with iptables on the host and IPVS in the ingress sandbox: the scenarios of
+ * Published ports by a whole agent, with iptables on the host and IPVS in the ingress sandbox: as in
  * test/netns/offload-ports.test.ts, on a kernel that has it.
  */
 import test from 'ava';
@@ -9,6 +9,4 @@ const module = new URL('../netns/scenarios/offload-ports.js', import.meta.url);
 const guest = guestOfFile();
 const tools = ['conntrack', 'nc', 'curl'].map((name) => `command:${name}` as const);
 
-test.serial('published ports are handed to IPVS and taken back under traffic', (t) => guest.runScenario(t, module, 'portsHandedOverAndBack ipvs', ...tools));
-test.serial('rules for published ports that another tool flushed come back', (t) => guest.runScenario(t, module, 'portsFlushed ipvs', ...tools));
 test.serial('IPVS serves published ports without an agent, and the next one adopts them', (t) => guest.runScenario(t, module, 'portsWithoutAgent ipvs', ...tools));

@@ -252,7 +252,8 @@ export async function portsWithoutAgent(by: DriverName = 'nft'): Promise<void> {
   const tools = TOOLS[by];
   const before = hostState();
   const agent = await startMesh(by);
-  const marks = (await reach(agent, 'offloaded')).map(({ mark }) => mark);
+  const records = await reach(agent, 'offloaded');
+  const marks = records.map(({ mark }) => mark);
   const file = join(mkdtempSync('/run/tmp/asking-'), 'answers');
   writeFileSync(file, '');
   const [nsenter = '', ...prefix] = CLIENT;
@@ -262,6 +263,7 @@ export async function portsWithoutAgent(by: DriverName = 'nft'): Promise<void> {
   await carried(agent, 'kernel');
   const installed = await tools.rules();
   assert.match(installed, tools.ours);
+  assert.match(await inIngress(...tools.sandbox), tools.taken(records.find(({ port }) => port === '8080/tcp')?.mark ?? 0));
   await agent.kill();
   const then = lines().length;
   await pollUntil('the client gets answers without an agent', () => lines().length > then + 50, ASKED);
