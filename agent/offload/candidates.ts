@@ -36,6 +36,8 @@ export interface Published {
   readonly key: string;
   /** `8080/tcp` */
   readonly text: string;
+  /** The service itself asks for the kernel, not only the agent: whatever the host filters. */
+  readonly agreed: boolean;
 }
 
 /** @param mode of services that do not say themselves */
@@ -79,7 +81,7 @@ export function portCandidateOf(network: NetworkObject, service: ServiceObject, 
     networkId: network.id,
     mode: balancing.offload ?? mode,
     obstacle: addressObstacle(address) ?? (twins.length > 1 ? 'the same port is published on another address, too' : taking.length === 0 ? 'no endpoint takes flows' : obstacleOf(balancing, relay)),
-    published: { key, text: `${published}/${protocol}` },
+    published: { key, text: `${published}/${protocol}`, agreed: balancing.offload === 'always' },
     taking: taking.map(({ id }) => id),
     held: true,
     wanted: {

@@ -157,7 +157,11 @@ export class Offloader {
     }
     const { host, link } = published;
     const driver = new IngressDriver(sandbox, new HostPorts({ host, sandbox: placed.namespace, link: { ...link, address: network.balancer }, driver: sandbox.name }));
-    const userspace = new RelayUserspace({ ...published, hostObstacle: async () => lackText(hostObstacle(await probeHost(host), sandbox.name)) });
+    const obstacles = async () => {
+      const facts = await probeHost(host);
+      return (agreed: boolean): string | undefined => lackText(hostObstacle(facts, sandbox.name, agreed));
+    };
+    const userspace = new RelayUserspace({ ...published, hostObstacle: obstacles });
     await userspace.refresh();
     return { placed, userspace, ingress: { driver, userspace }, offload: new SandboxOffload(driver, facts, { ...deps, userspace, onEnded: () => Promise.resolve() }) };
   }

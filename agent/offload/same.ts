@@ -24,6 +24,7 @@ const samePort = all<NonNullable<Wanted['port']>>({
 const samePublished = all<Published>({
   key: (a, b) => a.key === b.key,
   text: (a, b) => a.text === b.text,
+  agreed: (a, b) => a.agreed === b.agreed,
 });
 
 export const sameWanted = all<Wanted>({

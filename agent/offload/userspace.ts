@@ -25,14 +25,14 @@ export interface RelayFacts {
   readonly relay: Pick<Relay, 'flows' | 'opened'>;
   /** Why a port is not served by the relay, by its key: then another program may have it. */
   readonly failures: ReadonlyMap<string, string>;
-  /** Why the host's kernel would not carry what is sent to the sandbox. Rejects never. */
-  readonly hostObstacle: () => Promise<string | undefined>;
+  /** Why the host's kernel would not carry what is sent to the sandbox, for services that have agreed to its filters or not. Rejects never. */
+  readonly hostObstacle: () => Promise<(agreed: boolean) => string | undefined>;
 }
 
 /** Reads what others may know at any time from what was asked last: `refresh` asks. */
 export class RelayUserspace implements Userspace {
   #opened: Readonly<Record<string, number>> = {};
-  #hostObstacle: string | undefined;
+  #hostObstacle: (agreed: boolean) => string | undefined = () => undefined;
 
   constructor(private readonly facts: RelayFacts) {}
 
@@ -48,7 +48,7 @@ export class RelayUserspace implements Userspace {
 
   obstacle({ published }: Candidate): string | undefined {
     const failure = this.facts.failures.get(published?.key ?? '');
-    return failure ?? this.#hostObstacle;
+    return failure ?? this.#hostObstacle(published?.agreed === true);
   }
 
   async silentFlows({ wanted }: Candidate, silent: number): Promise<UserspaceFlow[]> {

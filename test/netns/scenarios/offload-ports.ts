@@ -305,6 +305,10 @@ export async function portsHindered(by: DriverName = 'nft'): Promise<void> {
   if (by === 'nft') {
     await run('nft', ['add table inet strict; add chain inet strict through { type filter hook forward priority 0; policy drop; }'], {});
     await because(/chain inet strict through of nftables drops/);
+    await run('nft', ['delete table inet strict; add table inet fw; add chain inet fw input { type filter hook input priority 0; }; add rule inet fw input iifname up0 tcp dport 8080 drop'], {});
+    await because(/chain inet fw input of nftables filters .*vipmesh offload enable/);
+    await vipmesh('offload', 'enable', 'vote');
+    await reach(agent, 'offloaded');
   }
   await vipmesh('service', 'rm', 'vote');
   await pollUntil('nothing of ours is left', async () => !/vipmesh/i.test(await TOOLS[by].rules()), ASKED);

@@ -10,7 +10,7 @@ const CANDIDATE: Candidate = {
   mode: 'always',
   obstacle: undefined,
   vip: 0x0a000102,
-  published: { key: 'tcp/*:8080', text: '8080/tcp' },
+  published: { key: 'tcp/*:8080', text: '8080/tcp', agreed: false },
   taking: ['task1', 'task2'],
   held: true,
   wanted: { address: '10.0.1.2', port: { protocol: 'tcp', number: 80, hostAddress: '192.0.2.1' }, scheduler: 'rr', affinity: 0, maxConnections: 0, endpoints: [{ address: '10.0.1.11', port: 0, weight: 1 }] },
@@ -23,7 +23,7 @@ test('a copy is the same; a candidate of which anything is otherwise is not', (t
   const { published, ...unpublished } = CANDIDATE;
   const [endpoint] = wanted.endpoints as [(typeof wanted.endpoints)[number]];
   const others: Partial<Candidate>[] = [
-    { id: 'vote1' }, { published: { ...published!, key: '' } }, { published: { ...published!, text: '' } }, { serviceId: 'vote2' }, { service: 'veto' }, { networkId: 'n2' }, { mode: 'auto' }, { obstacle: 'no' }, { vip: 0 }, { held: false },
+    { id: 'vote1' }, { published: { ...published!, key: '' } }, { published: { ...published!, text: '' } }, { published: { ...published!, agreed: true } }, { serviceId: 'vote2' }, { service: 'veto' }, { networkId: 'n2' }, { mode: 'auto' }, { obstacle: 'no' }, { vip: 0 }, { held: false },
     { taking: ['task1'] }, { taking: ['task2', 'task1'] },
     ...[
       { ...wanted, address: '10.0.1.3' }, everyPort, { ...wanted, port: { ...port!, protocol: 'udp' as const } }, { ...wanted, port: { ...port!, number: 81 } }, { ...wanted, port: { ...port!, hostAddress: '192.0.2.2' } },

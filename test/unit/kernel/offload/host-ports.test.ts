@@ -6,7 +6,6 @@ import { diffTables } from '../../../../kernel/nftables/diff.js';
 import { batchText } from '../../../../kernel/nftables/render.js';
 import type { OffloadPort, OffloadService } from '../../../../kernel/offload/driver.js';
 import { hostLines, linkFaults, makeLines, readLists, sandboxLines, type FoundLink, type HostLink } from '../../../../kernel/offload/host-link.js';
-import { hostObstacle, type HostFacts } from '../../../../kernel/offload/host-obstacle.js';
 import { chainPorts, HOST_TABLE, HOST_TABLES, hostChains, hostTable, sentPorts, tablePorts } from '../../../../kernel/offload/host-rules.js';
 
 const LINK: HostLink = { name: 'vm1a2b-ingress', address: '10.0.0.2', mtu: 1450 };
@@ -132,23 +131,4 @@ test('each part that is missing of the link is told', (t) => {
   t.deepEqual(linkFaults(LINK, { ...WHOLE, hostNeighbours: [{ dst: '10.0.0.2', state: ['STALE'] }] }), ['the host has no neighbour entry for 10.0.0.2']);
   t.deepEqual(readLists('[]\n[{"dst":"default"}]\n', 2), [[], [{ dst: 'default' }]]);
   t.throws(() => readLists('[]\n', 2), { message: 'ip -json -batch printed 1 lists instead of 2' });
-});
-
-test('what is in the way on the host is said, with its remedy', (t) => {
-  const free: HostFacts = { closed: [], forward: [{ kind: 'nft', command: 'iptables', rules: '-P FORWARD ACCEPT\n' }], dropping: [] };
-  const said = (facts: Partial<HostFacts>, driver: 'ipvs' | 'nft' = 'nft'): string | undefined => {
-    const lack = hostObstacle({ ...free, ...facts }, driver);
-    return lack && `${lack.reason}: ${lack.remedy ?? ''}`;
-  };
-  t.is(said({}), undefined);
-  t.is(said({ closed: ['all', 'eth0'] }), 'the host does not forward packets (net.ipv4.ip_forward is 0): sysctl -w net.ipv4.ip_forward=1');
-  t.is(said({ closed: ['eth0'] }), 'the host does not forward packets of eth0 (net.ipv4.conf.eth0.forwarding is 0): sysctl -w net.ipv4.conf.eth0.forwarding=1');
-  const drop = [{ kind: 'nft' as const, command: 'iptables', rules: '-P FORWARD DROP\n-A FORWARD -j DOCKER-USER\n' }];
-  t.is(said({ forward: drop }), 'iptables drops what the host forwards: iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT');
-  t.is(said({ forward: drop }, 'ipvs'), undefined, 'a rule of ours at its end is enough');
-  t.is(said({ forward: [{ ...drop[0]!, rules: '-P FORWARD ACCEPT\n-A FORWARD -j REJECT --reject-with icmp-host-prohibited\n' }] }, 'ipvs'), 'iptables drops what the host forwards: iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT');
-  t.is(said({ forward: [{ ...drop[0]!, rules: '-P FORWARD DROP\n-A FORWARD -m conntrack --ctstate DNAT -j ACCEPT\n' }] }), undefined, 'the remedy helps');
-  const strict = (text: string): Partial<HostFacts> => ({ dropping: [{ name: 'inet strict through', text }] });
-  t.is(said(strict('policy drop;')), 'chain inet strict through of nftables drops what the host forwards: nft insert rule inet strict through ct status dnat accept');
-  t.is(said(strict('ct status dnat accept')), undefined);
 });
