@@ -176,11 +176,8 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
   undo.push(() => statuses.close());
   await mirror.start(following.signal);
   await node.settled();
-  // Not waited for: the API is to answer at once.
-  void node
-    .tookOver()
-    .then(() => offloader.start(adopted.size > 0))
-    .then(() => node.request());
+  // Tasks that were adopted take part now as they did. Not waited for: the API is to answer at once.
+  void offloader.start(adopted.size > 0).then(() => node.request());
 
   const control = new DaemonControl({
     store,

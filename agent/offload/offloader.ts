@@ -76,7 +76,11 @@ export class Offloader {
   #cancelTick: () => void = () => undefined;
   #backend: OffloadBackend | undefined;
   #started = false;
+  #closed = false;
   #leftovers = false;
+  /** Resolves when what an earlier agent handed over is known. */
+  #adopted: Promise<void> = Promise.resolve();
+  #tellAdopted: () => void = () => undefined;
   /** Nothing is to be on the host any more. */
   #released = false;
   /** Services and networks at the last sync, as text. */
@@ -86,12 +90,17 @@ export class Offloader {
 
   /**
    * From now on services are handed over. Before that, endpoints of an earlier agent may not all have been found again. `leftovers`:
-   * an earlier agent may have handed some over. A pass of the node is to follow.
+   * an earlier agent may have handed some over; a user who asks is answered when that is known. A pass of the node is to follow.
    */
   async start(leftovers: boolean): Promise<void> {
+    if (leftovers) {
+      this.#adopted = new Promise((resolve) => (this.#tellAdopted = resolve));
+      // Passes that come meanwhile do not wait for what this kernel can do: published ports are bound by them.
+      await this.#choose();
+    }
+    if (this.#closed) return;
     this.#started = true;
     this.#leftovers = leftovers;
-    if (leftovers) await this.#choose();
     this.#tick();
   }
 
@@ -104,7 +113,9 @@ export class Offloader {
   /** What is installed stays: whoever removes a sandbox removes it with that. */
   close(): void {
     this.#started = false;
+    this.#closed = true;
     this.#cancelTick();
+    this.#tellAdopted();
   }
 
   /** The snapshot, which says of each service whether the kernel may have flows of it. */
@@ -122,6 +133,14 @@ export class Offloader {
     this.#names = new Map(world.networks.map((network) => [network.id, network.spec.name]));
     this.#candidates = candidatesOf(world, snapshot, settings.mode, this.options.published !== undefined);
     if (!this.#started || (this.#backend === undefined && this.#candidates.every(({ mode }) => mode === 'never'))) return;
+    try {
+      await this.#sync(world, placed);
+    } finally {
+      this.#tellAdopted();
+    }
+  }
+
+  async #sync(world: World, placed: ReadonlyMap<string, Placed>): Promise<void> {
     const backend = this.#backend ?? (await this.#choose());
     if ('because' in backend) return;
     for (const [id, known] of this.#networks) if (placed.get(id)?.namespace !== known.placed.namespace) this.#networks.delete(id);
@@ -199,6 +218,7 @@ export class Offloader {
 
   /** Every service on every network, and every published port, by name. */
   async list(): Promise<OffloadRecord[]> {
+    await this.#adopted;
     const { clock } = this.options;
     const backend = this.#backend;
     const counts = await this.#counts();
@@ -228,7 +248,8 @@ export class Offloader {
   }
 
   /** What is installed for a service, as commands, by network and place. */
-  show(serviceId: string): OffloadCommands[] {
+  async show(serviceId: string): Promise<OffloadCommands[]> {
+    await this.#adopted;
     return [...this.#networks].flatMap(([id, { offload, ingress }]) => {
       const network = this.#names.get(id) ?? '';
       const onHost = [...new Set(offload.marksOf(serviceId).flatMap((mark) => ingress?.driver.showHost(mark) ?? []))];
@@ -242,6 +263,7 @@ export class Offloader {
 
   /** Flows that the kernel has. A network that cannot be asked shows none; `list` says what is wrong with it. */
   async flows(): Promise<FlowSummary[]> {
+    await this.#adopted;
     const all = await Promise.all(
       [...this.#networks].map(async ([id, { offload }]) => {
         const flows = await offload.flows().catch((): KernelFlow[] => []);

@@ -25,9 +25,6 @@ import type { Publisher } from './publisher.js';
 import type { ObservedStatus } from './task-runner.js';
 import { TaskRunner } from './task-runner.js';
 
-/** A task that does not listen counts as ready after some seconds (agent/tasks/readiness.ts). */
-const TAKE_OVER_MS = 10_000;
-const TAKE_OVER_POLL_MS = 50;
 /** A port that could not be bound is tried again this often. */
 const PORT_RETRY_MS = 5000;
 
@@ -114,17 +111,6 @@ export class Node {
     const indexes = task.addresses.flatMap(({ networkId }) => this.#sandboxes.get(networkId)?.index ?? []);
     const onPorts = service.ports.length > 0 ? await this.options.relay.ejectedFor(task.id) : 0;
     return Math.max(onPorts, ...indexes.map((index) => this.options.dataplane.ejectedFor(index, task.id)));
-  }
-
-  /** Resolves when the tasks that were taken over take flows as before, or have ended; or after TAKE_OVER_MS. */
-  async tookOver(): Promise<void> {
-    const { clock, survivors } = this.options;
-    const deadline = clock.now() + TAKE_OVER_MS;
-    const isBack = (id: string): boolean => {
-      const runner = this.#runners.get(id);
-      return runner === undefined || (runner.live?.ready === true && runner.live.healthy);
-    };
-    while (![...survivors.keys()].every(isBack) && clock.now() < deadline) await new Promise<void>((resolve) => clock.after(TAKE_OVER_POLL_MS, resolve));
   }
 
   /** Takes over a sandbox that was made before the node was (ingress, which the relay lives in). */

@@ -28,7 +28,7 @@ import type { Survivor } from '../tasks/survivors.js';
 import type { TaskOutput, TaskProcess } from '../tasks/task.js';
 import { adoptTask, startTask } from '../tasks/task.js';
 import { watchHealth } from '../tasks/health.js';
-import { waitUntilListening } from '../tasks/readiness.js';
+import { timeToListen, waitUntilListening } from '../tasks/readiness.js';
 import { reconnect, sandboxOf, serveNames } from './connection.js';
 import type { LiveTask } from './project.js';
 import type { StopSteps } from './stop-order.js';
@@ -280,9 +280,10 @@ export class TaskRunner {
     const health = !spec ? 'none' : this.#healthy ? 'healthy' : 'starting';
     // What an earlier agent was stopping already is not shown as running again, nor what it saw running as starting.
     if (this.#state !== 'stopping') this.#observe({ state: this.#state === 'running' ? 'running' : 'starting', health, pid: process.pid });
+    const timeout = timeToListen(this.#state === 'running' ? task.status.since : undefined, context.clock.wall());
     void this.#rise();
     if (spec) watchHealth({ process, spec, clock: context.clock, signal, onChange: (health, detail) => this.#onHealth(health, detail) });
-    void waitUntilListening({ pid: process.pid, clock: context.clock, signal }).then((readiness) => {
+    void waitUntilListening({ pid: process.pid, clock: context.clock, signal, timeout }).then((readiness) => {
       if (signal.aborted || this.#phase !== 'up') return;
       this.#ready = true;
       this.#listens = readiness === 'listening';

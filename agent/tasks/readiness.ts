@@ -12,8 +12,8 @@ export interface ReadinessOptions {
   readonly clock: Clock;
   /** Ends the waiting. */
   readonly signal: AbortSignal;
-  /** Milliseconds after which a task counts as ready although nothing listens: it may only be a client. Default 10 s. */
-  readonly timeout?: number;
+  /** Milliseconds after which a task counts as ready although nothing listens: it may only be a client. */
+  readonly timeout: number;
 }
 
 /** Why the waiting ended. `gone`: there is no such process any more. */
@@ -35,10 +35,19 @@ export function takesTraffic(tcp: readonly SocketEntry[], udp: readonly SocketEn
   return tcp.some((entry) => entry.listening && !ours(entry)) || udp.some((entry) => entry.port !== 0 && !entry.connected && !ours(entry));
 }
 
-/** Never rejects. */
+/**
+ * Milliseconds, 0 to 10,000, that a task may still take to listen. One that an earlier agent saw running had that time since
+ * `runningSince` (RFC 3339): it is now what it was to that agent. @param wall milliseconds since the epoch
+ */
+export function timeToListen(runningSince: string | undefined, wall: number): number {
+  const passed = runningSince === undefined ? 0 : wall - Date.parse(runningSince);
+  return Math.max(0, Math.min(TIMEOUT_MS, TIMEOUT_MS - passed));
+}
+
+/** Looks once, whatever the timeout, before it waits. Never rejects. */
 export async function waitUntilListening(options: ReadinessOptions): Promise<Readiness> {
-  const { pid, clock, signal } = options;
-  const deadline = clock.now() + (options.timeout ?? TIMEOUT_MS);
+  const { pid, clock, signal, timeout } = options;
+  const deadline = clock.now() + timeout;
   for (let wait = POLL_MIN_MS; !signal.aborted; wait = Math.min(wait * 2, POLL_MAX_MS)) {
     const found = look(pid);
     if (found !== 'nothing') return found;
