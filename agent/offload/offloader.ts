@@ -174,10 +174,11 @@ export class Offloader {
       const onEnded = (flows: readonly KernelFlow[]): Promise<void> => tellEnded(flows, { ...placed, dataplane, log });
       return { placed, userspace, offload: new SandboxOffload(sandbox, facts, { ...deps, userspace, onEnded }) };
     }
-    const { host, link } = published;
-    const driver = new IngressDriver(sandbox, new HostPorts({ host, sandbox: placed.namespace, link: { ...link, address: network.balancer }, driver: sandbox.name }));
+    const { host } = published;
+    const link = { ...published.link, address: network.balancer };
+    const driver = new IngressDriver(sandbox, new HostPorts({ host, sandbox: placed.namespace, link, driver: sandbox.name }));
     const obstacles = async () => {
-      const facts = await probeHost(host);
+      const facts = await probeHost(host, link);
       return (agreed: boolean): string | undefined => lackText(hostObstacle(facts, sandbox.name, agreed));
     };
     const userspace = new RelayUserspace({ ...published, hostObstacle: obstacles });

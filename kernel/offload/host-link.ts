@@ -21,12 +21,13 @@ const SANDBOX_MAC = '02:76:6d:00:00:02';
 const NEXT_HOP = '169.254.1.1';
 /** After the drivers' rule, whose packets are marked, and before the main table. */
 const PREFERENCE = 60;
+/** After every other route; plus the node's own number. */
 const LAST_METRIC = 4000;
 /** Whose routes these are (rtnetlink(7), rtm_protocol): a number that no routing daemon has. */
 export const ROUTE_PROTOCOL = '118';
 
 export interface HostLink {
-  /** The host's end: 15 bytes at most. */
+  /** The host's end: 15 bytes at most. Begins with `vm` and 4 hexadecimal digits, the node's own on this machine. */
   readonly name: string;
   /** Where the host sends to: the node's balancer address on the ingress network. */
   readonly address: string;
@@ -43,10 +44,11 @@ export interface FoundLink {
   readonly sandboxRules: readonly { readonly priority: number; readonly iif?: string; readonly dst?: string; readonly action?: string }[];
 }
 
-interface FoundRoute {
+export interface FoundRoute {
   readonly dst: string;
   readonly type?: string;
   readonly dev?: string;
+  readonly metric?: number;
 }
 
 /** On the host. `path`: of the sandbox's namespace. */
@@ -64,7 +66,7 @@ export function hostLines({ name, address }: HostLink): string[] {
     `link set ${name} up`,
     `neigh replace ${address} lladdr ${SANDBOX_MAC} dev ${name} nud permanent`,
     `route replace ${address}/32 dev ${name} proto ${ROUTE_PROTOCOL}`,
-    `route replace ${blackholeText(address)}`,
+    `route replace ${blackholeText(name, address)}`,
   ];
 }
 
@@ -79,8 +81,24 @@ export function sandboxLines({ address }: HostLink, { sandboxRules }: Pick<Found
 }
 
 /** On the host; the routes by the link go with it. */
-export function blackholeText(address: string): string {
-  return `blackhole ${address}/32 metric ${LAST_METRIC} proto ${ROUTE_PROTOCOL}`;
+export function blackholeText(name: string, address: string): string {
+  return `blackhole ${address}/32 metric ${lastMetric(name)} proto ${ROUTE_PROTOCOL}`;
+}
+
+/** Tells our route, which names no link, from another agent's to the same address. */
+function lastMetric(name: string): number {
+  return LAST_METRIC + Number.parseInt(/^vm([0-9a-f]{4})-/.exec(name)?.[1] ?? '0', 16);
+}
+
+/** A route of the agent that has this link, of those that are marked as ours. */
+export function isOwnRoute(name: string, { type, dev, metric }: FoundRoute): boolean {
+  return type === 'blackhole' ? metric === lastMetric(name) : dev === name;
+}
+
+/** Who else has a route to the address, such as another agent whose ingress network is alike: a sentence, or undefined. */
+export function othersRoute({ name, address }: Pick<HostLink, 'name' | 'address'>, hostRoutes: readonly FoundRoute[]): string | undefined {
+  const other = hostRoutes.find((route) => route.dst === address && !isOwnRoute(name, route));
+  return other && `the host has another route to ${address}${other.dev === undefined ? '' : ` (by ${other.dev})`}, such as another agent's: its flows would come here`;
 }
 
 /** In the sandbox; a routing rule does not go with the link that it names. */
@@ -98,7 +116,7 @@ export function linkFaults({ name, address }: HostLink, found: FoundLink): strin
   const { hostRoutes, hostNeighbours, sandboxRoutes, sandboxNeighbours, sandboxRules } = found;
   return [
     ...(hostRoutes.some(({ dst, dev }) => dst === address && dev === name) ? [] : [`the host has no route to ${address} by ${name}`]),
-    ...(hostRoutes.some(({ dst, type }) => dst === address && type === 'blackhole') ? [] : [`the host does not drop what is for ${address} when ${name} is gone`]),
+    ...(hostRoutes.some((route) => route.dst === address && route.type === 'blackhole' && isOwnRoute(name, route)) ? [] : [`the host does not drop what is for ${address} when ${name} is gone`]),
     ...(permanent(hostNeighbours, address) ? [] : [`the host has no neighbour entry for ${address}`]),
     ...(sandboxRoutes.some(({ dst, dev }) => dst === 'default' && dev === SANDBOX_END) ? [] : [`the ingress sandbox has no way back to the host by ${SANDBOX_END}`]),
     ...(permanent(sandboxNeighbours, NEXT_HOP) ? [] : [`the ingress sandbox has no neighbour entry for ${NEXT_HOP}`]),

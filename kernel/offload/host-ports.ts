@@ -20,8 +20,8 @@ import { generationOf } from '../nftables/transaction.js';
 import { CommandError, run } from '../run/runner.js';
 import { conflictsOf } from './conflicts.js';
 import { OffloadError, type DriverName, type OffloadPort } from './driver.js';
-import { blackholeText, hostLines, linkFaults, makeLines, readLists, ROUTE_PROTOCOL, SANDBOX_END, sandboxLines, dropText, type FoundLink, type HostLink } from './host-link.js';
-import { chainPorts, HOST_CHAIN, HOST_TABLE, HOST_TABLES, hostChains, hostTable, portText, tablePorts } from './host-rules.js';
+import { blackholeText, hostLines, isOwnRoute, linkFaults, makeLines, readLists, ROUTE_PROTOCOL, SANDBOX_END, othersRoute, sandboxLines, dropText, type FoundLink, type FoundRoute, type HostLink } from './host-link.js';
+import { chainPorts, HOST_TABLES, hostChainName, hostChains, hostTable, hostTableName, portText, tablePorts } from './host-rules.js';
 
 export interface HostPortsOptions {
   readonly host: Namespace;
@@ -45,6 +45,10 @@ export class HostPorts {
     this.#options = options;
   }
 
+  get #table(): string {
+    return hostTableName(this.#options.link.name);
+  }
+
   /** Sends new flows of these ports, and of no others, to the sandbox. Flows that were sent go on. Idempotent. Throws OffloadError. */
   async set(ports: readonly OffloadPort[]): Promise<void> {
     const { host, link, driver } = this.#options;
@@ -53,7 +57,7 @@ export class HostPorts {
     await explained(async () => {
       await this.#makeLink();
       if (driver === 'nft') {
-        await applyCommands(host, HOST_TABLE, diffTables(await readTable(host, HOST_TABLE), hostTable(link, ports)));
+        await applyCommands(host, this.#table, diffTables(await readTable(host, this.#table), hostTable(link, ports)));
         return;
       }
       const tool = await this.#xtables();
@@ -78,7 +82,7 @@ export class HostPorts {
       this.#generation = undefined;
       const faults = linkFaults(link, await this.#findLink());
       if (driver === 'nft') {
-        faults.push(...describeDifferences(hostTable(link, ports), await readTable(host, HOST_TABLE)));
+        faults.push(...describeDifferences(hostTable(link, ports), await readTable(host, this.#table)));
         if (faults.length === 0) this.#generation = generation;
         return faults;
       }
@@ -93,11 +97,11 @@ export class HostPorts {
     const { host, driver } = this.#options;
     return explained(async () => {
       if (driver === 'nft') {
-        const table = await readTable(host, HOST_TABLE);
+        const table = await readTable(host, this.#table);
         return table ? tablePorts(table) : [];
       }
       const tables = await this.#reader.read(await this.#xtables(), host);
-      return chainPorts(tables.get('nat')?.chains.get(HOST_CHAIN)?.rules ?? []);
+      return chainPorts(tables.get('nat')?.chains.get(hostChainName(this.#options.link.name))?.rules ?? []);
     });
   }
 
@@ -133,7 +137,7 @@ export class HostPorts {
     const { link, sandbox, driver } = this.#options;
     const ip = [...makeLines(link, sandbox.path), ...hostLines(link), ...sandboxLines(link, { sandboxRules: [] }).map((line) => `-n ${sandbox.name} ${line}`)].map((line) => `ip ${line}`);
     const sends = this.#ports?.some((one) => portText(one) === portText(port)) === true;
-    if (driver === 'nft') return [...ip, ...diffTables(undefined, hostTable(link, sends ? [port] : [])).map((command) => `nft '${commandText(HOST_TABLE, command)}'`)];
+    if (driver === 'nft') return [...ip, ...diffTables(undefined, hostTable(link, sends ? [port] : [])).map((command) => `nft '${commandText(this.#table, command)}'`)];
     const command = this.#tool?.command ?? 'iptables';
     const chains = hostChains(link, sends ? [port] : []);
     const rules = HOST_TABLES.flatMap((table) =>
@@ -164,8 +168,11 @@ export class HostPorts {
       await absent(ipBatch(host, [`link del ${link.name}`]));
       await ipBatch(host, makeLines(link, sandbox.path));
     }
+    const found = await this.#findLink();
+    const other = othersRoute(link, found.hostRoutes);
+    if (other !== undefined) throw new OffloadError(other);
     await ipBatch(host, hostLines(link));
-    await ipBatch(sandbox, sandboxLines(link, await this.#findLink()));
+    await ipBatch(sandbox, sandboxLines(link, found));
   }
 
   async #findLink(): Promise<FoundLink> {
@@ -193,19 +200,21 @@ export class HostPorts {
 }
 
 /**
- * Takes away what any agent has put on the host for published ports: rules of both kinds, the link, and the flows that were sent by it.
- * Needs to know nothing but the link's name: routes are marked as ours. Throws OffloadError.
+ * Takes away what an agent has put on the host for published ports: rules of both kinds, the link, and the flows that were sent by it.
+ * Needs to know nothing but the link's name, and touches nothing of another agent's. Throws OffloadError.
  */
 export async function removeHostPorts(host: Namespace, name: string): Promise<void> {
   await explained(async () => {
-    if (await readTable(host, HOST_TABLE).catch(noNftables)) await applyCommands(host, HOST_TABLE, [{ do: 'delete-table' }]);
+    const table = hostTableName(name);
+    if (await readTable(host, table).catch(noNftables)) await applyCommands(host, table, [{ do: 'delete-table' }]);
     for (const tool of await installedXtables(host)) {
       const tables = await new XtablesReader(HOST_TABLES).read(tool, host);
-      const batches = [...HOST_TABLES].reverse().map((table) => ({ table, lines: tables.has(table) ? removalLines(tables.get(table)!, [HOST_CHAIN]) : [] }));
+      const batches = [...HOST_TABLES].reverse().map((table) => ({ table, lines: tables.has(table) ? removalLines(tables.get(table)!, [hostChainName(name)]) : [] }));
       await restore(tool, host, renderBatch(batches));
     }
-    const routes = JSON.parse((await run('ip', ['-4', '-json', 'route', 'show', 'proto', ROUTE_PROTOCOL], { netns: host })) || '[]') as { dst: string; type?: string }[];
-    for (const { dst, type } of routes) if (type === 'blackhole') await absent(ipBatch(host, [`route del ${blackholeText(dst)}`]));
+    const marked = JSON.parse((await run('ip', ['-4', '-json', 'route', 'show', 'proto', ROUTE_PROTOCOL], { netns: host })) || '[]') as FoundRoute[];
+    const routes = marked.filter((route) => isOwnRoute(name, route));
+    for (const { dst, type } of routes) if (type === 'blackhole') await absent(ipBatch(host, [`route del ${blackholeText(name, dst)}`]));
     // A host without conntrack(8) never had one.
     for (const address of new Set(routes.map(({ dst }) => dst))) await deleteEntries(host, { replySource: address }).catch(() => undefined);
     await absent(ipBatch(host, [`link del ${name}`]));

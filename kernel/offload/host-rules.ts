@@ -14,8 +14,21 @@ import type { Chain as NftChain, Table } from '../nftables/table.js';
 import type { OffloadPlan, OffloadPort } from './driver.js';
 import type { HostLink } from './host-link.js';
 
-export const HOST_TABLE = 'vipmesh-ingress';
-export const HOST_CHAIN = 'VIPMESH-INGRESS';
+/** Of nftables, by the link's name: each agent on a host has its own. */
+export function hostTableName(link: string): string {
+  return `vipmesh-ingress-${agentOf(link)}`;
+}
+
+/** Of iptables, where a name has 28 characters at most. */
+export function hostChainName(link: string): string {
+  return `VIPMESH-INGRESS-${agentOf(link)}`;
+}
+
+/** `vm1a2b` of `vm1a2b-ingress` */
+function agentOf(link: string): string {
+  return link.replace(/-.*$/, '');
+}
+
 /** Those of iptables that we have a chain in. */
 export const HOST_TABLES = ['filter', 'nat'] as const;
 
@@ -49,7 +62,7 @@ export function hostTable({ name, address }: Link, ports: readonly OffloadPort[]
   }
   const local: NftChain = { rules: ['fib daddr type local jump published'] };
   return {
-    name: HOST_TABLE,
+    name: hostTableName(name),
     maps: new Map([
       ['ports', { key: 'inet_proto . inet_service', value: 'verdict', elements: elements.ports }],
       ['addresses', { key: 'ipv4_addr . inet_proto . inet_service', value: 'verdict', elements: elements.addresses }],
@@ -100,10 +113,10 @@ function sendRule({ protocol, number, hostAddress }: OffloadPort, { address }: L
 export function hostChains(link: Link, ports: readonly OffloadPort[]): Readonly<Record<(typeof HOST_TABLES)[number], XtablesChain[]>> {
   const when: Conditions = { notSource: LOOPBACK, notDestination: LOOPBACK, local: true };
   return {
-    nat: [{ name: HOST_CHAIN, from: ['PREROUTING', 'OUTPUT'].map((from) => ({ from, when })), members: ports.map((port) => sendRule(port, link)), tail: [] }],
+    nat: [{ name: hostChainName(link.name), from: ['PREROUTING', 'OUTPUT'].map((from) => ({ from, when })), members: ports.map((port) => sendRule(port, link)), tail: [] }],
     filter: [
       {
-        name: HOST_CHAIN,
+        name: hostChainName(link.name),
         from: ['INPUT', 'FORWARD'].map((from) => ({ from, when: {} })),
         members: [],
         tail: [

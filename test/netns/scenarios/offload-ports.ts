@@ -148,7 +148,7 @@ interface Tools {
 const TOOLS: Readonly<Record<DriverName, Tools>> = {
   nft: {
     rules: () => run('nft', ['--handle', 'list', 'ruleset'], {}),
-    ours: /table ip vipmesh-ingress [^]*tcp \. 8080 : goto send/,
+    ours: /table ip vipmesh-ingress-vm[^]*tcp \. 8080 : goto send/,
     flush: () => run('nft', ['flush', 'ruleset'], {}),
     sandbox: ['nft', 'list', 'table', 'ip', 'vipmesh'],
     taken: (mark) => new RegExp(`tcp \\. 8080 : jump service-0x${mark.toString(16)}`),
@@ -156,8 +156,8 @@ const TOOLS: Readonly<Record<DriverName, Tools>> = {
     flushSandbox: ['nft', 'flush', 'ruleset'],
   },
   ipvs: {
-    rules: async () => `${await run('iptables', ['-t', 'nat', '-nL', 'VIPMESH-INGRESS'], {}).catch(() => '')}${await run('iptables-save', ['-t', 'nat'], {})}`.replace(/^#.*\n/gm, '').replace(/\[\d+:\d+\]/g, ''),
-    ours: /Chain VIPMESH-INGRESS \(2 references\)[^]*tcp dpt:8080[^\n]* to:[\d.]+:8080/,
+    rules: async () => `${await run('iptables', ['-t', 'nat', '-nL'], {}).catch(() => '')}${await run('iptables-save', ['-t', 'nat'], {})}`.replace(/^#.*\n/gm, '').replace(/\[\d+:\d+\]/g, ''),
+    ours: /Chain VIPMESH-INGRESS-vm[0-9a-f]{4} \(2 references\)[^]*tcp dpt:8080[^\n]* to:[\d.]+:8080/,
     flush: () => run('sh', ['-ec', 'for table in nat filter; do iptables -t $table -F; iptables -t $table -X; done'], {}),
     sandbox: ['iptables', '-t', 'mangle', '-nvL'],
     taken: (mark) => new RegExp(`tcp dpt:8080 .*MARK set 0x${mark.toString(16)}`),

@@ -25,6 +25,10 @@ test('a host that forwards and filters nothing is in nobody\'s way', (t) => {
   t.is(said({ nftables: [chainOf('input', 'accept', 'ct state established,related accept comment "known"'), chainOf('forward', 'accept')] }), undefined);
 });
 
+test('an address that another has is left to it', (t) => {
+  t.is(said({ other: 'the host has another route to 10.0.0.2' }, 'nft', true), 'the host has another route to 10.0.0.2: ');
+});
+
 test('settings of the host are said first, with their remedy, whoever has agreed', (t) => {
   t.is(said({ closed: ['all', 'eth0'] }, 'nft', true), 'the host does not forward packets (net.ipv4.ip_forward is 0): sysctl -w net.ipv4.ip_forward=1');
   t.is(said({ closed: ['eth0'] }), 'the host does not forward packets of eth0 (net.ipv4.conf.eth0.forwarding is 0): sysctl -w net.ipv4.conf.eth0.forwarding=1');

@@ -5,8 +5,8 @@ import { readTables } from '../../../../kernel/iptables/read.js';
 import { diffTables } from '../../../../kernel/nftables/diff.js';
 import { batchText } from '../../../../kernel/nftables/render.js';
 import type { OffloadPort, OffloadService } from '../../../../kernel/offload/driver.js';
-import { hostLines, linkFaults, makeLines, readLists, sandboxLines, type FoundLink, type HostLink } from '../../../../kernel/offload/host-link.js';
-import { chainPorts, HOST_TABLE, HOST_TABLES, hostChains, hostTable, sentPorts, tablePorts } from '../../../../kernel/offload/host-rules.js';
+import { hostLines, isOwnRoute, linkFaults, makeLines, othersRoute, readLists, sandboxLines, type FoundLink, type HostLink } from '../../../../kernel/offload/host-link.js';
+import { chainPorts, HOST_TABLES, hostChainName, hostChains, hostTable, hostTableName, sentPorts, tablePorts } from '../../../../kernel/offload/host-rules.js';
 
 const LINK: HostLink = { name: 'vm1a2b-ingress', address: '10.0.0.2', mtu: 1450 };
 const WEB: OffloadPort = { protocol: 'tcp', number: 8080 };
@@ -14,52 +14,52 @@ const DNS: OffloadPort = { protocol: 'udp', number: 53, hostAddress: '192.0.2.1'
 
 test('with nftables: a table of our own, in which a change is an element', (t) => {
   t.is(
-    batchText(HOST_TABLE, diffTables(undefined, hostTable(LINK, [WEB, DNS]))),
-    `add table ip vipmesh-ingress
-add map ip vipmesh-ingress ports { type inet_proto . inet_service : verdict ; }
-add map ip vipmesh-ingress addresses { type ipv4_addr . inet_proto . inet_service : verdict ; }
-add chain ip vipmesh-ingress send
-add chain ip vipmesh-ingress published
-add chain ip vipmesh-ingress prerouting { type nat hook prerouting priority -90 ; policy accept ; }
-add chain ip vipmesh-ingress output { type nat hook output priority -90 ; policy accept ; }
-add chain ip vipmesh-ingress guard { type filter hook prerouting priority -150 ; policy accept ; }
-add rule ip vipmesh-ingress send dnat to 10.0.0.2
-add rule ip vipmesh-ingress published ct status confirmed accept
-add rule ip vipmesh-ingress published ip saddr 127.0.0.0/8 accept
-add rule ip vipmesh-ingress published ip daddr 127.0.0.0/8 accept
-add rule ip vipmesh-ingress published meta l4proto != { tcp, udp } accept
-add rule ip vipmesh-ingress published tcp flags & (fin | syn | rst | ack) != syn accept
-add rule ip vipmesh-ingress published ip daddr . meta l4proto . th dport vmap @addresses
-add rule ip vipmesh-ingress published meta l4proto . th dport vmap @ports
-add rule ip vipmesh-ingress prerouting fib daddr type local jump published
-add rule ip vipmesh-ingress output fib daddr type local jump published
-add rule ip vipmesh-ingress guard meta iifname vm1a2b-ingress ct status ! dnat drop
-add element ip vipmesh-ingress ports { tcp . 8080 : goto send }
-add element ip vipmesh-ingress addresses { 192.0.2.1 . udp . 53 : goto send }
+    batchText(hostTableName(LINK.name), diffTables(undefined, hostTable(LINK, [WEB, DNS]))),
+    `add table ip vipmesh-ingress-vm1a2b
+add map ip vipmesh-ingress-vm1a2b ports { type inet_proto . inet_service : verdict ; }
+add map ip vipmesh-ingress-vm1a2b addresses { type ipv4_addr . inet_proto . inet_service : verdict ; }
+add chain ip vipmesh-ingress-vm1a2b send
+add chain ip vipmesh-ingress-vm1a2b published
+add chain ip vipmesh-ingress-vm1a2b prerouting { type nat hook prerouting priority -90 ; policy accept ; }
+add chain ip vipmesh-ingress-vm1a2b output { type nat hook output priority -90 ; policy accept ; }
+add chain ip vipmesh-ingress-vm1a2b guard { type filter hook prerouting priority -150 ; policy accept ; }
+add rule ip vipmesh-ingress-vm1a2b send dnat to 10.0.0.2
+add rule ip vipmesh-ingress-vm1a2b published ct status confirmed accept
+add rule ip vipmesh-ingress-vm1a2b published ip saddr 127.0.0.0/8 accept
+add rule ip vipmesh-ingress-vm1a2b published ip daddr 127.0.0.0/8 accept
+add rule ip vipmesh-ingress-vm1a2b published meta l4proto != { tcp, udp } accept
+add rule ip vipmesh-ingress-vm1a2b published tcp flags & (fin | syn | rst | ack) != syn accept
+add rule ip vipmesh-ingress-vm1a2b published ip daddr . meta l4proto . th dport vmap @addresses
+add rule ip vipmesh-ingress-vm1a2b published meta l4proto . th dport vmap @ports
+add rule ip vipmesh-ingress-vm1a2b prerouting fib daddr type local jump published
+add rule ip vipmesh-ingress-vm1a2b output fib daddr type local jump published
+add rule ip vipmesh-ingress-vm1a2b guard meta iifname vm1a2b-ingress ct status ! dnat drop
+add element ip vipmesh-ingress-vm1a2b ports { tcp . 8080 : goto send }
+add element ip vipmesh-ingress-vm1a2b addresses { 192.0.2.1 . udp . 53 : goto send }
 `,
   );
-  t.is(batchText(HOST_TABLE, diffTables(hostTable(LINK, [WEB, DNS]), hostTable(LINK, [DNS]))), 'delete element ip vipmesh-ingress ports { tcp . 8080 }\n');
+  t.is(batchText(hostTableName(LINK.name), diffTables(hostTable(LINK, [WEB, DNS]), hostTable(LINK, [DNS]))), 'delete element ip vipmesh-ingress-vm1a2b ports { tcp . 8080 }\n');
   t.deepEqual(tablePorts(hostTable(LINK, [WEB, DNS])), [WEB, DNS]);
 });
 
-test('with iptables: chain VIPMESH-INGRESS, a rule for each port, and what it sends may be forwarded', (t) => {
+test('with iptables: a chain VIPMESH-INGRESS, a rule for each port, and what it sends may be forwarded', (t) => {
   const chains = hostChains(LINK, [WEB, DNS]);
   t.is(
     renderBatch(HOST_TABLES.map((table) => ({ table, lines: chainLines(undefined, chains[table]) }))),
     `*filter
-:VIPMESH-INGRESS - [0:0]
--A VIPMESH-INGRESS -i vm1a2b-ingress -m conntrack --ctstate DNAT -j ACCEPT
--A VIPMESH-INGRESS -o vm1a2b-ingress -m conntrack --ctstate DNAT -j ACCEPT
--A VIPMESH-INGRESS -i vm1a2b-ingress -j DROP
--A INPUT -j VIPMESH-INGRESS
--A FORWARD -j VIPMESH-INGRESS
+:VIPMESH-INGRESS-vm1a2b - [0:0]
+-A VIPMESH-INGRESS-vm1a2b -i vm1a2b-ingress -m conntrack --ctstate DNAT -j ACCEPT
+-A VIPMESH-INGRESS-vm1a2b -o vm1a2b-ingress -m conntrack --ctstate DNAT -j ACCEPT
+-A VIPMESH-INGRESS-vm1a2b -i vm1a2b-ingress -j DROP
+-A INPUT -j VIPMESH-INGRESS-vm1a2b
+-A FORWARD -j VIPMESH-INGRESS-vm1a2b
 COMMIT
 *nat
-:VIPMESH-INGRESS - [0:0]
--A VIPMESH-INGRESS -p tcp -m tcp --dport 8080 --tcp-flags FIN,SYN,RST,ACK SYN -m conntrack ! --ctstatus CONFIRMED -j DNAT --to-destination 10.0.0.2:8080
--A VIPMESH-INGRESS -d 192.0.2.1/32 -p udp -m udp --dport 53 -m conntrack ! --ctstatus CONFIRMED -j DNAT --to-destination 10.0.0.2:53
--A PREROUTING ! -s 127.0.0.0/8 ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j VIPMESH-INGRESS
--A OUTPUT ! -s 127.0.0.0/8 ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j VIPMESH-INGRESS
+:VIPMESH-INGRESS-vm1a2b - [0:0]
+-A VIPMESH-INGRESS-vm1a2b -p tcp -m tcp --dport 8080 --tcp-flags FIN,SYN,RST,ACK SYN -m conntrack ! --ctstatus CONFIRMED -j DNAT --to-destination 10.0.0.2:8080
+-A VIPMESH-INGRESS-vm1a2b -d 192.0.2.1/32 -p udp -m udp --dport 53 -m conntrack ! --ctstatus CONFIRMED -j DNAT --to-destination 10.0.0.2:53
+-A PREROUTING ! -s 127.0.0.0/8 ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j VIPMESH-INGRESS-vm1a2b
+-A OUTPUT ! -s 127.0.0.0/8 ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j VIPMESH-INGRESS-vm1a2b
 COMMIT
 `,
   );
@@ -82,7 +82,7 @@ const NAT_XML = `<iptables-rules version="1.0">
        </conditions>
        <actions>
         <call >
-          <VIPMESH-INGRESS />
+          <VIPMESH-INGRESS-vm1a2b />
         </call>
        </actions>
       </rule>
@@ -92,8 +92,8 @@ const NAT_XML = `<iptables-rules version="1.0">
 
 test('what others took away is told, each jump by itself', (t) => {
   const nat = readTables(NAT_XML).get('nat');
-  t.deepEqual(nat?.chains.get('PREROUTING')?.rules.map(({ rule }) => rule && ruleText(rule)), ['! -s 127.0.0.0/8 ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j VIPMESH-INGRESS']);
-  t.deepEqual(chainFaults('nat', { chains: new Map([...nat!.chains, ['VIPMESH-INGRESS', { name: 'VIPMESH-INGRESS', rules: [] }]]) }, hostChains(LINK, []).nat), ['OUTPUT of table nat has no jump to VIPMESH-INGRESS']);
+  t.deepEqual(nat?.chains.get('PREROUTING')?.rules.map(({ rule }) => rule && ruleText(rule)), ['! -s 127.0.0.0/8 ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j VIPMESH-INGRESS-vm1a2b']);
+  t.deepEqual(chainFaults('nat', { chains: new Map([...nat!.chains, ['VIPMESH-INGRESS-vm1a2b', { name: 'VIPMESH-INGRESS-vm1a2b', rules: [] }]]) }, hostChains(LINK, []).nat), ['OUTPUT of table nat has no jump to VIPMESH-INGRESS-vm1a2b']);
 });
 
 test('only what the sandbox takes is sent', (t) => {
@@ -104,7 +104,7 @@ test('only what the sandbox takes is sent', (t) => {
 });
 
 const WHOLE: FoundLink = {
-  hostRoutes: [{ dst: '10.0.0.2', dev: LINK.name }, { dst: '10.0.0.2', type: 'blackhole' }],
+  hostRoutes: [{ dst: '10.0.0.2', dev: LINK.name }, { dst: '10.0.0.2', type: 'blackhole', metric: 4000 + 0x1a2b }],
   hostNeighbours: [{ dst: '10.0.0.2', state: ['PERMANENT'] }],
   sandboxRoutes: [{ dst: 'default', dev: 'host0' }],
   sandboxNeighbours: [{ dst: '169.254.1.1', state: ['PERMANENT'] }],
@@ -118,11 +118,25 @@ test('the link: no address, nothing to ask for, and a way back', (t) => {
     'link set vm1a2b-ingress up',
     'neigh replace 10.0.0.2 lladdr 02:76:6d:00:00:02 dev vm1a2b-ingress nud permanent',
     'route replace 10.0.0.2/32 dev vm1a2b-ingress proto 118',
-    'route replace blackhole 10.0.0.2/32 metric 4000 proto 118',
+    'route replace blackhole 10.0.0.2/32 metric 10699 proto 118',
   ]);
   const common = ['link set host0 up', 'neigh replace 169.254.1.1 lladdr 02:76:6d:00:00:01 dev host0 nud permanent', 'route replace default via 169.254.1.1 dev host0 onlink'];
   t.deepEqual(sandboxLines(LINK, { sandboxRules: [] }), [...common, 'rule add pref 60 iif host0 to 10.0.0.2/32 blackhole']);
   t.deepEqual(sandboxLines(LINK, WHOLE), common, 'a rule that is there is not doubled');
+});
+
+test('two agents on a host have nothing in common, and who has the address is not disturbed', (t) => {
+  const other: HostLink = { ...LINK, name: 'vm9f00-ingress' };
+  t.not(hostTableName(other.name), hostTableName(LINK.name));
+  t.not(hostChainName(other.name), hostChainName(LINK.name));
+  t.true(hostChainName('vm9f00-ingress').length <= 28);
+  t.deepEqual(hostLines(LINK).filter((line) => hostLines(other).includes(line)), []);
+  t.deepEqual(WHOLE.hostRoutes.map((route) => [isOwnRoute(LINK.name, route), isOwnRoute(other.name, route)]), [[true, false], [true, false]]);
+  t.is(othersRoute(LINK, WHOLE.hostRoutes), undefined);
+  t.is(othersRoute({ ...other, address: '10.0.1.2' }, WHOLE.hostRoutes), undefined);
+  t.is(othersRoute(other, WHOLE.hostRoutes), "the host has another route to 10.0.0.2 (by vm1a2b-ingress), such as another agent's: its flows would come here");
+  t.is(othersRoute(other, WHOLE.hostRoutes.slice(1)), "the host has another route to 10.0.0.2, such as another agent's: its flows would come here", 'while it makes its link anew');
+  t.deepEqual(linkFaults(other, WHOLE).slice(0, 2), ['the host has no route to 10.0.0.2 by vm9f00-ingress', 'the host does not drop what is for 10.0.0.2 when vm9f00-ingress is gone']);
 });
 
 test('each part that is missing of the link is told', (t) => {
