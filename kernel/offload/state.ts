@@ -12,8 +12,10 @@
  *
  * Two failures in a row of what is installed lead from every state to `userspace`, with a growing time until the next try.
  *
- * Flapping is damped as routes are (RFC 2439): each change of the endpoints adds to a penalty that halves every HALF_LIFE_MS. At
- * SUPPRESS an offloaded service drains; each whole point above one that there was at the last change doubles its hold-down.
+ * Flapping is damped as routes are (RFC 2439): a change of the endpoints adds 1 to a penalty that halves every HALF_LIFE_MS, but none
+ * within FLAP_MS of the one before that did, or of the beginning: tasks that come up one after another, and a rolling update, are one
+ * change. Each whole point above FREE_FLAPS doubles the hold-down; above SUPPRESS an offloaded service drains, until the penalty is
+ * below that. With a new mode, which only a user gives, it begins anew.
  */
 export type OffloadState = 'userspace' | 'arming' | 'offloaded' | 'draining';
 /** `never`: stays in userspace, goes back to it; `always`: does not wait for flows. */
@@ -25,8 +27,13 @@ export const ARMING_MS = 1000;
 export const ENOUGH_FLOWS = 8;
 /** The reason of what is in mode `never`. */
 export const OFF = 'offload is off';
-export const HALF_LIFE_MS = 60_000;
-export const SUPPRESS = 6;
+export const HALF_LIFE_MS = 300_000;
+/** Changes within such a time count as one. */
+export const FLAP_MS = 60_000;
+/** A penalty up to this has no consequence. */
+export const FREE_FLAPS = 3;
+/** Reached after some eight minutes of changes; changes that never end lead to not quite 8. */
+export const SUPPRESS = 5;
 /** The hold-down is never longer, however often the endpoints changed. */
 export const MAX_HOLD_DOWN_MS = 300_000;
 /** Until the next try after two failures in a row; doubles each time, up to the second. */
@@ -59,13 +66,14 @@ export interface OffloadMemory {
   readonly since: number;
   /** Why it is not offloaded, or no more; undefined when it is. */
   readonly reason?: string | undefined;
+  readonly mode: OffloadMode;
   readonly endpoints: string;
   /** When they became so. */
   readonly unchangedSince: number;
   /** Flows that had been opened then. */
   readonly openedBefore: number;
   readonly penalty: number;
-  /** When `penalty` was so. */
+  /** When `penalty` was so: at the last change that counted, or at the beginning. */
   readonly penaltyAt: number;
   readonly failures: number;
   /** Times that failures led back to userspace. */
@@ -74,14 +82,14 @@ export interface OffloadMemory {
 }
 
 /** `adopted`: what an earlier agent installed for it is there, and takes new flows, or does not; undefined: nothing is. */
-export function firstMemory({ now, endpoints, opened }: Observation, adopted?: { readonly takes: boolean }): OffloadMemory {
+export function firstMemory({ now, mode, endpoints, opened }: Observation, adopted?: { readonly takes: boolean }): OffloadMemory {
   const state = adopted === undefined ? 'userspace' : adopted.takes ? 'offloaded' : 'draining';
-  return { state, since: now, endpoints, unchangedSince: now, openedBefore: opened, penalty: 0, penaltyAt: now, failures: 0, retreats: 0, notBefore: now };
+  return { state, since: now, mode, endpoints, unchangedSince: now, openedBefore: opened, penalty: 0, penaltyAt: now, failures: 0, retreats: 0, notBefore: now };
 }
 
 /** The next step, to be taken whenever something changed and every second or so, since time alone is a reason, too. */
 export function step(before: OffloadMemory, seen: Observation): OffloadMemory {
-  const memory = countFailures(noteEndpoints(before, seen), seen);
+  const memory = countFailures(noteEndpoints(noteMode(before, seen), seen), seen);
   if (memory.failures >= FAILURES_IN_A_ROW) return retreat(memory, seen);
   switch (memory.state) {
     case 'userspace':
@@ -100,9 +108,15 @@ export function phaseOf(state: OffloadState): 'watch' | 'take' | 'finish' | unde
   return ({ userspace: undefined, arming: 'watch', offloaded: 'take', draining: 'finish' } as const)[state];
 }
 
+/** A user who says what is wanted is not to wait for what was before. */
+function noteMode(memory: OffloadMemory, { now, mode }: Observation): OffloadMemory {
+  return memory.mode === mode ? memory : { ...memory, mode, penalty: 0, penaltyAt: now, retreats: 0, notBefore: now };
+}
+
 function noteEndpoints(memory: OffloadMemory, { now, endpoints, opened }: Observation): OffloadMemory {
   if (memory.endpoints === endpoints) return memory;
-  return { ...memory, endpoints, unchangedSince: now, openedBefore: opened, penalty: penaltyAt(memory, now) + 1, penaltyAt: now };
+  const changed = { ...memory, endpoints, unchangedSince: now, openedBefore: opened };
+  return now < memory.penaltyAt + FLAP_MS ? changed : { ...changed, penalty: penaltyAt(memory, now) + 1, penaltyAt: now };
 }
 
 function penaltyAt(memory: OffloadMemory, now: number): number {
@@ -132,16 +146,22 @@ function fromUserspace(memory: OffloadMemory, seen: Observation): OffloadMemory 
   if (hindered !== undefined) return stay(memory, hindered);
   // The reason of a retreat stays on show until it is tried again.
   if (now < memory.notBefore) return memory;
-  const wait = holdDown(memory, after);
-  const due = memory.unchangedSince + wait;
-  if (now < due) return stay(memory, `its endpoints are to be unchanged for ${Math.round(wait / 1000)} s`);
+  if (now < memory.unchangedSince + holdDown(memory, after)) return stay(memory, waiting(memory, after));
   if (mode === 'auto' && opened - memory.openedBefore < ENOUGH_FLOWS) return stay(memory, 'too few new flows to be worth it');
   return enter(memory, 'arming', now);
 }
 
-function holdDown(memory: OffloadMemory, after: number): number {
-  const doublings = Math.max(0, Math.floor(memory.penalty) - 1);
-  return Math.min(after * 2 ** doublings, Math.max(after, MAX_HOLD_DOWN_MS));
+/** Milliseconds for which the endpoints are to be unchanged: at least until it would not drain at once. */
+function holdDown({ penalty, penaltyAt, unchangedSince }: OffloadMemory, after: number): number {
+  const doublings = Math.max(0, Math.floor(penalty) - FREE_FLAPS);
+  const doubled = Math.min(after * 2 ** doublings, Math.max(after, MAX_HOLD_DOWN_MS));
+  const calm = penalty > SUPPRESS ? penaltyAt + HALF_LIFE_MS * Math.log2(penalty / SUPPRESS) : -Infinity;
+  return Math.max(doubled, calm - unchangedSince);
+}
+
+function waiting(memory: OffloadMemory, after: number): string {
+  const wait = holdDown(memory, after);
+  return `its endpoints ${wait > after ? 'change too often, and ' : ''}are to be unchanged for ${Math.ceil(wait / 1000)} s`;
 }
 
 function fromArming(memory: OffloadMemory, seen: Observation, changed: boolean): OffloadMemory {
@@ -153,8 +173,8 @@ function fromArming(memory: OffloadMemory, seen: Observation, changed: boolean):
 }
 
 function fromOffloaded(memory: OffloadMemory, seen: Observation): OffloadMemory {
-  const { now } = seen;
-  const hindered = hindrance(seen) ?? (penaltyAt(memory, now) >= SUPPRESS ? 'its endpoints change too often' : undefined);
+  const { now, after } = seen;
+  const hindered = hindrance(seen) ?? (penaltyAt(memory, now) > SUPPRESS ? waiting(memory, after) : undefined);
   if (hindered !== undefined) return enter(memory, 'draining', now, hindered);
   // The failures before it held are forgiven once it has held for a while.
   const held = memory.retreats > 0 && memory.failures === 0 && now - memory.since >= MAX_RETRY_MS;
@@ -165,8 +185,7 @@ function fromDraining(memory: OffloadMemory, seen: Observation): OffloadMemory {
   const { now, after, inKernel } = seen;
   if (inKernel === 0) return enter(memory, 'userspace', now, memory.reason);
   if (hindrance(seen) !== undefined) return memory;
-  const due = memory.unchangedSince + holdDown(memory, after);
-  return now < due || penaltyAt(memory, now) >= SUPPRESS ? memory : enter(memory, 'arming', now);
+  return now < memory.unchangedSince + holdDown(memory, after) ? memory : enter(memory, 'arming', now);
 }
 
 function stay(memory: OffloadMemory, reason: string): OffloadMemory {

@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { Observation, OffloadMemory, OffloadState } from '../../../../kernel/offload/state.js';
-import { ARMING_MS, ENOUGH_FLOWS, firstMemory, HALF_LIFE_MS, MAX_HOLD_DOWN_MS, MAX_RETRY_MS, phaseOf, RETRY_MS, step, SUPPRESS } from '../../../../kernel/offload/state.js';
+import { ARMING_MS, ENOUGH_FLOWS, firstMemory, FLAP_MS, FREE_FLAPS, HALF_LIFE_MS, MAX_HOLD_DOWN_MS, MAX_RETRY_MS, phaseOf, RETRY_MS, step, SUPPRESS } from '../../../../kernel/offload/state.js';
 
 const AFTER = 5000;
 
@@ -101,30 +101,81 @@ test('wanted again while it drains: armed again, and its flows stay where they a
   t.is(service.later(ARMING_MS, { installed: 'good' }), 'offloaded');
 });
 
+/** Of the n-th change, each FLAP_MS after the one before. */
+function penaltyOf(changes: number): number {
+  const kept = 2 ** (-FLAP_MS / HALF_LIFE_MS);
+  return (1 - kept ** changes) / (1 - kept);
+}
+
+test('tasks that come up one after another, and a rolling update, only begin the wait again', (t) => {
+  const service = new Service({ endpoints: '' });
+  for (const endpoints of ['a', 'a b', 'a b c']) service.later(AFTER - 1, { endpoints });
+  t.is(service.memory.reason, 'its endpoints are to be unchanged for 5 s');
+  t.is(service.later(AFTER - 1), 'userspace');
+  t.is(service.later(1), 'arming');
+  t.is(service.later(ARMING_MS, { installed: 'good' }), 'offloaded');
+  service.later(10 * FLAP_MS);
+  // Each task in turn goes, and another comes.
+  for (const endpoints of ['b c', 'b c d', 'c d', 'c d e', 'd e', 'd e f']) t.is(service.later(FLAP_MS / 6 - 1, { endpoints }), 'offloaded');
+  t.is(service.memory.penalty, 1);
+});
+
 test('endpoints that flap send it back, and lengthen the hold-down until that is forgotten', (t) => {
   const service = Service.offloaded();
   let changes = 0;
-  while (service.memory.state === 'offloaded' && changes < 100) service.later(1000, { endpoints: `${++changes}`, inKernel: 1 });
-  t.is(changes, SUPPRESS + 1, 'some of it had decayed');
-  t.is(service.memory.reason, 'its endpoints change too often');
+  while (service.memory.state === 'offloaded' && changes < 100) service.later(FLAP_MS, { endpoints: `${++changes}`, inKernel: 1 });
+  t.is(changes, 8);
+  t.true(penaltyOf(7) <= SUPPRESS && penaltyOf(8) > SUPPRESS);
+  t.is(service.memory.reason, 'its endpoints change too often, and are to be unchanged for 20 s');
   t.is(service.later(1000, { inKernel: 0 }), 'userspace');
-  // Six and a bit: five doublings.
-  t.is(service.later(32 * AFTER - 1001), 'userspace');
-  t.is(service.memory.reason, 'its endpoints are to be unchanged for 160 s');
+  // Two whole points above the free ones.
+  t.is(Math.floor(penaltyOf(8)) - FREE_FLAPS, 2);
+  t.is(service.later(4 * AFTER - 1001), 'userspace');
+  t.is(service.memory.reason, 'its endpoints change too often, and are to be unchanged for 20 s');
   t.is(service.later(1), 'arming');
-  service.later(ARMING_MS, { installed: 'good' });
-  t.is(service.later(5 * HALF_LIFE_MS, { endpoints: 'calm' }), 'offloaded', 'forgotten');
+  t.is(service.later(ARMING_MS, { installed: 'good' }), 'offloaded');
+  t.is(service.later(10 * HALF_LIFE_MS, { endpoints: 'calm' }), 'offloaded', 'forgotten');
   t.is(Math.floor(service.memory.penalty), 1);
 });
 
-test('the hold-down has a bound', (t) => {
+test('what would drain at once is not armed', (t) => {
   const service = new Service();
-  for (let change = 0; change < 1000; change++) service.later(10, { endpoints: `${change}` });
+  for (let change = 1; change <= 20; change++) service.later(FLAP_MS, { endpoints: `${change}` });
+  const calm = HALF_LIFE_MS * Math.log2(penaltyOf(20) / SUPPRESS);
+  t.true(calm > AFTER * 2 ** (Math.floor(penaltyOf(20)) - FREE_FLAPS));
+  t.is(service.later(calm - 1), 'userspace');
+  t.is(service.later(2), 'arming');
+  t.is(service.later(ARMING_MS, { installed: 'good' }), 'offloaded');
+  t.is(service.later(1), 'offloaded');
+});
+
+test('changes in a row count once a minute, however many', (t) => {
+  const service = Service.offloaded();
+  for (let change = 0; change < 700; change++) service.later(FLAP_MS / 100, { endpoints: `${change}` });
+  t.is(service.memory.state, 'offloaded');
+  t.true(Math.abs(service.memory.penalty - penaltyOf(7)) < 1e-9);
+});
+
+test('the hold-down has a bound', (t) => {
+  const after = FLAP_MS;
+  const service = new Service({ after });
+  for (let change = 0; change < 100; change++) service.later(FLAP_MS, { endpoints: `${change}` });
   t.is(service.later(MAX_HOLD_DOWN_MS - 1), 'userspace');
   t.is(service.later(1), 'arming');
   const patient = new Service({ after: 2 * MAX_HOLD_DOWN_MS });
   t.is(patient.later(2 * MAX_HOLD_DOWN_MS - 1), 'userspace', 'unless the user asked for more');
   t.is(patient.later(1), 'arming');
+});
+
+test('a user who changes the mode is not made to wait for what was before', (t) => {
+  const flapped = new Service();
+  for (let change = 1; change <= 20; change++) flapped.later(FLAP_MS, { endpoints: `${change}` });
+  flapped.later(AFTER, { mode: 'never' });
+  t.is(flapped.step({ mode: 'always' }), 'arming');
+  const failed = Service.offloaded();
+  failed.step({ installed: { failed: 'no' } });
+  failed.step({ installed: { failed: 'no module' } });
+  t.is(failed.later(1, { mode: 'auto', opened: ENOUGH_FLOWS }), 'arming');
 });
 
 test('one failure is mended, two in a row are a retreat, and each retreat waits longer', (t) => {
