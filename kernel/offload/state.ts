@@ -184,8 +184,10 @@ function fromOffloaded(memory: OffloadMemory, seen: Observation): OffloadMemory 
 function fromDraining(memory: OffloadMemory, seen: Observation): OffloadMemory {
   const { now, after, inKernel } = seen;
   if (inKernel === 0) return enter(memory, 'userspace', now, memory.reason);
-  if (hindrance(seen) !== undefined) return memory;
-  return now < memory.unchangedSince + holdDown(memory, after) ? memory : enter(memory, 'arming', now);
+  // What it was taken back for may be over while the kernel still has flows of it.
+  const hindered = hindrance(seen);
+  if (hindered !== undefined) return stay(memory, hindered);
+  return now < memory.unchangedSince + holdDown(memory, after) ? stay(memory, waiting(memory, after)) : enter(memory, 'arming', now);
 }
 
 function stay(memory: OffloadMemory, reason: string): OffloadMemory {

@@ -120,6 +120,20 @@ test('tasks that come up one after another, and a rolling update, only begin the
   t.is(service.memory.penalty, 1);
 });
 
+test('while it drains, the reason is what keeps it from the kernel now', (t) => {
+  const service = Service.offloaded();
+  service.later(1000, { obstacle: 'a firewall drops what is forwarded', inKernel: 1 });
+  t.is(service.memory.reason, 'a firewall drops what is forwarded');
+  service.later(1000, { obstacle: 'the host does not forward' });
+  t.is(service.memory.reason, 'the host does not forward');
+  service.later(1000, { mode: 'never' });
+  t.is(service.memory.reason, 'offload is off');
+  t.is(service.later(1000, { mode: 'always', obstacle: undefined, endpoints: 'a' }), 'draining');
+  t.is(service.memory.reason, 'its endpoints are to be unchanged for 5 s');
+  t.is(service.later(AFTER), 'arming');
+  t.is(service.memory.reason, undefined);
+});
+
 test('endpoints that flap send it back, and lengthen the hold-down until that is forgotten', (t) => {
   const service = Service.offloaded();
   let changes = 0;
