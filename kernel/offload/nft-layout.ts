@@ -16,7 +16,7 @@
  */
 import type { MarkMatch } from '../conntrack/tool.js';
 import type { Chain, NftMap, Table } from '../nftables/table.js';
-import type { OffloadEndpoint, OffloadPlan, OffloadService } from './driver.js';
+import { MARK_SPAN, type OffloadEndpoint, type OffloadPlan, type OffloadService } from './driver.js';
 import { turnsOf } from './nft-turns.js';
 
 export const TABLE = 'vipmesh';
@@ -25,6 +25,8 @@ export const TABLE = 'vipmesh';
 export const TURN_BITS = 12;
 export const MOST_TURNS = 1 << TURN_BITS;
 export const MARK_LIMIT = 2 ** (32 - TURN_BITS);
+/** From which on all marks of a node fit. */
+export const NFT_LARGEST_MARK_BASE = MARK_LIMIT - MARK_SPAN;
 
 const PREROUTING = 'prerouting';
 const POSTROUTING = 'postrouting';

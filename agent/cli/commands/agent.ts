@@ -25,6 +25,12 @@ function parseMarkBase(text: string): number {
   return base;
 }
 
+/** A flow's mark in nftables holds more than the service's (kernel/offload/nft-layout.ts). */
+async function checkMarkBase(base: number): Promise<void> {
+  const { NFT_LARGEST_MARK_BASE: largest } = await import('../../../kernel/offload/nft-layout.js');
+  if (base > largest) throw new UsageError(`--mark-base: 0x${base.toString(16)} is too large for --offload-driver nft`, `choose at most 0x${largest.toString(16)}`);
+}
+
 interface UpOptions {
   readonly mode: ModeRequest;
   readonly detach?: boolean;
@@ -63,7 +69,7 @@ export const upCommand = command<UpOptions>({
     { flags: '--offload <mode>', about: 'whether the kernel balances services that do not say themselves; auto: once their flows are stable; always: as soon as their endpoints are', choices: ['auto', 'always', 'never'], fallback: 'auto' },
     { flags: '--offload-driver <driver>', about: 'ipvs: iptables marks and IPVS; nft: nftables; auto: the first that this kernel can do', choices: ['auto', 'ipvs', 'nft'], fallback: 'auto' },
     { flags: '--offload-after <duration>', about: "for how long a service's endpoints are to be unchanged before that", parse: parseDuration, shown: '5s' },
-    { flags: '--mark-base <mark>', about: 'first packet mark of those that the kernel tells services by; a multiple of 256', parse: parseMarkBase, shown: '0x100' },
+    { flags: '--mark-base <mark>', about: 'first packet mark of those that the kernel tells services by; a multiple of 256, with nft at most 0xf0000', parse: parseMarkBase, shown: '0x100' },
     { flags: '--log-level <level>', about: 'how much is logged', choices: ['trace', 'debug', 'info', 'warn', 'error', 'silent'], fallback: 'info' },
     { flags: '--log-format <format>', about: 'lines for people or for programs', choices: ['human', 'json'], fallback: 'human' },
   ],
@@ -76,8 +82,9 @@ one that is closed, opening, closing, or idle UDP or ICMP; when there is none, o
 the connection that is next to time out, which is reset on both sides.`,
   examples: ['vipmesh up --demo', 'vipmesh up --mode rootless --detach'],
   async run(context, _, options) {
-    const { up } = await import('../../lifecycle/up.js');
     const { mode, detach, demo, stateDir, logLevel, logFormat, workers, maxFlows, packetIo, offload, offloadDriver, offloadAfter, markBase } = options;
+    if (offloadDriver === 'nft' && markBase !== undefined) await checkMarkBase(markBase);
+    const { up } = await import('../../lifecycle/up.js');
     context.outliveReader();
     context.exitCode = await up({
       mode,
