@@ -11,8 +11,9 @@
  * nf_tables_set_alloc_name), and so would a dnat in each, because a rule with one has the whole table validated
  * (nft_nat_validate, nft_table_validate).
  *
- * Left to userspace, by the first two rules: flows that conntrack knew before (a confirmed entry gets no NAT anymore,
- * nf_nat_core.c, nf_nat_setup_info, but it would get a mark), and what does not begin a TCP connection.
+ * Left to userspace, by the first rules: flows that conntrack knew before (a confirmed entry gets no NAT anymore,
+ * nf_nat_core.c, nf_nat_setup_info, but it would get a mark), what does not begin a TCP connection, and
+ * what another tool has given a mark: past that rule a mark is the turn that a service's chain has just given.
  */
 import type { MarkMatch } from '../conntrack/tool.js';
 import type { Chain, NftMap, Table } from '../nftables/table.js';
@@ -54,6 +55,7 @@ export function baseChains(plan: Pick<OffloadPlan, 'subnet' | 'balancer'>, least
       'ct status confirmed accept',
       'meta l4proto != { tcp, udp } accept',
       'tcp flags & (fin | syn | rst | ack) != syn accept',
+      'ct mark != 0 accept',
       'ip daddr vmap @addresses',
       // After the address: a port of it has the last word.
       'ip daddr . meta l4proto . th dport vmap @ports',

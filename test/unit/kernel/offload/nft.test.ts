@@ -30,6 +30,13 @@ test('turns: one each, or as ip_vs_wrr walks', (t) => {
   t.throws(() => turnsOf([65535, 65534], true, 4096), { instanceOf: RangeError });
 });
 
+test('a mark that another tool has set leads nowhere: whoever has one is let by before any service is asked', (t) => {
+  const rules = new Map(BASE).get('prerouting')?.rules ?? [];
+  const at = rules.indexOf('ct mark != 0 accept');
+  t.deepEqual(rules.slice(at), ['ct mark != 0 accept', 'ip daddr vmap @addresses', 'ip daddr . meta l4proto . th dport vmap @ports', 'dnat to ct mark map @endpoints', 'meta l4proto { tcp, udp } dnat ip addr . port to ct mark map @endpoint-ports']);
+  t.deepEqual(rules.slice(0, at), ['ct status confirmed accept', 'meta l4proto != { tcp, udp } accept', 'tcp flags & (fin | syn | rst | ack) != syn accept']);
+});
+
 test('a service is a chain with one rule, and elements', (t) => {
   t.deepEqual(servicePart(SERVICE), {
     chain: ['service-0x103', { rules: ['ct mark set numgen inc mod 3 offset 1060864'] }],
