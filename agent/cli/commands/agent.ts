@@ -15,6 +15,8 @@ import { programVersion } from '../version.js';
 /** What agent/dataplane/start.ts can build. */
 const MAX_WORKERS = 8;
 const MAX_FLOWS = 2 ** 24;
+/** Longer waits are 'never'. */
+const MAX_OFFLOAD_AFTER_MS = 24 * 3_600_000;
 
 /** Room below for the mark of userspace's own flows, and above for all marks of a node. */
 const LARGEST_MARK_BASE = 0x7fff0000;
@@ -29,6 +31,12 @@ function parseMarkBase(text: string): number {
 async function checkMarkBase(base: number): Promise<void> {
   const { NFT_LARGEST_MARK_BASE: largest } = await import('../../../kernel/offload/nft-layout.js');
   if (base > largest) throw new UsageError(`--mark-base: 0x${base.toString(16)} is too large for --offload-driver nft`, `choose at most 0x${largest.toString(16)}`);
+}
+
+function parseAfter(text: string): number {
+  const after = parseDuration(text);
+  if (after > MAX_OFFLOAD_AFTER_MS) throw new UsageError(`'${text}' is longer than 24h: to offload nothing, use --offload never`);
+  return after;
 }
 
 interface UpOptions {
@@ -68,7 +76,7 @@ export const upCommand = command<UpOptions>({
     { flags: '--packet-io <kind>', about: 'how packets get to the workers; auto: io_uring where the kernel has it and allows it', choices: ['auto', 'io_uring', 'poll'], fallback: 'auto' },
     { flags: '--offload <mode>', about: 'whether the kernel balances services that do not say themselves; auto: once their flows are stable; always: as soon as their endpoints are', choices: ['auto', 'always', 'never'], fallback: 'auto' },
     { flags: '--offload-driver <driver>', about: 'ipvs: iptables marks and IPVS; nft: nftables; auto: the first that this kernel can do', choices: ['auto', 'ipvs', 'nft'], fallback: 'auto' },
-    { flags: '--offload-after <duration>', about: "for how long a service's endpoints are to be unchanged before that", parse: parseDuration, shown: '5s' },
+    { flags: '--offload-after <duration>', about: "for how long a service's endpoints are to be unchanged before that, at most 24h", parse: parseAfter, shown: '5s' },
     { flags: '--mark-base <mark>', about: 'first packet mark of those that the kernel tells services by; a multiple of 256, with nft at most 0xf0000', parse: parseMarkBase, shown: '0x100' },
     { flags: '--log-level <level>', about: 'how much is logged', choices: ['trace', 'debug', 'info', 'warn', 'error', 'silent'], fallback: 'info' },
     { flags: '--log-format <format>', about: 'lines for people or for programs', choices: ['human', 'json'], fallback: 'human' },

@@ -52,7 +52,10 @@ export const flowsCommand = command<FlowsOptions>({
     { flags: '--interval <duration>', about: 'between two looks, at least 100ms', parse: parseInterval, shown: '1s' },
     ...listingOptions.filter(({ flags }) => !flags.includes('--quiet')),
   ],
-  notes: `IN counts bytes from the client, OUT bytes toward it. PATH is tun for a virtual\naddress, relay for a published port, kernel for what was offloaded.\n\n${FORMAT_NOTE}`,
+  notes: `IN counts bytes from the client, OUT bytes toward it. PATH is tun for a virtual
+address, relay for a published port, kernel for what was offloaded. Of a flow in the
+kernel neither these bytes nor its age are known, and that of a published port has
+the balancer's address on the ingress network as its VIP.\n\n${FORMAT_NOTE}`,
   examples: ['vipmesh flows --watch', 'vipmesh flows --service vote', "vipmesh flows --format '{{.Client}} {{.Endpoint}}'"],
   async run(context, _, options) {
     const print = await makePrinter(context, options);

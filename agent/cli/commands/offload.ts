@@ -7,19 +7,26 @@ import { listingOptions, makePrinter } from '../listing.js';
 import type { ListingOptions } from '../listing.js';
 import { offloadView } from '../views/offload.js';
 
-const offloadLs = command<ListingOptions>({
+interface LsOptions extends ListingOptions {
+  /** Name or id. */
+  readonly service?: string;
+}
+
+const offloadLs = command<LsOptions>({
   name: 'ls',
   alias: 'list',
   purpose: 'List every service on every network, and every published port, with its state: userspace, arming, offloaded or draining.',
-  options: listingOptions.filter(({ flags }) => !flags.includes('--quiet')),
+  options: [{ flags: '--service <service>', about: 'only those of this service, by its name or id' }, ...listingOptions.filter(({ flags }) => !flags.includes('--quiet'))],
   notes: `OPENED counts the connections that userspace opened to the present endpoints, KERNEL
 those that the kernel has now, closed ones included until it forgets them, about a
 minute later. What is not offloaded says why. A PORT is a published one; other rows
 are virtual addresses.\n\n${FORMAT_NOTE}`,
-  examples: ['vipmesh offload ls', "vipmesh offload ls --format '{{.Service}} {{.State}} {{.Reason}}'"],
+  examples: ['vipmesh offload ls', 'vipmesh offload ls --service vote', "vipmesh offload ls --format '{{.Service}} {{.State}} {{.Reason}}'"],
   async run(context, _, options) {
     const print = await makePrinter(context, options);
-    print(offloadView(context.wall()), await (await context.client()).offloads());
+    const client = await context.client();
+    const only = options.service === undefined ? undefined : (await client.service(options.service)).id;
+    print(offloadView(context.wall()), (await client.offloads()).filter(({ serviceId }) => only === undefined || serviceId === only));
   },
 });
 

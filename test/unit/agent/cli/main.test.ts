@@ -196,6 +196,16 @@ test('status, nodes, flows', async (t) => {
   t.deepEqual(await run('flows', '--service', 'nosuch'), { stdout: '', stderr: "vipmesh: no service 'nosuch'\n  see 'vipmesh service ls'\n", code: 1 });
 });
 
+test('offload ls of one service', async (t) => {
+  const { run, control } = await start(t);
+  const ids: string[] = [];
+  for (const name of ['vote', 'other']) ids.push((await ok(t, run('service', 'create', '--detach', '--name', name, '--', 'x'))).trim());
+  control.offloadList = ids.map((serviceId, index) => ({ service: index === 0 ? 'vote' : 'other', serviceId, network: 'overlay1', mode: 'auto', state: 'userspace', opened: 3, kernelFlows: 0 }));
+  t.is(await ok(t, run('offload', 'ls', '--service', 'vote', '--format', '{{.Service}}')), 'vote\n');
+  t.is(await ok(t, run('offload', 'ls', '--format', '{{.Service}}')), 'vote\nother\n');
+  t.deepEqual(await run('offload', 'ls', '--service', 'nosuch'), { stdout: '', stderr: "vipmesh: no service 'nosuch'\n  see 'vipmesh service ls'\n", code: 1 });
+});
+
 test('flows --watch goes on until it is interrupted', async (t) => {
   const { socketPath } = await start(t);
   const child = spawn(process.execPath, [MAIN, 'flows', '--watch', '--interval', '100ms'], { env: { VIPMESH_SOCKET: socketPath }, stdio: ['ignore', 'pipe', 'inherit'] });

@@ -36,6 +36,7 @@ for (const [args, stderr] of [
   [['up', '--workers', '9'], "vipmesh: --workers: '9' is not a whole number from 1 to 8\n"],
   [['up', '--max-flows', '16777217'], "vipmesh: --max-flows: '16777217' is not a whole number from 1 to 16777216\n"],
   [['up', '--offload-driver', 'nft', '--mark-base', '0xf0100'], 'vipmesh: --mark-base: 0xf0100 is too large for --offload-driver nft\n  choose at most 0xf0000\n'],
+  [['up', '--offload-after', '25h'], "vipmesh: --offload-after: '25h' is longer than 24h: to offload nothing, use --offload never\n"],
   [['up', '--mark-base', '0x101'], "vipmesh: --mark-base: '0x101' is not a multiple of 256 from 0x100 to 0x7fff0000\n"],
   [['up', '--mode', 'sockets'], /^vipmesh: option '--mode <mode>' argument 'sockets' is invalid/],
   [['network'], /^vipmesh: 'vipmesh network' needs a command\n[^]*create/],
