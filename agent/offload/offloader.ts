@@ -115,7 +115,14 @@ export class Offloader {
     this.#started = false;
     this.#closed = true;
     this.#cancelTick();
+    for (const id of this.#networks.keys()) this.leave(id);
     this.#tellAdopted();
+  }
+
+  /** The sandbox of a network is about to be removed. */
+  leave(networkId: string): void {
+    this.#networks.get(networkId)?.offload.leave();
+    this.#networks.delete(networkId);
   }
 
   /** The snapshot, which says of each service whether the kernel may have flows of it. */
@@ -143,7 +150,7 @@ export class Offloader {
   async #sync(world: World, placed: ReadonlyMap<string, Placed>): Promise<void> {
     const backend = this.#backend ?? (await this.#choose());
     if ('because' in backend) return;
-    for (const [id, known] of this.#networks) if (placed.get(id)?.namespace !== known.placed.namespace) this.#networks.delete(id);
+    for (const [id, known] of this.#networks) if (placed.get(id)?.namespace !== known.placed.namespace) this.leave(id);
     for (const network of world.networks) {
       const place = placed.get(network.id);
       if (place === undefined || this.#networks.has(network.id) || (network.ingress && !this.options.published)) continue;

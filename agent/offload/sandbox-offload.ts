@@ -5,7 +5,7 @@
  * With many services a change of one costs by that one: what is the same as before is left as it is until the next tick.
  */
 import type { InstalledService, KernelCount, KernelFlow, OffloadDriver, OffloadEndpoint, OffloadScheduler, OffloadService, UserspaceFlow } from '../../kernel/offload/driver.js';
-import { OffloadError } from '../../kernel/offload/driver.js';
+import { problemOf } from '../../kernel/offload/error.js';
 import type { Observation, OffloadMemory, OffloadState } from '../../kernel/offload/state.js';
 import { PlanSeries, type PlanChanges } from '../../kernel/offload/plans.js';
 import { ARMING_MS, firstMemory, phaseOf, step } from '../../kernel/offload/state.js';
@@ -85,6 +85,7 @@ export class SandboxOffload {
   #lookTook = 0;
   #adopted: Promise<ReadonlyMap<number, InstalledService>> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
+  #left = false;
 
   constructor(
     private readonly driver: OffloadDriver,
@@ -119,9 +120,9 @@ export class SandboxOffload {
   /** To be called every second or so: looks after what is installed, and lets time pass for the states. Never rejects. */
   tick(): Promise<void> {
     return this.#after(async () => {
-      const { clock } = this.deps;
+      if (this.#left) return;
       const rest = Math.max(this.#has('arming') ? 0 : LOOK_MS, LOOK_REST * this.#lookTook);
-      if (!this.#empty && clock.now() - this.#lookedAt >= rest) await this.#look();
+      if (!this.#empty && this.deps.clock.now() - this.#lookedAt >= rest) await this.#look();
       await this.#apply('all');
     });
   }
@@ -129,10 +130,15 @@ export class SandboxOffload {
   /** To be called more often than `tick`: costs next to nothing as long as nobody else was at what is installed. Never rejects. */
   glance(): Promise<void> {
     return this.#after(async () => {
-      if (this.#unsure || this.#empty || !this.driver.touched()) return;
+      if (this.#left || this.#unsure || this.#empty || !this.driver.touched()) return;
       await this.#look();
       await this.#apply('all');
     });
+  }
+
+  /** The sandbox is about to be removed, or left to another agent: nothing is done in it any more, and what fails meanwhile is nobody's business. */
+  leave(): void {
+    this.#left = true;
   }
 
   /** Rejects with OffloadError. */
@@ -261,7 +267,7 @@ export class SandboxOffload {
     try {
       return await this.deps.markOf(candidate);
     } catch (error) {
-      this.deps.log.warn('offload: no packet mark for a service, trying again', { service: candidate.service, network: this.facts.network, problem: messageOf(error) });
+      this.deps.log.warn('offload: no packet mark for a service, trying again', { service: candidate.service, network: this.facts.network, problem: problemOf(error) });
       return undefined;
     }
   }
@@ -341,10 +347,8 @@ export class SandboxOffload {
     this.#lookedAt = this.deps.clock.now();
     const problems = await this.#problems();
     this.#lookTook = this.deps.clock.now() - this.#lookedAt;
-    if (problems.length === 0) {
-      this.#looks.push('good');
-      return;
-    }
+    if (this.#left) return;
+    if (problems.length === 0) return void this.#looks.push('good');
     const [problem = ''] = problems;
     this.deps.log.warn('offload: what was installed is not there any more, putting it back', { network: this.facts.network, problem, problems: problems.length });
     this.#looks.push({ failed: problem });
@@ -362,13 +366,14 @@ export class SandboxOffload {
     try {
       return await this.driver.verify();
     } catch (error) {
-      return [messageOf(error)];
+      return [problemOf(error)];
     }
   }
 
   #failed(error: unknown): void {
+    if (this.#left) return;
     this.#unsure = true;
-    const failed = messageOf(error);
+    const failed = problemOf(error);
     this.#looks.push({ failed });
     this.deps.log.warn('offload: the kernel could not be told', { network: this.facts.network, problem: failed });
   }
@@ -392,9 +397,3 @@ function endpointsGone(changes: PlanChanges, before: (mark: number) => OffloadSe
     return gone.map((endpoint) => ({ mark, endpoint }));
   });
 }
-
-function messageOf(error: unknown): string {
-  if (error instanceof OffloadError && error.remedy !== undefined) return `${error.message}: ${error.remedy}`;
-  return error instanceof Error ? error.message : String(error);
-}
-

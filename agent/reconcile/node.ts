@@ -146,6 +146,7 @@ export class Node {
       ),
     );
     await this.#loop.close();
+    this.options.offloader.close();
     for (const [id, placed] of this.#sandboxes) {
       await this.options.dataplane.detach(placed.index);
       await placed.sandbox.destroy();
@@ -323,6 +324,7 @@ export class Node {
       if (this.options.mirror.networks.has(id)) continue;
       if ([...this.#runners.values()].some((runner) => runner.task.addresses.some((address) => address.networkId === id))) continue;
       this.#sandboxes.delete(id);
+      this.options.offloader.leave(id);
       await this.options.dataplane.detach(placed.index);
       await placed.sandbox.destroy();
     }

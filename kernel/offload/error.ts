@@ -12,3 +12,9 @@ export class OffloadError extends Error {
     super(message);
   }
 }
+
+/** What went wrong, with its remedy if there is one, in one line. */
+export function problemOf(error: unknown): string {
+  if (error instanceof OffloadError && error.remedy !== undefined) return `${error.message}: ${error.remedy}`;
+  return error instanceof Error ? error.message : String(error);
+}
