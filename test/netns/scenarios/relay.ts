@@ -232,7 +232,10 @@ export async function noDescriptors(): Promise<void> {
   await run('prlimit', ['--pid', `${process.pid}`, `--nofile=${readdirSync('/proc/self/fd').length + 8}:`]);
   child.kill('SIGUSR2');
   await once(child.stdout, 'data');
-  assert.ok((await counter('relay_tcp_accepted')) < 60);
+  // Which of the two ends a client depends on how fast they come: all at once, and accept(2) finds no descriptor; one by one, and
+  // the endpoint's side does.
+  const shed = 60 - (await counter('relay_tcp_accepted')) + (await counter('relay_tcp_no_descriptor'));
+  assert.ok(shed >= 50, `${shed} of 60 clients were shed for want of a descriptor`);
   const before = process.cpuUsage();
   const since = performance.now();
   await pollUntil('two seconds have passed', () => performance.now() - since > 2000, { interval: 200 });
