@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { isRoot, missing } from '../../test/support/capability.js';
 import { startOnHost } from '../../test/support/host.js';
 import type { Report } from './measure/report.js';
+import { judgeAll } from './measure/verdicts.js';
 import { HELP, parseCommand, UsageError, type Options, type Output } from './options.js';
 import { PEERS } from './peers/peers.js';
 import { renderHtml } from './render/html.js';
@@ -55,7 +56,7 @@ async function runInside(options: Options): Promise<Report | undefined> {
 }
 
 function show(report: Report, output: Output): void {
-  if (output.json !== undefined) writeFileSync(output.json, JSON.stringify(report, undefined, 2) + '\n');
+  if (output.json !== undefined) writeFileSync(output.json, JSON.stringify({ ...report, verdicts: judgeAll(report) }, undefined, 2) + '\n');
   if (output.svg !== undefined) writeFileSync(output.svg, renderSvg(report));
   if (output.html !== undefined) writeFileSync(output.html, renderHtml(report));
   process.stdout.write(renderText(report));

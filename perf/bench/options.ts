@@ -33,7 +33,8 @@ export const HELP = `npm run bench -- [options]
 
 Measures vipmesh against what people would use instead, on this machine, in namespaces of its own; needs root. Each peer is
 started from Debian's packages with the configuration in perf/bench/peers/. The peers take turns in each round, in a shuffled
-order; the tables show medians over the rounds, the least and the most, and the ratio to the best peer of the same class.
+order; the tables show medians over the rounds, the least and the most, and the median of the ratios to the best peer of the
+same class within each round.
 
   --quick             one round, fewer peers, no 'flows': about 2 minutes instead of less than 15. For a look, not for a decision
   --peers A,B         only these: ${PEERS.map(({ name }) => name).join(' ')}

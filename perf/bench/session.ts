@@ -3,7 +3,7 @@
  * the rest goes on. Nothing is printed but progress, through `say`.
  */
 import { CommandError } from '../../kernel/run/runner.js';
-import { random, shuffled } from './measure/order.js';
+import { random, turnOrders } from './measure/order.js';
 import { sampleKey, type Failure, type Report } from './measure/report.js';
 import type { Options } from './options.js';
 import type { Peer, RunningPeer } from './peers/peer.js';
@@ -31,7 +31,7 @@ const MOST_FAILURES = 2;
 export type Say = (line: string) => void;
 
 export class Session {
-  readonly #samples: Record<string, number[]> = {};
+  readonly #samples: Record<string, (number | null)[]> = {};
   readonly #failures: Failure[] = [];
 
   constructor(
@@ -50,11 +50,11 @@ export class Session {
       if (entrant) entrants.push(entrant);
     }
     const next = random(options.seed);
+    const orders = new Map(works.map((work) => [work, turnOrders(entrants.filter(({ peer }) => work.suits(peer)), options.rounds, next)]));
     for (let round = 1; round <= options.rounds; round++) {
-      for (const work of works) {
+      for (const [work, turns] of orders) {
         if (work.once && round < options.rounds) continue;
-        const turns = shuffled(entrants, next).filter(({ peer }) => work.suits(peer));
-        for (const entrant of turns) {
+        for (const entrant of turns[round - 1] ?? []) {
           if (!this.#givenUp(entrant.peer, work)) await this.#measure(entrant, work, round);
         }
       }
@@ -88,7 +88,7 @@ export class Session {
       const values = await work.measure(lane, running, this.options);
       for (const [key, value] of Object.entries(values)) {
         if (!Number.isFinite(value)) throw new Error(`${key} is not a number`);
-        (this.#samples[sampleKey(work.name, key, peer.name)] ??= []).push(value);
+        (this.#samples[sampleKey(work.name, key, peer.name)] ??= Array<number | null>(this.options.rounds).fill(null))[round - 1] = value;
       }
       const shown = work.metrics.map(({ key, title, unit }) => `${title} ${metricText(values[key] ?? Number.NaN, unit)} ${unit}`);
       this.say(`${label}: ${shown.join(', ')}`);

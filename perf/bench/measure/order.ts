@@ -2,7 +2,8 @@
  * In which order the peers take their turns. Pure.
  *
  * A machine's speed drifts, and what ran before warms caches and the processor's clock: each peer must meet each place in the
- * order equally often as far as chance allows, and the same seed must give the same order again.
+ * order equally often as far as chance allows, and of two peers each must be before the other as often as after it, since they are
+ * compared within a round. The same seed must give the same order again.
  */
 
 /** Mulberry32, public domain: uniform in [0, 1). */
@@ -24,4 +25,14 @@ export function shuffled<T>(items: readonly T[], next: () => number): T[] {
     [result[last], result[other]] = [result[other] as T, result[last] as T];
   }
   return result;
+}
+
+/** An order for each round: a shuffled one, then the same backwards, and so on. */
+export function turnOrders<T>(items: readonly T[], rounds: number, next: () => number): T[][] {
+  const orders: T[][] = [];
+  while (orders.length < rounds) {
+    const order = shuffled(items, next);
+    orders.push(order, [...order].reverse());
+  }
+  return orders.slice(0, rounds);
 }

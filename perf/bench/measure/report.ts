@@ -1,7 +1,7 @@
 /**
  * What a run of the bench found, as plain data: written with --json, and all that tables, charts and verdicts are made from.
  */
-import { summarize, type Summary } from './statistics.js';
+import { medianInterval, summarize, type Interval, type Summary } from './statistics.js';
 
 export interface ReportMetric {
   readonly key: string;
@@ -48,8 +48,8 @@ export interface Report {
   readonly settings: Readonly<Record<'rounds' | 'seconds' | 'rate' | 'held' | 'flows' | 'seed', number>>;
   readonly peers: readonly ReportPeer[];
   readonly works: readonly ReportWork[];
-  /** By `sampleKey`: one number for each round that succeeded. */
-  readonly samples: Readonly<Record<string, readonly number[]>>;
+  /** By `sampleKey`: one for each round, null where the peer failed, or was not asked. */
+  readonly samples: Readonly<Record<string, readonly (number | null)[]>>;
   readonly failures: readonly Failure[];
   readonly seconds: number;
 }
@@ -60,13 +60,38 @@ export function sampleKey(work: string, metric: string, peer: string): string {
 
 /** undefined when no round succeeded, or the peer does not do this work. */
 export function summaryOf(report: Report, work: string, metric: string, peer: string): Summary | undefined {
-  const samples = report.samples[sampleKey(work, metric, peer)];
-  return samples && samples.length > 0 ? summarize(samples) : undefined;
+  const samples = report.samples[sampleKey(work, metric, peer)]?.filter((sample) => sample !== null) ?? [];
+  return samples.length > 0 ? summarize(samples) : undefined;
 }
 
-/** The best median among peers, undefined when there is none. */
-export function bestOf(report: Report, work: string, metric: string, peers: readonly string[], better: 'more' | 'less'): number | undefined {
-  const medians = peers.map((peer) => summaryOf(report, work, metric, peer)?.median).filter((median) => median !== undefined);
-  if (medians.length === 0) return undefined;
-  return better === 'more' ? Math.max(...medians) : Math.min(...medians);
+/** The peer with the best median, the first of those that are alike; undefined when none was measured. */
+export function bestOf(report: Report, work: string, metric: string, peers: readonly string[], better: 'more' | 'less'): string | undefined {
+  let best: { readonly peer: string; readonly median: number } | undefined;
+  for (const peer of peers) {
+    const median = summaryOf(report, work, metric, peer)?.median;
+    if (median === undefined) continue;
+    if (best === undefined || (better === 'more' ? median > best.median : median < best.median)) best = { peer, median };
+  }
+  return best?.peer;
+}
+
+/** One peer to another. */
+export interface Ratio extends Interval {
+  readonly median: number;
+  /** In which both were measured. */
+  readonly rounds: number;
+}
+
+/**
+ * Of one peer to another in each round, and of these ratios the median: the machine is faster in one round than in another, and within a round
+ * that is the same for both. undefined without a round in which both were measured, and the other is not 0.
+ */
+export function ratioOf(report: Report, work: string, metric: string, peer: string, other: string): Ratio | undefined {
+  const samplesOf = (name: string): readonly (number | null)[] => report.samples[sampleKey(work, metric, name)] ?? [];
+  const theirs = samplesOf(other);
+  const ratios = samplesOf(peer).flatMap((value, round) => {
+    const base = theirs[round] ?? null;
+    return value === null || base === null || base <= 0 ? [] : [value / base];
+  });
+  return ratios.length === 0 ? undefined : { median: summarize(ratios).median, ...medianInterval(ratios), rounds: ratios.length };
 }

@@ -1,17 +1,19 @@
 /**
  * The goals that the packet path was given, and whether this run reaches them. Pure.
  *
- * A goal is a ratio of our median, the VIP's unless it says otherwise, to that of the best of some peers. For more-is-better the ratio must be at least the
- * goal; for latency at most. A goal that covers both directions is judged by the worse one.
+ * A goal is a ratio of ours, the VIP unless it says otherwise, to the best of some peers: which one that is, the medians over all rounds
+ * say; the ratio is the median of those within each round. For more-is-better it must be at least the goal; for latency at most. A goal that
+ * covers both directions is judged by the worse one.
  */
-import { bestOf, type Report } from './report.js';
+import { bestOf, ratioOf, type Ratio, type Report } from './report.js';
+import { CONFIDENCE } from './statistics.js';
 
 export interface Goal {
   readonly title: string;
   readonly works: readonly string[];
   readonly metric: string;
   readonly peers: readonly string[];
-  /** Whose median is judged; the VIP's by default. */
+  /** Who is judged; the VIP by default. */
   readonly ours?: string;
   readonly better: 'more' | 'less';
   readonly least: number;
@@ -41,25 +43,33 @@ export const GOALS: readonly Goal[] = [
 
 export interface Verdict {
   readonly goal: Goal;
-  /** The ratio by which it is judged: the worst of those in `ratios`. undefined: not measured in this run. */
+  /** The median by which it is judged: the worst of those in `ratios`. undefined: not measured in this run. */
   readonly ratio: number | undefined;
   /** By work. */
-  readonly ratios: Readonly<Record<string, number>>;
+  readonly ratios: Readonly<Record<string, Ratio & { readonly peer: string }>>;
   readonly word: 'aim' | 'reached' | 'missed' | 'not measured';
+  /** What must be reached lies outside the interval of the ratio: more rounds would hardly say otherwise. */
+  readonly certain: boolean;
 }
 
 export function judge(report: Report, goal: Goal): Verdict {
-  const ratios: Record<string, number> = {};
+  const ratios: Record<string, Ratio & { peer: string }> = {};
   for (const work of goal.works) {
-    const ours = bestOf(report, work, goal.metric, [goal.ours ?? 'vip'], goal.better);
-    const theirs = bestOf(report, work, goal.metric, goal.peers, goal.better);
-    if (ours !== undefined && theirs !== undefined && theirs > 0) ratios[work] = ours / theirs;
+    const peer = bestOf(report, work, goal.metric, goal.peers, goal.better);
+    const ratio = peer === undefined ? undefined : ratioOf(report, work, goal.metric, goal.ours ?? 'vip', peer);
+    if (peer !== undefined && ratio !== undefined) ratios[work] = { peer, ...ratio };
   }
   const values = Object.values(ratios);
-  if (values.length < goal.works.length) return { goal, ratio: undefined, ratios, word: 'not measured' };
-  const ratio = goal.better === 'more' ? Math.min(...values) : Math.max(...values);
-  const meets = (bound: number): boolean => (goal.better === 'more' ? ratio >= bound : ratio <= bound);
-  return { goal, ratio, ratios, word: meets(goal.aim) ? 'aim' : meets(goal.least) ? 'reached' : 'missed' };
+  if (values.length < goal.works.length) return { goal, ratio: undefined, ratios, word: 'not measured', certain: false };
+  const [worst, meets] =
+    goal.better === 'more'
+      ? [(all: number[]) => Math.min(...all), (value: number, bound: number) => value >= bound]
+      : [(all: number[]) => Math.max(...all), (value: number, bound: number) => value <= bound];
+  const ratio = worst(values.map(({ median }) => median));
+  // Of each end of the interval the worst: with several works it may be another one's.
+  const ends = [worst(values.map(({ low }) => low)), worst(values.map(({ high }) => high))].map((end) => meets(end, goal.least));
+  const certain = ends[0] === ends[1] && values.every(({ confidence }) => confidence >= CONFIDENCE);
+  return { goal, ratio, ratios, word: meets(ratio, goal.aim) ? 'aim' : meets(ratio, goal.least) ? 'reached' : 'missed', certain };
 }
 
 export function judgeAll(report: Report): Verdict[] {

@@ -19,3 +19,8 @@ export function metricText(value: number, unit: string): string {
 export function ratioText(value: number): string {
   return Number.isFinite(value) ? `${value.toFixed(2)} ×` : '–';
 }
+
+/** `1.23 × (1.10 … 1.31)` */
+export function intervalText({ median, low, high }: { readonly median: number; readonly low: number; readonly high: number }): string {
+  return `${ratioText(median)} (${low.toFixed(2)} … ${high.toFixed(2)})`;
+}

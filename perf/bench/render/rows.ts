@@ -1,9 +1,10 @@
 /**
  * A report as tables of text cells: one for each work, and one of verdicts. What draws them is for others. Pure.
  */
-import { bestOf, summaryOf, type Report, type ReportWork } from '../measure/report.js';
+import { bestOf, ratioOf, summaryOf, type Report, type ReportWork } from '../measure/report.js';
+import { CONFIDENCE } from '../measure/statistics.js';
 import { judgeAll } from '../measure/verdicts.js';
-import { metricText, ratioText } from './number.js';
+import { intervalText, metricText, ratioText } from './number.js';
 
 export interface Table {
   readonly title: string;
@@ -13,8 +14,8 @@ export interface Table {
 }
 
 /**
- * Per peer: for the first metric its median, the least and the most, and its ratio to the best of its class, which is named when
- * there are several; for the others the median. Peers that do not do this work are left out; those that failed at it show dashes.
+ * Per peer: for the first metric its median, the least and the most, and its ratio to the best of its class within a round, which is named
+ * when there are several; for the others the median. Peers that do not do this work are left out; those that failed at it show dashes.
  */
 export function workTable(report: Report, work: ReportWork): Table {
   const [main, ...others] = work.metrics;
@@ -27,10 +28,11 @@ export function workTable(report: Report, work: ReportWork): Table {
     const kind = classes > 1 ? [peer.class] : [];
     if (!summary) return [peer.title, 'failed', '–', ...kind, '–', ...others.map(() => '–')];
     const rivals = report.peers.filter((other) => other.class === peer.class).map(({ name }) => name);
-    const best = bestOf(report, work.name, main.key, rivals, main.better) ?? Number.NaN;
+    const best = bestOf(report, work.name, main.key, rivals, main.better);
+    const ratio = best === undefined ? undefined : ratioOf(report, work.name, main.key, peer.name, best);
     const rest = others.map(({ key, unit }) => metricText(summaryOf(report, work.name, key, peer.name)?.median ?? Number.NaN, unit));
     const spread = `${metricText(summary.least, main.unit)} … ${metricText(summary.most, main.unit)}`;
-    return [peer.title, metricText(summary.median, main.unit), spread, ...kind, ratioText(summary.median / best), ...rest];
+    return [peer.title, metricText(summary.median, main.unit), spread, ...kind, ratioText(ratio?.median ?? Number.NaN), ...rest];
   });
   const head = ['', `${main.title}, ${main.unit}`, 'least … most', ...(classes > 1 ? ['class'] : []), `to best${classes > 1 ? ' of class' : ''} (${main.better} is better)`];
   return { title: work.title, head: [...head, ...others.map(({ title, unit }) => `${title}, ${unit}`)], rows };
@@ -39,14 +41,17 @@ export function workTable(report: Report, work: ReportWork): Table {
 const WORD = { aim: 'aim reached', reached: 'reached', missed: 'MISSED', 'not measured': 'not measured' } as const;
 
 export function verdictTable(report: Report): Table {
-  const rows = judgeAll(report).map(({ goal, ratio, ratios, word }) => {
-    const parts = Object.values(ratios);
-    const measured = ratio === undefined ? '–' : parts.length > 1 ? parts.map((part) => ratioText(part)).join(', ') : ratioText(ratio);
+  const rows = judgeAll(report).map(({ goal, ratio, ratios, word, certain }) => {
+    const measured = ratio === undefined ? '–' : Object.values(ratios).map(intervalText).join(', ');
     const sign = goal.better === 'more' ? '≥' : '≤';
-    return [goal.title, `${sign} ${ratioText(goal.least)}`, `${sign} ${ratioText(goal.aim)}`, measured, WORD[word]];
+    const open = word === 'not measured' || certain ? '' : ', not certain';
+    return [goal.title, `${sign} ${ratioText(goal.least)}`, `${sign} ${ratioText(goal.aim)}`, measured, `${WORD[word]}${open}`];
   });
-  const look = report.settings.rounds === 1 ? '; one round: for a look only' : '';
-  return { title: `Must reach (the VIP, unless the line says otherwise; where there are two figures: up, down; the worse one counts)${look}`, head: ['', 'at least', 'aim', 'measured', 'verdict'], rows };
+  const { rounds } = report.settings;
+  const look = rounds === 1 ? '; one round: for a look only' : '';
+  const where = rounds < 5 ? 'the least and the most' : `where it is with a certainty of ${CONFIDENCE * 100} %`;
+  const title = `Must reach (the VIP, unless the line says otherwise; median of the ratios within each round, in brackets ${where}; where there are two figures: up, down; the worse one counts)`;
+  return { title: `${title}${look}`, head: ['', 'at least', 'aim', 'measured', 'verdict'], rows };
 }
 
 /** What did not work, one line each. */

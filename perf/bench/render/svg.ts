@@ -1,13 +1,18 @@
 /**
  * The main metric of each work as a bar chart, one panel under the other, as SVG. Bars are medians, the thin line over a bar
- * goes from the least to the most. Colours follow the reader's light or dark setting. Pure.
+ * goes from the least to the most. Before them, the ratios that are judged: a dot, the interval that it is in, and a mark at what it must
+ * reach. Colours follow the reader's light or dark setting. Pure.
  */
-import { summaryOf, type Report, type ReportMetric, type ReportWork } from '../measure/report.js';
-import { shortNumber } from './number.js';
+import { summaryOf, type Ratio, type Report, type ReportMetric, type ReportWork } from '../measure/report.js';
+import { judgeAll, type Goal } from '../measure/verdicts.js';
+import { intervalText, shortNumber } from './number.js';
 
 const WIDTH = 860;
 const LEFT = 220;
 const RIGHT = 90;
+/** Titles of goals, and ratios with their intervals, are longer. */
+const RATIO_LEFT = 440;
+const RATIO_RIGHT = 170;
 const BAR = 16;
 const GAP = 6;
 const HEAD = 46;
@@ -21,7 +26,7 @@ const STYLE = `
   text { font: 12px system-ui, sans-serif; fill: var(--ink); }
   .title { font-weight: 600; font-size: 14px; } .soft { fill: var(--soft); } .ground { fill: var(--ground); }
   .grid { stroke: var(--grid); } .spread { stroke: var(--ink); stroke-width: 1.5; }
-  .other { fill: var(--other); } .kernel { fill: var(--kernel); } .ours { fill: var(--ours); }`;
+  .bound { stroke: var(--ink); stroke-width: 2; stroke-dasharray: 3 2; } .other { fill: var(--other); } .kernel { fill: var(--kernel); } .ours { fill: var(--ours); }`;
 
 export function escapeXml(text: string): string {
   return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
@@ -55,21 +60,56 @@ function barsOf(report: Report, work: ReportWork, metric: ReportMetric): Bar[] {
   });
 }
 
-function panel(work: ReportWork, metric: ReportMetric, bars: readonly Bar[], top: number): string {
-  const most = Math.max(...bars.map((bar) => bar.most), Number.MIN_VALUE);
+interface Frame {
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+}
+
+/** Titles, and a grid under so many rows, from 0 to `most`; `x`: where a value is. */
+function frame({ left, right, top }: Frame, rows: number, most: number, title: string, subtitle: string): { readonly parts: string[]; readonly x: (value: number) => number } {
   const step = tickStep(most);
   const end = Math.ceil(most / step) * step;
-  const x = (value: number): number => Number((LEFT + (value / end) * (WIDTH - LEFT - RIGHT)).toFixed(1));
-  const bottom = top + HEAD + bars.length * (BAR + GAP);
-  const parts = [
-    `<text class="title" x="16" y="${top + 20}">${escapeXml(work.title)}</text>`,
-    `<text class="soft" x="16" y="${top + 36}">${escapeXml(`${metric.title} in ${metric.unit}: ${metric.better} is better`)}</text>`,
-  ];
+  const x = (value: number): number => Number((left + (value / end) * (WIDTH - left - right)).toFixed(1));
+  const bottom = top + HEAD + rows * (BAR + GAP);
+  const parts = [`<text class="title" x="16" y="${top + 20}">${escapeXml(title)}</text>`, `<text class="soft" x="16" y="${top + 36}">${escapeXml(subtitle)}</text>`];
   for (let tick = 0; tick <= Math.round(end / step); tick++) {
     const at = x(tick * step);
     parts.push(`<line class="grid" x1="${at}" x2="${at}" y1="${top + HEAD - 4}" y2="${bottom}"/>`);
     parts.push(`<text class="soft" x="${at}" y="${bottom + 14}" text-anchor="middle">${tickText(tick * step)}</text>`);
   }
+  return { parts, x };
+}
+
+interface Judged {
+  readonly goal: Goal;
+  readonly title: string;
+  readonly ratio: Ratio;
+}
+
+function judgedOf(report: Report): Judged[] {
+  const shown = (work: string): string => (/-(up|down)$/.exec(work)?.[0] ?? '').replace('-', ', ');
+  return judgeAll(report).flatMap(({ goal, ratios }) => Object.entries(ratios).map(([work, ratio]) => ({ goal, title: `${goal.title}${shown(work)}`, ratio })));
+}
+
+function ratioPanel(judged: readonly Judged[], top: number): string {
+  const most = Math.max(...judged.flatMap(({ goal, ratio }) => [goal.least, ratio.high]));
+  const { parts, x } = frame({ left: RATIO_LEFT, right: RATIO_RIGHT, top }, judged.length, most, 'Ratios that must be reached', 'median of the ratios within each round, where it is, and what it must reach (dashed)');
+  for (const [index, { goal, title, ratio }] of judged.entries()) {
+    const y = top + HEAD + index * (BAR + GAP);
+    const middle = y + BAR / 2;
+    parts.push(`<text x="${RATIO_LEFT - 8}" y="${middle + 4}" text-anchor="end">${escapeXml(title)}</text>`);
+    parts.push(`<line class="bound" x1="${x(goal.least)}" x2="${x(goal.least)}" y1="${y - 2}" y2="${y + BAR + 2}"/>`);
+    parts.push(`<line class="spread" x1="${x(ratio.low)}" x2="${x(ratio.high)}" y1="${middle}" y2="${middle}"/>`);
+    parts.push(`<circle class="ours" cx="${x(ratio.median)}" cy="${middle}" r="5"/>`);
+    parts.push(`<text x="${WIDTH - RATIO_RIGHT + 8}" y="${middle + 4}">${intervalText(ratio)}</text>`);
+  }
+  return parts.join('\n');
+}
+
+function panel(work: ReportWork, metric: ReportMetric, bars: readonly Bar[], top: number): string {
+  const most = Math.max(...bars.map((bar) => bar.most), Number.MIN_VALUE);
+  const { parts, x } = frame({ left: LEFT, right: RIGHT, top }, bars.length, most, work.title, `${metric.title} in ${metric.unit}: ${metric.better} is better`);
   for (const [index, bar] of bars.entries()) {
     const y = top + HEAD + index * (BAR + GAP);
     const middle = y + BAR / 2;
@@ -84,6 +124,11 @@ function panel(work: ReportWork, metric: ReportMetric, bars: readonly Bar[], top
 export function renderSvg(report: Report): string {
   const panels: string[] = [];
   let top = 0;
+  const judged = judgedOf(report);
+  if (judged.length > 0) {
+    panels.push(ratioPanel(judged, top));
+    top += HEAD + judged.length * (BAR + GAP) + FOOT;
+  }
   for (const work of report.works) {
     const metric = work.metrics[0];
     const bars = metric ? barsOf(report, work, metric) : [];

@@ -26,14 +26,14 @@ test('three figures that count', (t) => {
   t.deepEqual([metricText(-12, 'bytes each'), metricText(0, 'bytes each'), metricText(-12, 'ms')], ['–', '0.00', '-12.0'], 'less memory than nothing was not measured');
 });
 
-test('a work as a table: medians, spread, ratio to the best of the class; failed peers stay visible, others are left out', (t) => {
+test('a work as a table: medians, spread, ratio to the best of the class in the same round; failed peers stay visible, others are left out', (t) => {
   const table = workTable(report, report.works[0] as ReportWork);
   t.deepEqual(table.rows, [
     ['no balancer', '11.0', '10.0 … 12.0', 'kernel', '1.00 ×', '1.00'],
     ['nftables DNAT', 'failed', '–', 'kernel', '–', '–'],
     ['vipmesh, VIP', '6.60', '6.00 … 7.00', 'userspace', '1.00 ×', '3.00'],
     ['HAProxy', 'failed', '–', 'userspace', '–', '–'],
-    ['nginx stream', '3.30', '3.30 … 3.30', 'userspace', '0.50 ×', '–'],
+    ['nginx stream', '3.30', '3.30 … 3.30', 'userspace', '0.55 ×', '–'],
   ]);
   t.deepEqual(table.head.slice(3, 5), ['class', 'to best of class (more is better)']);
   const alone = workTable(reportOf({ 'bulk-1-up/gbit/vip': [6], 'bulk-1-up/gbit/nginx': [3] }), report.works[0] as ReportWork);
@@ -53,6 +53,17 @@ test('the whole text: where, tables, verdicts, failures on one line each', (t) =
   t.is(verdictTable(report).rows.length, 11);
   t.false(renderText(reportOf({})).includes('Must reach'), 'no verdict without a measurement');
   t.regex(text, /nftables DNAT +≥ 0\.70 × +≥ 0\.90 × +– +not measured/);
+});
+
+test('verdicts: median and interval of each ratio, and whether more rounds might say otherwise', (t) => {
+  const paired = reportOf({ 'latency/p99/vip': [6, 12, 3, 6, 9], 'latency/p99/haproxy': [10, 20, 5, 10, 10] }, { settings: { ...report.settings, rounds: 5 } });
+  const row = verdictTable(paired).rows.find(([title]) => title?.startsWith('p99'));
+  t.deepEqual(row, ['p99 latency at equal load vs HAProxy', '≤ 1.00 ×', '≤ 0.70 ×', '0.60 × (0.60 … 0.90)', 'aim reached']);
+  t.regex(verdictTable(paired).title, /median of the ratios within each round, in brackets where it is with a certainty of 90 %;/);
+  t.regex(verdictTable(report).title, /in brackets the least and the most;/, 'three rounds');
+  t.is(verdictTable(report).rows.find(([title]) => title?.startsWith('p99'))?.at(-1), 'aim reached, not certain');
+  const svg = renderSvg(paired);
+  t.regex(svg, />Ratios that must be reached<.*>p99 latency at equal load vs HAProxy<.*<circle .*>0\.60 × \(0\.60 … 0\.90\)</s);
 });
 
 test('one round is for a look; flows are mentioned where they are held', (t) => {

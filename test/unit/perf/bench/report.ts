@@ -4,7 +4,7 @@
 import type { Report } from '../../../../perf/bench/measure/report.js';
 
 /** Peers none, nft (kernel), vip, haproxy, haproxy-1-splice, nginx; `samples` by work/metric/peer. */
-export function reportOf(samples: Record<string, number[]>, over: Partial<Report> = {}): Report {
+export function reportOf(samples: Record<string, (number | null)[]>, over: Partial<Report> = {}): Report {
   const works = [
     { name: 'bulk-1-up', title: 'bulk up', metrics: [{ key: 'gbit', title: 'throughput', unit: 'Gbit/s', better: 'more' as const }, { key: 'cpu', title: 'CPU', unit: 's/GB', better: 'less' as const }] },
     { name: 'bulk-1-down', title: 'bulk down', metrics: [{ key: 'gbit', title: 'throughput', unit: 'Gbit/s', better: 'more' as const }] },

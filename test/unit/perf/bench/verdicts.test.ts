@@ -1,5 +1,5 @@
 import test from 'ava';
-import { bestOf, summaryOf } from '../../../../perf/bench/measure/report.js';
+import { bestOf, ratioOf, summaryOf } from '../../../../perf/bench/measure/report.js';
 import { GOALS, judge, judgeAll, type Goal } from '../../../../perf/bench/measure/verdicts.js';
 import { PEERS } from '../../../../perf/bench/peers/peers.js';
 import { WORKS } from '../../../../perf/bench/work/works.js';
@@ -23,16 +23,47 @@ test('goals name peers, works and metrics that there are', (t) => {
 
 test('the best of several peers counts, by medians', (t) => {
   const report = reportOf({ 'bulk-1-up/gbit/haproxy': [4, 9, 4], 'bulk-1-up/gbit/nginx': [5, 5, 5], 'latency/p99/haproxy': [3, 2, 1], 'latency/p99/nginx': [5] });
-  t.is(bestOf(report, 'bulk-1-up', 'gbit', ['haproxy', 'nginx', 'vip'], 'more'), 5);
-  t.is(bestOf(report, 'latency', 'p99', ['haproxy', 'nginx'], 'less'), 2);
+  t.is(bestOf(report, 'bulk-1-up', 'gbit', ['haproxy', 'nginx', 'vip'], 'more'), 'nginx');
+  t.is(bestOf(report, 'latency', 'p99', ['haproxy', 'nginx'], 'less'), 'haproxy');
   t.is(bestOf(report, 'latency', 'p99', ['vip'], 'less'), undefined);
   t.is(summaryOf(report, 'bulk-1-up', 'gbit', 'haproxy')?.most, 9);
+});
+
+test('a ratio is the median of those within a round: a machine that is twice as fast for a while does not matter', (t) => {
+  const report = reportOf({ 'bulk-1-up/gbit/vip': [9, 19, 4.5, null, 22], 'bulk-1-up/gbit/nft': [10, 20, 5, 7, 20] });
+  t.is((summaryOf(report, 'bulk-1-up', 'gbit', 'vip')?.median ?? 0) / (summaryOf(report, 'bulk-1-up', 'gbit', 'nft')?.median ?? 1), 1.4, 'of the medians, 14 and 10');
+  t.deepEqual(ratioOf(report, 'bulk-1-up', 'gbit', 'vip', 'nft'), { median: 0.925, low: 0.9, high: 1.1, confidence: 0.875, rounds: 4 });
+  t.is(ratioOf(report, 'bulk-1-up', 'gbit', 'vip', 'nginx'), undefined);
+  const apart = reportOf({ 'bulk-1-up/gbit/vip': [9, null], 'bulk-1-up/gbit/nft': [null, 10], 'bulk-1-up/gbit/nginx': [0, 0] });
+  t.is(ratioOf(apart, 'bulk-1-up', 'gbit', 'vip', 'nft'), undefined, 'never in the same round');
+  t.is(ratioOf(apart, 'bulk-1-up', 'gbit', 'vip', 'nginx'), undefined, 'to nothing');
 });
 
 test('a goal may be of another peer than the VIP', (t) => {
   const connects = goal(/offloaded \(nft\), new connections/);
   const report = reportOf({ 'connect/rate/nft': [100], 'connect/rate/vip-nft': [97], 'connect/rate/vip': [50] });
-  t.deepEqual(judge(report, connects), { goal: connects, ratio: 0.97, ratios: { connect: 0.97 }, word: 'reached' });
+  const ratio = { peer: 'nft', median: 0.97, low: 0.97, high: 0.97, confidence: 0, rounds: 1 };
+  t.deepEqual(judge(report, connects), { goal: connects, ratio: 0.97, ratios: { connect: ratio }, word: 'reached', certain: false });
+});
+
+test('the better peer by its median is the one that is compared with, also where another was better in a round', (t) => {
+  const requests = goal(/keep-alive requests\/s vs the better/);
+  const report = reportOf({ 'http/rate/vip': [120, 150, 90], 'http/rate/haproxy': [100, 100, 100], 'http/rate/nginx': [80, 110, 110] });
+  const { ratio, ratios } = judge(report, requests);
+  t.is(ratios.http?.peer, 'nginx');
+  t.is(ratio, 150 / 110);
+});
+
+test('it is certain where no end of the interval says otherwise', (t) => {
+  const connects = goal(/offloaded \(nft\), new connections/);
+  const judged = (ours: number[]): string => {
+    const { word, certain } = judge(reportOf({ 'connect/rate/nft': ours.map(() => 100), 'connect/rate/vip-nft': ours }), connects);
+    return `${word} ${certain}`;
+  };
+  t.is(judged([96, 97, 98, 99, 99]), 'reached true');
+  t.is(judged([94, 97, 98, 99, 99]), 'reached false');
+  t.is(judged([94, 94, 94, 94, 94]), 'missed true');
+  t.is(judged([96, 97, 98]), 'reached false', 'three rounds prove nothing');
 });
 
 const bulk = (up: number, down: number): ReturnType<typeof reportOf> =>
@@ -47,7 +78,9 @@ const bulk = (up: number, down: number): ReturnType<typeof reportOf> =>
 
 test('more is better: the worse direction decides, against the better peer of each direction', (t) => {
   const plain = goal(/1 stream.*nginx/);
-  t.deepEqual(judge(bulk(10, 8), plain), { goal: plain, ratio: 2, ratios: { 'bulk-1-up': 2, 'bulk-1-down': 2 }, word: 'aim' });
+  const { ratio, ratios, word } = judge(bulk(10, 8), plain);
+  t.deepEqual([ratio, word], [2, 'aim']);
+  t.deepEqual(Object.values(ratios).map(({ peer, median }) => [peer, median]), [['nginx', 2], ['haproxy', 2]]);
   t.is(judge(bulk(7.5, 8), plain).word, 'reached');
   const missed = judge(bulk(10, 5), plain);
   t.is(missed.word, 'missed');
