@@ -22,6 +22,7 @@ import type { FlowSummary, OffloadCommands, OffloadRecord } from '../control.js'
 import { portKey, projectPorts, type World } from '../reconcile/project.js';
 import type { OffloadBackend } from './backend.js';
 import { candidateOf, portCandidateOf, type Candidate } from './candidates.js';
+import { condensed } from './condensed.js';
 import { tellEnded } from './ended.js';
 import { SandboxOffload, type Userspace } from './sandbox-offload.js';
 import type { OffloadSettings } from './settings.js';
@@ -163,7 +164,8 @@ export class Offloader {
   }
 
   async #begin(network: NetworkObject, placed: Placed, { open, schedulers }: Extract<OffloadBackend, { open: unknown }>): Promise<Network> {
-    const { settings, dataplane, markOf, onChange, clock, log, published } = this.options;
+    const { settings, dataplane, markOf, onChange, clock, published } = this.options;
+    const log = condensed(this.options.log, clock);
     const facts = { network: network.spec.name, subnet: network.subnet, balancer: network.balancer };
     const sandbox = open(placed.namespace, { markBase: settings.markBase });
     const deps = {

@@ -350,7 +350,7 @@ export class SandboxOffload {
     if (this.#left) return;
     if (problems.length === 0) return void this.#looks.push('good');
     const [problem = ''] = problems;
-    this.deps.log.warn('offload: what was installed is not there any more, putting it back', { network: this.facts.network, problem, problems: problems.length });
+    this.deps.log.warn('offload: what is installed is not as it should be, mending it', { network: this.facts.network, problem, problems: problems.length });
     this.#looks.push({ failed: problem });
     try {
       await this.driver.set(this.#plans.last);
