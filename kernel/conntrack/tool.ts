@@ -1,6 +1,7 @@
 /**
  * conntrack as a process: lists, entries put in as one batch, entries deleted, and what failures mean.
  */
+import { moduleLack, moduleState } from '../modules/modules.js';
 import type { Namespace } from '../netns/netns.js';
 import { OffloadError } from '../offload/error.js';
 import { CommandError, run } from '../run/runner.js';
@@ -74,10 +75,11 @@ async function tool(namespace: Namespace, command: string, args: readonly string
 }
 
 /** What the failure means, as a sentence with a remedy. */
-export function explainConntrack(error: unknown): unknown {
+export function explainConntrack(error: unknown, state = moduleState): unknown {
   if (!(error instanceof CommandError)) return error;
   const said = error.stderr.trim().replace(/\s*\n\s*/g, '; ');
   if (/is not installed|failed to execute|conntrack: (?:command )?not found/.test(error.message)) return new OffloadError('conntrack is not installed or not in PATH', 'install the package conntrack');
   if (/must be root|CAP_NET_ADMIN/.test(said)) return new OffloadError('flows of the kernel may not be read here', 'run the agent as root');
-  return new OffloadError(`conntrack failed: ${said === '' ? error.message : said}`, 'load the module with `modprobe nf_conntrack_netlink` if it is missing');
+  if (/not supported|Protocol not available/.test(said)) return OffloadError.of(moduleLack(`conntrack failed (${said})`, ['nf_conntrack', 'nf_conntrack_netlink'], { state }));
+  return new OffloadError(`conntrack failed: ${said === '' ? error.message : said}`, 'see `dmesg` for what the kernel says');
 }

@@ -4,6 +4,7 @@
  * iptables comes as `legacy` and as `nft` (a front end of nftables), and neither sees the other's rules. We use the one that
  * `iptables` in PATH is, as whoever looks at the rules will; where this kernel cannot run that one, the other.
  */
+import { moduleLack, moduleState } from '../modules/modules.js';
 import type { Namespace } from '../netns/netns.js';
 import { OffloadError } from '../offload/error.js';
 import { CommandError, run } from '../run/runner.js';
@@ -119,7 +120,7 @@ function lacksKernel(error: unknown): boolean {
 }
 
 /** What the failure means, as a sentence with a remedy. `batch` is what it was given. */
-export function explainXtables(error: unknown, tool: string, batch = ''): unknown {
+export function explainXtables(error: unknown, tool: string, batch = '', state = moduleState): unknown {
   if (!(error instanceof CommandError)) return error instanceof Error ? new OffloadError(`${tool}: ${error.message}`) : error;
   const said = error.stderr.trim().replace(/\s*\n\s*/g, '; ');
   if (/is not installed|failed to execute/.test(error.message)) {
@@ -132,13 +133,17 @@ export function explainXtables(error: unknown, tool: string, batch = ''): unknow
     return new OffloadError(`${tool} may not change rules here: ${said}`, 'run the agent as root');
   }
   if (lacksKernel(error)) {
-    return new OffloadError(`this kernel does not support ${tool}: ${said}`, 'choose the other kind with `update-alternatives --config iptables`, or load its modules');
+    const modules = tool.includes('(legacy)') ? ['ip_tables', 'iptable_mangle', 'iptable_nat'] : ['nf_tables', 'nft_compat'];
+    return OffloadError.of(moduleLack(`this kernel does not support ${tool} (${said})`, modules, { otherwise: 'choose the other kind with `update-alternatives --config iptables`', state }));
   }
-  const extension = /Extension (\S+) revision/.exec(said);
-  if (extension) {
-    return new OffloadError(`this kernel has no xtables extension '${extension[1]}'`, `load it with \`modprobe xt_${extension[1]!.toLowerCase()}\`${extension[1] === 'SNAT' ? ' or `modprobe xt_nat`' : ''}`);
-  }
+  const [, extension] = /Extension (\S+) revision/.exec(said) ?? [];
+  if (extension !== undefined) return OffloadError.of(moduleLack(`this kernel has no xtables extension '${extension}'`, [extensionModule(extension)], { state }));
   const line = /line:? (\d+)/.exec(said);
   const refused = line && batch.split('\n')[Number(line[1]) - 1];
   return new OffloadError(`${tool} failed${refused ? ` at '${refused}'` : ''}: ${said === '' ? error.message : said}`, 'see `dmesg` for what the kernel says, and whether a module is missing');
+}
+
+/** A target of NAT is not in a module of its own name (net/netfilter/xt_nat.c). */
+function extensionModule(extension: string): string {
+  return /^[SD]NAT$/.test(extension) ? 'xt_nat' : `xt_${extension.toLowerCase()}`;
 }

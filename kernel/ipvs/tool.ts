@@ -2,6 +2,7 @@
  * ipvsadm as processes: one batch in, read-backs out, and what their failures mean.
  */
 import fs from 'node:fs';
+import { moduleLack, moduleState } from '../modules/modules.js';
 import type { Namespace } from '../netns/netns.js';
 import { OffloadError } from '../offload/error.js';
 import { CommandError, run } from '../run/runner.js';
@@ -68,7 +69,7 @@ async function ipvsadm(namespace: Namespace | undefined, args: readonly string[]
 }
 
 /** What the failure means, as a sentence with a remedy. `batch` is what it was given. */
-export function explainIpvs(error: unknown, batch = ''): unknown {
+export function explainIpvs(error: unknown, batch = '', state = moduleState): unknown {
   if (!(error instanceof CommandError)) return error;
   const said = [...new Set(error.stderr.trim().split(/\s*\n\s*/))].join('; ');
   if (/is not installed|failed to execute/.test(error.message)) return new OffloadError('ipvsadm is not installed or not in PATH', 'install the package ipvsadm');
@@ -76,11 +77,11 @@ export function explainIpvs(error: unknown, batch = ''): unknown {
     return new OffloadError('IPVS may not be changed from here: it wants CAP_NET_ADMIN outside any user namespace', 'run the agent as root, or use --offload-driver nft');
   }
   if (/Can't initialize ipvs|Protocol not available/.test(said)) {
-    return new OffloadError('this kernel has no IPVS: the module ip_vs is not there, or cannot be loaded', 'load it with `modprobe ip_vs`, or use --offload-driver nft');
+    return OffloadError.of(moduleLack('this kernel has no IPVS', ['ip_vs'], { otherwise: 'use --offload-driver nft', state }));
   }
   if (/Scheduler or persistence engine not found/.test(said)) {
     const asked = [...new Set([...batch.matchAll(/-s (\S+)/g)].map(([, name]) => `ip_vs_${name}`))];
-    return new OffloadError(`this kernel lacks a scheduler of IPVS that was asked for: ${asked.join(', ')}`, `load it with \`modprobe ${asked.join(' ')}\`, or choose another scheduler`);
+    return OffloadError.of(moduleLack('this kernel lacks a scheduler of IPVS that was asked for', asked, { otherwise: 'choose another scheduler', state }));
   }
   return new OffloadError(`ipvsadm failed: ${said === '' ? error.message : said}`, 'see `ipvsadm -Ln` in the network namespace for what is there');
 }

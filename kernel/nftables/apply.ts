@@ -1,6 +1,7 @@
 /**
  * nft(8) in a namespace: one process for a batch, one to read a table. What goes wrong is told in a sentence with its remedy.
  */
+import { moduleLack, moduleState } from '../modules/modules.js';
 import type { Namespace } from '../netns/netns.js';
 import { CommandError, run } from '../run/runner.js';
 import { parseTable } from './read.js';
@@ -20,6 +21,9 @@ export class NftError extends Error {
     super(message);
   }
 }
+
+/** Modules of what our tables are made of. */
+const NEEDED = ['nf_tables', 'nft_chain_nat', 'nft_nat', 'nft_ct', 'nft_numgen', 'nft_fib_ipv4'];
 
 /** All of it or nothing. Throws NftError. */
 export async function applyCommands(namespace: Namespace, table: string, commands: readonly Command[]): Promise<void> {
@@ -45,13 +49,16 @@ async function nft(namespace: Namespace, args: readonly string[], input: string)
 }
 
 /** What nft(8) says, as NftError; other errors as they are. `where`: name of the namespace. */
-export function explainNft(error: unknown, where: string): unknown {
+export function explainNft(error: unknown, where: string, state = moduleState): unknown {
   if (!(error instanceof CommandError)) return error;
   if (error.exitCode === null) return new NftError(error.message, "install the package 'nftables'", true);
   const reason = firstError(error.stderr);
   const message = `nft in ${where}: ${reason}`;
   if (/not permitted/.test(reason)) return new NftError(message, 'run the agent as root, or rootless in its own user namespace');
-  if (/not supported|Protocol error|cache initialization failed/.test(reason)) return new NftError(message, 'use a kernel with nf_tables, nft_nat and nft_numgen', true);
+  if (/not supported|Protocol error|cache initialization failed/.test(reason)) {
+    const lack = moduleLack(message, NEEDED, { state });
+    return new NftError(lack.reason, lack.remedy, true);
+  }
   return new NftError(message, "look at 'nft list ruleset' there; a table that is not ours may be in the way");
 }
 

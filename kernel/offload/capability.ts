@@ -9,6 +9,7 @@ import { renderBatch, chainLines } from '../iptables/chains.js';
 import { ruleText, type Rule } from '../iptables/rule.js';
 import { explainXtables, findXtables, type XtablesTool } from '../iptables/tool.js';
 import { explainIpvs } from '../ipvs/tool.js';
+import { moduleState } from '../modules/modules.js';
 import { run } from '../run/runner.js';
 import { OffloadError, type DriverName, type OffloadScheduler } from './driver.js';
 import { mangleChains, natChains } from './ipvs-layout.js';
@@ -39,6 +40,7 @@ export interface Surroundings {
   readonly findXtables: () => Promise<XtablesTool>;
   /** Runs a command in a network namespace that ends with it. */
   readonly trial: (command: string, args: readonly string[], input: string) => Promise<string>;
+  readonly moduleState: typeof moduleState;
 }
 
 type Trial = Surroundings['trial'];
@@ -48,6 +50,7 @@ function here(): Surroundings {
     uid: process.geteuid?.() ?? -1,
     uidMap: fs.readFileSync('/proc/self/uid_map', 'utf8'),
     findXtables,
+    moduleState,
     trial: (command, args, input) => run('unshare', ['--net', command, ...args], { input, silent: command === 'ipvsadm' }),
   };
 }
@@ -58,11 +61,11 @@ function isInitialUserNamespace(uidMap: string): boolean {
 }
 
 /** What the driver `ipvs` lacks here. */
-export async function probeIpvs({ uid, uidMap, findXtables: find, trial }: Surroundings = here()): Promise<Capability> {
+export async function probeIpvs({ uid, uidMap, findXtables: find, trial, moduleState: state }: Surroundings = here()): Promise<Capability> {
   if (uid !== 0) {
     return { driver: 'ipvs', lacks: [{ reason: `this is uid ${uid}, and only root may use IPVS`, remedy: 'run the agent as root' }], schedulers: [], tools: [] };
   }
-  const [tables, balancing, tracking] = await Promise.all([probeTables(find, trial), probeSchedulers(trial), probeConntrack(trial)]);
+  const [tables, balancing, tracking] = await Promise.all([probeTables(find, trial, state), probeSchedulers(trial, state), probeConntrack(trial, state)]);
   const lacks = [...tables.lacks, ...balancing.lacks, ...tracking];
   if (lacks.length > 0 && !isInitialUserNamespace(uidMap)) {
     lacks.push({ reason: 'this is a user namespace, and many kernels allow IPVS in the initial one only', remedy: 'run the agent as root, or use --offload-driver nft' });
@@ -70,7 +73,7 @@ export async function probeIpvs({ uid, uidMap, findXtables: find, trial }: Surro
   return { driver: 'ipvs', lacks, schedulers: balancing.schedulers, tools: tables.tools };
 }
 
-async function probeTables(find: Surroundings['findXtables'], trial: Trial): Promise<{ lacks: Lack[]; tools: string[] }> {
+async function probeTables(find: Surroundings['findXtables'], trial: Trial, state: typeof moduleState): Promise<{ lacks: Lack[]; tools: string[] }> {
   let tool: XtablesTool;
   try {
     tool = await find();
@@ -78,7 +81,7 @@ async function probeTables(find: Surroundings['findXtables'], trial: Trial): Pro
     return { lacks: [lackOf(error)], tools: [] };
   }
   const name = `${tool.command} (${tool.kind})`;
-  const load = (batch: string): Promise<Lack | undefined> => attempt(() => trial(`${tool.command}-restore`, ['--noflush', '-w', '5'], batch), (error) => explainXtables(error, name, batch));
+  const load = (batch: string): Promise<Lack | undefined> => attempt(() => trial(`${tool.command}-restore`, ['--noflush', '-w', '5'], batch), (error) => explainXtables(error, name, batch, state));
   const base = { subnet: '10.0.0.0/8', balancer: '10.0.0.1', timeouts: { established: 7440, closing: 240, udp: 300 } };
   const marks: Rule = { destination: '10.0.0.2/32', protocol: 'tcp', port: 80, syn: true, action: { kind: 'mark', value: 0x100 } };
   const all = [
@@ -98,10 +101,10 @@ async function probeTables(find: Surroundings['findXtables'], trial: Trial): Pro
   return { lacks, tools: [name] };
 }
 
-async function probeSchedulers(trial: Trial): Promise<{ lacks: Lack[]; schedulers: OffloadScheduler[] }> {
+async function probeSchedulers(trial: Trial, state: typeof moduleState): Promise<{ lacks: Lack[]; schedulers: OffloadScheduler[] }> {
   const load = (names: readonly string[]): Promise<Lack | undefined> => {
     const batch = names.map((name, i) => `-A -f ${i + 1} -s ${name}\n`).join('');
-    return attempt(() => trial('ipvsadm', ['-R'], batch), (error) => explainIpvs(error, batch));
+    return attempt(() => trial('ipvsadm', ['-R'], batch), (error) => explainIpvs(error, batch, state));
   };
   const lack = await load(SCHEDULERS);
   if (!lack) return { lacks: [], schedulers: [...SCHEDULERS] };
@@ -111,8 +114,8 @@ async function probeSchedulers(trial: Trial): Promise<{ lacks: Lack[]; scheduler
   return { lacks: schedulers.length > 0 ? [] : [lack], schedulers };
 }
 
-async function probeConntrack(trial: Trial): Promise<Lack[]> {
-  const lack = await attempt(() => trial('conntrack', ['-L'], ''), explainConntrack);
+async function probeConntrack(trial: Trial, state: typeof moduleState): Promise<Lack[]> {
+  const lack = await attempt(() => trial('conntrack', ['-L'], ''), (error) => explainConntrack(error, state));
   return lack ? [lack] : [];
 }
 

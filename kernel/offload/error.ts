@@ -11,6 +11,10 @@ export class OffloadError extends Error {
   ) {
     super(message);
   }
+
+  static of({ reason, remedy }: { readonly reason: string; readonly remedy?: string }): OffloadError {
+    return new OffloadError(reason, remedy);
+  }
 }
 
 /** What went wrong, with its remedy if there is one, in one line. */

@@ -35,7 +35,7 @@ export async function probeNft(trial = inNamespace): Promise<Capability> {
   const wanted = tableOf(baseChains({ subnet: '10.0.0.0/24', balancer: '10.0.0.3' }, SAMPLE.mark), [servicePart(SAMPLE)]);
   const [rules, tracking] = await Promise.all([
     attempt(() => trial('nft', ['-f', '-'], batchText(TABLE, diffTables(undefined, wanted))), explained),
-    attempt(() => trial('conntrack', ['-L'], ''), explainConntrack),
+    attempt(() => trial('conntrack', ['-L'], ''), (error) => explainConntrack(error)),
   ]);
   return { driver: 'nft', lacks: [...rules, ...tracking], schedulers: ['rr', 'wrr'], tools: ['nft'] };
 }

@@ -26,25 +26,25 @@ const FAILURES: readonly (readonly [CommandError, string, RegExp])[] = [
   ],
   [
     failed(4, 'iptables v1.8.9 (nf_tables): Could not fetch rule set generation id: Invalid argument\n'),
-    'this kernel does not support iptables (nft): iptables v1.8.9 (nf_tables): Could not fetch rule set generation id: Invalid argument',
-    /update-alternatives/,
+    'this kernel does not support iptables (nft) (iptables v1.8.9 (nf_tables): Could not fetch rule set generation id: Invalid argument): the modules nf_tables, nft_compat are not loaded',
+    /modprobe -a nf_tables nft_compat` as root, or choose the other kind with `update-alternatives/,
   ],
   [
     failed(1, 'Warning: Extension ipvs revision 0 not supported, missing kernel module?\niptables-restore: line 3 failed\n'),
-    "this kernel has no xtables extension 'ipvs'",
-    /modprobe xt_ipvs/,
+    "this kernel has no xtables extension 'ipvs': the module xt_ipvs is not loaded",
+    /modprobe -a xt_ipvs/,
   ],
   [
     failed(1, 'Warning: Extension SNAT revision 0 not supported, missing kernel module?\niptables-restore: line 17 failed\n'),
-    "this kernel has no xtables extension 'SNAT'",
-    /modprobe xt_nat/,
+    "this kernel has no xtables extension 'SNAT': the module xt_nat is not loaded",
+    /modprobe -a xt_nat/,
   ],
   [failed(1, 'iptables-restore: line 2 failed\n'), "iptables (nft) failed at '-D VIPMESH-NEW -j X': iptables-restore: line 2 failed", /dmesg/],
 ];
 
 for (const [error, message, remedy] of FAILURES) {
   test(`a failure is a sentence: ${message}`, (t) => {
-    const explained = explainXtables(error, 'iptables (nft)', '*mangle\n-D VIPMESH-NEW -j X\nCOMMIT\n');
+    const explained = explainXtables(error, 'iptables (nft)', '*mangle\n-D VIPMESH-NEW -j X\nCOMMIT\n', () => 'loadable');
     t.true(explained instanceof OffloadError);
     t.is((explained as OffloadError).message, message);
     t.regex((explained as OffloadError).remedy ?? '', remedy);

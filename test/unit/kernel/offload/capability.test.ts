@@ -9,6 +9,7 @@ function machine(fails: (command: string, input: string) => string | undefined, 
     uid: 0,
     uidMap: '         0          0 4294967295\n',
     findXtables: () => Promise.resolve({ kind: 'nft', command: 'iptables' }),
+    moduleState: () => 'loadable',
     trial: (command, _args, input) => {
       const said = fails(command, input);
       return said === undefined ? Promise.resolve('') : Promise.reject(new CommandError(`unshare --net ${command}`, 1, said, 'exit code 1'));
@@ -33,7 +34,7 @@ test('not root: nothing is tried', async (t) => {
 
 test('a missing match is named once, and found behind rules that work', async (t) => {
   const { lacks } = await probeIpvs(machine((_, input) => (input.includes('-m ipvs') ? 'Warning: Extension ipvs revision 0 not supported, missing kernel module?\niptables-restore: line 3 failed\n' : undefined)));
-  t.deepEqual(lacks, [{ reason: "this kernel has no xtables extension 'ipvs'", remedy: 'load it with `modprobe xt_ipvs`' }]);
+  t.deepEqual(lacks, [{ reason: "this kernel has no xtables extension 'ipvs': the module xt_ipvs is not loaded", remedy: '`modprobe -a xt_ipvs` as root' }]);
 });
 
 test('a kernel that lacks one scheduler has the others', async (t) => {
