@@ -1,9 +1,11 @@
 /**
  * What leads from one table to another, as the commands of one transaction, and what somebody has changed, as sentences. Pure.
+ * Of what is not ours a sentence says no more than what it does, and how to look at it.
  *
  * What is the same object in both tables is the same: whoever makes a table from the one before and keeps what did not
  * change has a diff that costs by the change, not by the table.
  */
+import { deedOf } from './deed.js';
 import type { Command } from './render.js';
 import type { Chain, NftMap, Table } from './table.js';
 
@@ -40,9 +42,18 @@ export function diffTables(current: Table | undefined, desired: Table): Command[
   return commands;
 }
 
-/** What differs between a table as it should be and as it was read, one sentence each; none: nothing does. */
-export function describeDifferences(desired: Table, current: Table | undefined): string[] {
-  if (!current) return [`table ip ${desired.name} is gone`];
+/**
+ * What differs between a table as it should be and as it was read, one sentence each; none: nothing does. `netns`: name of the namespace
+ * that it is in, for `ip netns exec`; absent: the host's.
+ */
+export function describeDifferences(desired: Table, current: Table | undefined, netns?: string): string[] {
+  const table = `table ip ${desired.name}`;
+  if (!current) return [`${table} is gone`];
+  const look = (chain: string): string => `${netns === undefined ? '' : `ip netns exec ${netns} `}nft list chain ip ${desired.name} ${chain}`;
+  return differences(desired, current, look).map((sentence) => `${table}: ${sentence}`);
+}
+
+function differences(desired: Table, current: Table, look: (chain: string) => string): string[] {
   const found: string[] = [];
   for (const [name, map] of desired.maps) {
     const there = current.maps.get(name);
@@ -56,17 +67,17 @@ export function describeDifferences(desired: Table, current: Table | undefined):
     const there = current.chains.get(name);
     if (!there) found.push(`chain ${name} is gone`);
     else if (!sameBase(there, chain)) found.push(`chain ${name} is at another hook`);
-    else found.push(...describeRules(name, chain.rules, there.rules));
+    else found.push(...describeRules(name, chain.rules, there.rules, look));
   }
   for (const name of current.maps.keys()) if (!desired.maps.has(name)) found.push(`there is a map ${name}, which is not ours`);
   for (const name of current.chains.keys()) if (!desired.chains.has(name)) found.push(`there is a chain ${name}, which is not ours`);
   return found;
 }
 
-function describeRules(chain: string, desired: readonly string[], current: readonly string[]): string[] {
+function describeRules(chain: string, desired: readonly string[], current: readonly string[], look: (chain: string) => string): string[] {
   if (sameRules(desired, current)) return [];
   const gone = desired.filter((rule) => !current.includes(rule)).map((rule) => `chain ${chain} lacks the rule '${rule}'`);
-  const foreign = current.filter((rule) => !desired.includes(rule)).map((rule) => `chain ${chain} has a rule that is not ours: '${rule}'`);
+  const foreign = current.filter((rule) => !desired.includes(rule)).map((rule) => `chain ${chain} has a rule that is not ours and ${deedOf(rule)}: look with \`${look(chain)}\``);
   return gone.length + foreign.length > 0 ? [...gone, ...foreign] : [`chain ${chain} has its rules in another order, or twice`];
 }
 

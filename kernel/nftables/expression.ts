@@ -3,6 +3,13 @@
  * uses. What is not known here becomes its JSON: nobody takes it for a rule of ours, and a reader still sees what it is. Pure.
  */
 
+const MARKS: ReadonlySet<string> = new Set(['ct mark', 'meta mark']);
+
+/** In the one spelling that there is: as everything else shows marks. */
+export function markText(mark: number): string {
+  return mark === 0 ? '0' : `0x${mark.toString(16)}`;
+}
+
 type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 type Fields = { readonly [key: string]: Json };
 
@@ -18,12 +25,18 @@ export function expressionText(expression: unknown): string {
 
 function statementText(statement: Json): string {
   const [kind, body] = only(statement);
-  if (kind === 'match' && isFields(body)) return `${text(body.left!)} ${operator(body.op!)}${text(body.right!)}`;
+  if (kind === 'match' && isFields(body)) return matchText(text(body.left!), body);
   if (kind === 'mangle' && isFields(body)) return `${text(body.key!)} set ${text(body.value!)}`;
   if (kind === 'vmap' && isFields(body)) return `${text(body.key!)} vmap ${text(body.data!)}`;
   if ((kind === 'dnat' || kind === 'snat') && isFields(body)) return natText(kind, body);
   if (kind === 'jump' || kind === 'goto') return text(statement);
   return isVerdict(kind, body) ? kind : unknown(statement);
+}
+
+/** nft prints marks as numbers, also where it was given `0x103`. */
+function matchText(left: string, { op, right }: Fields): string {
+  const value = typeof right === 'number' && MARKS.has(left) ? markText(right) : text(right!);
+  return `${left} ${operator(op!)}${value}`;
 }
 
 /** `in` is how the match of a flag is called, and is not written. */
@@ -52,11 +65,16 @@ function text(expression: Json): string {
   if (kind === 'map' && isFields(body)) return `${text(body.key!)} map ${text(body.data!)}`;
   if (kind === 'prefix' && isFields(body)) return `${text(body.addr!)}/${text(body.len!)}`;
   if (kind === 'range' && isList(body)) return body.map(text).join('-');
-  if (kind === 'numgen' && isFields(body)) return `numgen ${unquoted(body.mode!)} mod ${text(body.mod!)} offset ${text(body.offset ?? 0)}`;
+  if (kind === 'numgen' && isFields(body)) return `numgen ${unquoted(body.mode!)} mod ${text(body.mod!)} offset ${numberText(body.offset ?? 0)}`;
   if (kind === '&' && isList(body)) return body.map((operand) => (isFlags(operand) ? `(${flagsText(operand)})` : text(operand))).join(' & ');
   if (kind === '|' && isList(body)) return flagsText(expression);
   if ((kind === 'jump' || kind === 'goto') && isFields(body)) return `${kind} ${unquoted(body.target!)}`;
   return isVerdict(kind, body) ? kind : unknown(expression);
+}
+
+/** What numgen counts from is a mark, with us. */
+function numberText(value: Json): string {
+  return typeof value === 'number' ? markText(value) : text(value);
 }
 
 function conntrackOrMeta(kind: string, body: Fields): string {

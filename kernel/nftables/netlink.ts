@@ -130,7 +130,7 @@ function encode(table: string, command: Command, types: MapTypes): Message | und
 
 /** `ct mark set numgen inc mod N offset M`: two expressions, and a register between them. */
 function turnExpressions(rule: string): Uint8Array[] | undefined {
-  const [, modulus, offset] = /^ct mark set numgen inc mod (\d+) offset (\d+)$/.exec(rule) ?? [];
+  const [, modulus, offset] = /^ct mark set numgen inc mod (\d+) offset (\d+|0x[0-9a-f]+)$/.exec(rule) ?? [];
   if (modulus === undefined) return undefined;
   const expression = (name: string, attributes: readonly [number, number][]): Uint8Array =>
     nested(1, [attribute(1, text(name)), nested(2, attributes.map(([number, value]) => attribute(number, be32(value))))]);

@@ -1,7 +1,7 @@
 /**
  * Reads what `nft -j list table ip NAME` prints into a Table. Handles, counters and versions are left out. Pure.
  */
-import { expressionText, ruleText } from './expression.js';
+import { expressionText, markText, ruleText } from './expression.js';
 import type { BaseChain, Chain, NftMap, Table } from './table.js';
 
 /** nft printed something else than its own JSON. */
@@ -30,7 +30,7 @@ export function parseTable(name: string, json: string): Table {
   const chains = new Map<string, Chain & { rules: string[] }>();
   for (const listed of listing(json)) {
     const { map = listed.set, chain, rule } = listed;
-    if (map) maps.set(map.name, { key: typeText(map.type), value: typeText(map.map ?? ''), elements: new Map((map.elem ?? []).map(element)) });
+    if (map) maps.set(map.name, { key: typeText(map.type), value: typeText(map.map ?? ''), elements: new Map((map.elem ?? []).map((listed) => element(listed, map.type === 'mark'))) });
     if (chain) chains.set(chain.name, { ...(chain.hook !== undefined && { base: baseOf(chain) }), rules: [] });
     if (rule) chains.get(rule.chain)?.rules.push(ruleText(rule.expr));
   }
@@ -56,6 +56,7 @@ function typeText(type: string | readonly string[]): string {
   return typeof type === 'string' ? type : type.join(' . ');
 }
 
-function element(listed: unknown): [key: string, value: string] {
-  return Array.isArray(listed) ? [expressionText(listed[0]), expressionText(listed[1])] : [expressionText(listed), ''];
+function element(listed: unknown, isMark: boolean): [key: string, value: string] {
+  const [key, value] = Array.isArray(listed) ? (listed as unknown[]) : [listed];
+  return [isMark && typeof key === 'number' ? markText(key) : expressionText(key), value === undefined ? '' : expressionText(value)];
 }

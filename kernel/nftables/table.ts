@@ -1,6 +1,6 @@
 /**
  * One nftables table as data: its maps with their elements, its chains with their rules. Rules, keys and values are text as
- * nft(8) takes it, in one spelling each, so that two tables are compared by comparing text; read.ts brings what nft prints
+ * nft(8) takes it, in one spelling each (marks in hexadecimal), so that two tables are compared by comparing text; read.ts brings what nft prints
  * into the same spelling. render.ts makes commands of it, diff.ts finds what leads from one table to another.
  *
  * Family ip only. No sets of its own beside the maps: what is anonymous in a rule belongs to that rule.

@@ -126,7 +126,7 @@ export interface InstalledService {
 
 export interface OffloadDriver {
   readonly name: DriverName;
-  /** Why this driver cannot take the service as it is (a sentence), or undefined. */
+  /** Why this driver cannot take the service as it is (a sentence), or undefined. One that it has taken can always `finish`. */
   refuses(service: OffloadService): string | undefined;
   /**
    * Makes what is installed match the plan by what differs from the last one, or from what is there when nothing was set

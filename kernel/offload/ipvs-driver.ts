@@ -70,7 +70,7 @@ export class IpvsDriver implements OffloadDriver {
     const noted = installed && changesSince(this.#plan, plan);
     const changes = installed && (noted ? notedServices(installed.services, noted) : changedServices(installed.services, plan.services));
     for (const service of changes ? changes.map(({ after }) => after) : plan.services) {
-      const refused = service && this.refuses(service);
+      const refused = service && service.phase !== 'finish' ? this.refuses(service) : undefined;
       if (refused !== undefined) throw new OffloadError(`the service cannot be handed to IPVS: ${refused}`);
     }
     this.#plan = plan;

@@ -2,7 +2,7 @@
  * What is installed for one service, as commands that an operator could run by hand, in the order in which the driver would. Pure.
  */
 import { jumpsTo, type Chain } from '../iptables/chains.js';
-import { ruleText } from '../iptables/rule.js';
+import { hex, ruleText } from '../iptables/rule.js';
 import { addDestination, addService } from '../ipvs/service.js';
 import type { OffloadService } from './driver.js';
 import { blockOf, ipvsTimeoutsOf, mangleChains, markRules, natChains, sysctls, virtualService, type Base } from './ipvs-layout.js';
@@ -20,7 +20,8 @@ export function commandsOf(base: Base, service: OffloadService, command: string)
   return [
     ...sysctls(base).map(({ key, value }) => `sysctl -w ${key.replaceAll('/', '.')}=${value}`),
     `ipvsadm --set ${established} ${closing} ${udp}`,
-    `ipvsadm ${addService(virtual)}`,
+    // It takes no other number than a decimal one.
+    `ipvsadm ${addService(virtual)} # ${hex(service.mark)}`,
     ...[...virtual.destinations].reverse().map((one) => `ipvsadm ${addDestination(virtual.mark, one)}`),
     `ip ${blockLine('add', blockOf(service.mark))}`,
     `ip ${vipLine('replace', service.address)}`,

@@ -119,7 +119,7 @@ export class NftDriver implements OffloadDriver {
     const before = this.#services.get(mark);
     if (!service) return before && { before };
     if (before && sameService(before.service, service)) return undefined;
-    const reason = refusal(service);
+    const reason = service.phase === 'finish' ? undefined : refusal(service);
     if (reason !== undefined) throw new OffloadError(reason);
     return { before, after: { service, part: servicePart(service) } };
   }
@@ -190,7 +190,7 @@ export class NftDriver implements OffloadDriver {
     this.#generation = undefined;
     const there = await readTable(this.#namespace, TABLE);
     if (this.#services.size === 0) return there ? [`there is a table ip ${TABLE}, though nothing is offloaded`] : [];
-    const found = describeDifferences(tableOf(this.#base, this.#parts()), there);
+    const found = describeDifferences(tableOf(this.#base, this.#parts()), there, this.#namespace.name);
     if (found.length === 0 && generationOf(this.#namespace) === generation) this.#generation = generation;
     return found;
   }

@@ -16,6 +16,7 @@
  * what another tool has given a mark: past that rule a mark is the turn that a service's chain has just given.
  */
 import type { MarkMatch } from '../conntrack/tool.js';
+import { markText } from '../nftables/expression.js';
 import type { Chain, NftMap, Table } from '../nftables/table.js';
 import { MARK_SPAN, type OffloadEndpoint, type OffloadPlan, type OffloadService } from './driver.js';
 import { turnsOf } from './nft-turns.js';
@@ -65,7 +66,7 @@ export function baseChains(plan: Pick<OffloadPlan, 'subnet' | 'balancer'>, least
   };
   const postrouting: Chain = {
     base: { type: 'nat', hook: 'postrouting', priority: 100 },
-    rules: [`ip daddr ${plan.subnet} ct status dnat ct mark >= ${least * MOST_TURNS} snat to ${plan.balancer}`],
+    rules: [`ip daddr ${plan.subnet} ct status dnat ct mark >= ${markText(least * MOST_TURNS)} snat to ${plan.balancer}`],
   };
   return [
     [PREROUTING, prerouting],
@@ -96,20 +97,21 @@ function turns({ endpoints, scheduler }: OffloadService): OffloadEndpoint[] {
 
 /**
  * `watch` and `finish` have all but the element that leads new flows to the chain, and so has a service that nobody takes flows
- * of: userspace refuses them. Throws RangeError for a service that is refused by its weights.
+ * of: userspace refuses them. One that is refused as it is now, and has flows to finish, has an empty chain: they need no rule. Throws
+ * RangeError for a service that is refused by its weights.
  */
 export function servicePart(service: OffloadService): ServicePart {
   const { mark, address, port, phase } = service;
   const name = chainName(mark);
   const first = mark * MOST_TURNS;
-  const order = turns(service);
+  const order = phase === 'finish' && refusal(service) !== undefined ? [] : turns(service);
   const elements: [MapName, string, string][] = order.map((endpoint, turn) =>
-    endpoint.port === 0 ? ['endpoints', `${first + turn}`, endpoint.address] : ['endpoint-ports', `${first + turn}`, `${endpoint.address} . ${endpoint.port}`],
+    endpoint.port === 0 ? ['endpoints', markText(first + turn), endpoint.address] : ['endpoint-ports', markText(first + turn), `${endpoint.address} . ${endpoint.port}`],
   );
   if (phase === 'take' && order.length > 0) {
     elements.push(port ? ['ports', `${address} . ${port.protocol} . ${port.number}`, `jump ${name}`] : ['addresses', address, `jump ${name}`]);
   }
-  const rules = order.length === 0 ? [] : [`ct mark set numgen inc mod ${order.length} offset ${first}`];
+  const rules = order.length === 0 ? [] : [`ct mark set numgen inc mod ${order.length} offset ${markText(first)}`];
   return { chain: [name, { rules }], elements };
 }
 

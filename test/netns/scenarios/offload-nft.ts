@@ -87,14 +87,20 @@ add element ip vipmesh endpoints { 7 : 192.0.2.7 }`,
     );
     await run('sysctl', ['-w', 'net.netfilter.nf_conntrack_udp_timeout=31'], { netns: namespace });
     assert.deepEqual(await driver.verify(), [
-      `map addresses lacks ${VIP} : jump service-0x103`,
-      'map endpoints has 7 : 192.0.2.7, which is not ours',
-      "chain prerouting has a rule that is not ours: 'ip saddr 192.0.2.1 drop'",
-      'there is a chain theirs, which is not ours',
+      `table ip vipmesh: map addresses lacks ${VIP} : jump service-0x103`,
+      'table ip vipmesh: map endpoints has 0x7 : 192.0.2.7, which is not ours',
+      `table ip vipmesh: chain prerouting has a rule that is not ours and drops packets: look with \`ip netns exec ${namespace.name} nft list chain ip vipmesh prerouting\``,
+      'table ip vipmesh: there is a chain theirs, which is not ours',
       'net.netfilter.nf_conntrack_udp_timeout is 31, not 300',
     ]);
     await driver.set(PLAN);
     assert.deepEqual(await driver.verify(), []);
+    // Weights, or a scheduler, that nftables cannot have keep no flow from its end.
+    const [taken] = PLAN.services;
+    await driver.set({ ...PLAN, services: [{ ...taken!, scheduler: 'lc', phase: 'finish' }] });
+    assert.deepEqual(await driver.verify(), []);
+    await assert.rejects(driver.set({ ...PLAN, services: [{ ...taken!, scheduler: 'lc' }] }), /nftables cannot choose by scheduler lc/);
+    await driver.set(PLAN);
     // What `show` tells an operator makes the same table.
     const installed = await run('nft', ['list', 'ruleset'], { netns: namespace });
     const commands = driver.show(0x103);

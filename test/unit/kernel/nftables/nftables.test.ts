@@ -1,4 +1,5 @@
 import test from 'ava';
+import { deedOf } from '../../../../kernel/nftables/deed.js';
 import { describeDifferences, diffTables } from '../../../../kernel/nftables/diff.js';
 import { expressionText, ruleText } from '../../../../kernel/nftables/expression.js';
 import { NftOutputError, parseTable } from '../../../../kernel/nftables/read.js';
@@ -13,7 +14,9 @@ test('statements are read into the spelling in which they are written', (t) => {
   const read = (...statements: object[]): string => ruleText(statements);
   t.is(read({ match: { op: 'in', left: { ct: { key: 'status' } }, right: 'confirmed' } }, { accept: null }), 'ct status confirmed accept');
   t.is(read({ match: { op: '!=', left: { meta: { key: 'l4proto' } }, right: { set: ['tcp', 'udp'] } } }, { accept: null }), 'meta l4proto != { tcp, udp } accept');
-  t.is(read({ mangle: { key: mark, value: numgen } }), 'ct mark set numgen inc mod 3 offset 4096');
+  t.is(read({ mangle: { key: mark, value: numgen } }), 'ct mark set numgen inc mod 3 offset 0x1000');
+  t.is(read({ match: { op: '>=', left: mark, right: 0x103000 } }, { drop: null }), 'ct mark >= 0x103000 drop');
+  t.is(read({ match: { op: '!=', left: mark, right: 0 } }, { accept: null }), 'ct mark != 0 accept');
   t.is(read({ vmap: { key: { concat: [payload('ip', 'daddr'), { meta: { key: 'l4proto' } }, payload('th', 'dport')] }, data: '@ports' } }), 'ip daddr . meta l4proto . th dport vmap @ports');
   t.is(read({ dnat: { addr: { map: { key: mark, data: '@endpoints' } } } }), 'dnat to ct mark map @endpoints');
   t.is(read({ dnat: { family: 'ip', addr: { map: { key: mark, data: '@both' } } } }), 'dnat ip addr . port to ct mark map @both');
@@ -54,7 +57,7 @@ const TABLE: Table = {
   maps: new Map<string, NftMap>([
     ['m', { key: 'ipv4_addr . inet_service', value: 'verdict', elements: new Map([['10.0.0.1 . 80', 'jump c']]) }],
     ['e', { key: 'mark', value: 'ipv4_addr . inet_service', elements: new Map() }],
-    ['s', { key: 'mark', value: '', elements: new Map([['259', '']]) }],
+    ['s', { key: 'mark', value: '', elements: new Map([['0x103', '']]) }],
   ]),
   chains: new Map<string, Chain>([
     ['c', { rules: [] }],
@@ -122,18 +125,40 @@ add rule ip t p ip daddr vmap @m
 });
 
 test('differences are told in sentences', (t) => {
-  const wanted = of({ m: map(['10.0.0.1', 'jump a']), n: map() }, { p: base, a: { rules: ['accept', 'drop'] }, b: { rules: [] } });
-  const there = of({ m: map(['10.0.0.1', 'jump b']), x: map() }, { p: { rules: base.rules }, a: { rules: ['drop', 'accept'] }, y: { rules: [] } });
-  t.deepEqual(describeDifferences(wanted, there), [
-    'map m lacks 10.0.0.1 : jump a',
-    'map m has 10.0.0.1 : jump b, which is not ours',
-    'map n is gone',
-    'chain p is at another hook',
-    'chain a has its rules in another order, or twice',
-    'chain b is gone',
-    'there is a map x, which is not ours',
-    'there is a chain y, which is not ours',
+  const wanted = of({ m: map(['10.0.0.1', 'jump a']), n: map() }, { p: base, a: { rules: ['accept', 'drop'] }, b: { rules: [] }, c: { rules: ['accept'] } });
+  const foreign = '{"counter":{"packets":1,"bytes":2}} ip saddr 192.0.2.1 drop';
+  const there = of({ m: map(['10.0.0.1', 'jump b']), x: map() }, { p: { rules: base.rules }, a: { rules: ['drop', 'accept'] }, y: { rules: [] }, c: { rules: [foreign] } });
+  t.deepEqual(describeDifferences(wanted, there, 'vm1a2b-overlay1'), [
+    'table ip t: map m lacks 10.0.0.1 : jump a',
+    'table ip t: map m has 10.0.0.1 : jump b, which is not ours',
+    'table ip t: map n is gone',
+    'table ip t: chain p is at another hook',
+    'table ip t: chain a has its rules in another order, or twice',
+    'table ip t: chain b is gone',
+    "table ip t: chain c lacks the rule 'accept'",
+    'table ip t: chain c has a rule that is not ours and drops packets: look with `ip netns exec vm1a2b-overlay1 nft list chain ip t c`',
+    'table ip t: there is a map x, which is not ours',
+    'table ip t: there is a chain y, which is not ours',
   ]);
+  t.regex(describeDifferences(wanted, there)[7] ?? '', /: look with `nft list chain ip t c`$/);
   t.deepEqual(describeDifferences(wanted, undefined), ['table ip t is gone']);
   t.deepEqual(describeDifferences(emptyTable('t'), emptyTable('t')), []);
+});
+
+test('what a rule of others does, in a few words, whatever else is in it', (t) => {
+  const reads = (...statements: object[]): string => deedOf(ruleText(statements));
+  const match = { match: { op: '==', left: payload('tcp', 'dport'), right: 8080 } };
+  t.is(reads(match, { counter: { packets: 1, bytes: 2 } }, { drop: null }), 'drops packets');
+  t.is(reads(match, { reject: { type: 'icmpx', expr: 'admin-prohibited' } }), 'rejects packets');
+  t.is(reads({ log: { prefix: 'drop' } }, { accept: null }), 'accepts packets, and so ends the chain');
+  t.is(reads({ mangle: { key: mark, value: 7 } }), 'sets marks');
+  t.is(reads({ mangle: { key: payload('ip', 'dscp'), value: 7 } }), 'changes packets');
+  t.is(reads({ dnat: { addr: '10.0.0.1', port: 80 } }), 'translates addresses');
+  t.is(reads({ masquerade: null }), 'translates addresses');
+  t.is(reads({ redirect: { port: 80 } }), 'translates addresses');
+  t.is(reads({ jump: { target: 'theirs' } }), 'leads to another chain');
+  t.is(reads({ queue: { num: 1 } }), 'hands packets to a program');
+  t.is(reads({ log: { prefix: 'seen: ' } }), 'logs packets');
+  t.is(reads({ counter: { packets: 1, bytes: 2 } }), 'counts packets');
+  t.is(reads(match), 'does something else');
 });

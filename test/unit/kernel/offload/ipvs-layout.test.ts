@@ -111,7 +111,7 @@ test('a service as commands', (t) => {
     'sysctl -w net.netfilter.nf_conntrack_udp_timeout_stream=300',
     'sysctl -w net.netfilter.nf_conntrack_acct=1',
     'ipvsadm --set 7440 240 300',
-    'ipvsadm -A -f 259 -s rr',
+    'ipvsadm -A -f 259 -s rr # 0x103',
     'ipvsadm -a -f 259 -r 10.0.1.4:0 -m -w 1',
     'ipvsadm -a -f 259 -r 10.0.1.5:0 -m -w 1',
     'ip rule add pref 50 fwmark 0x100/0xffffff00 lookup 100',

@@ -39,24 +39,28 @@ test('a mark that another tool has set leads nowhere: whoever has one is let by 
 
 test('a service is a chain with one rule, and elements', (t) => {
   t.deepEqual(servicePart(SERVICE), {
-    chain: ['service-0x103', { rules: ['ct mark set numgen inc mod 3 offset 1060864'] }],
+    chain: ['service-0x103', { rules: ['ct mark set numgen inc mod 3 offset 0x103000'] }],
     elements: [
-      ['endpoints', '1060864', A],
-      ['endpoints', '1060865', A],
-      ['endpoints', '1060866', B],
+      ['endpoints', '0x103000', A],
+      ['endpoints', '0x103001', A],
+      ['endpoints', '0x103002', B],
       ['addresses', '10.0.1.2', 'jump service-0x103'],
     ],
   });
   const published = servicePart({ ...SERVICE, scheduler: 'rr', port: { protocol: 'udp', number: 53 }, endpoints: [{ address: A, port: 5353, weight: 1 }] });
   t.deepEqual(published.elements, [
-    ['endpoint-ports', '1060864', `${A} . 5353`],
+    ['endpoint-ports', '0x103000', `${A} . 5353`],
     ['ports', '10.0.1.2 . udp . 53', 'jump service-0x103'],
   ]);
   for (const phase of ['watch', 'finish'] as const) {
     const { chain, elements } = servicePart({ ...SERVICE, phase });
     t.deepEqual([chain, elements.length], [servicePart(SERVICE).chain, 3], phase);
   }
-  t.deepEqual(servicePart({ ...SERVICE, endpoints: [{ address: A, port: 0, weight: 0 }] }), { chain: ['service-0x103', { rules: [] }], elements: [] });
+  const empty = { chain: ['service-0x103', { rules: [] }], elements: [] } as const;
+  t.deepEqual(servicePart({ ...SERVICE, endpoints: [{ address: A, port: 0, weight: 0 }] }), empty);
+  const heavy = [{ address: A, port: 0, weight: 65535 }, { address: B, port: 0, weight: 65534 }];
+  t.deepEqual(servicePart({ ...SERVICE, phase: 'finish', endpoints: heavy }), empty, 'its flows end by themselves, whatever it is now');
+  t.throws(() => servicePart({ ...SERVICE, endpoints: heavy }), { instanceOf: RangeError });
 });
 
 test('one endpoint more is one transaction of what changed', (t) => {
@@ -65,9 +69,9 @@ test('one endpoint more is one transaction of what changed', (t) => {
   t.is(
     batchText('vipmesh', diffTables(tableOf(BASE, [before]), tableOf(BASE, [after]))),
     `flush chain ip vipmesh service-0x103
-delete element ip vipmesh endpoints { 1060864, 1060865 }
-add rule ip vipmesh service-0x103 ct mark set numgen inc mod 3 offset 1060864
-add element ip vipmesh endpoints { 1060864 : 10.0.1.7, 1060865 : 10.0.1.5, 1060866 : 10.0.1.6 }
+delete element ip vipmesh endpoints { 0x103000, 0x103001 }
+add rule ip vipmesh service-0x103 ct mark set numgen inc mod 3 offset 0x103000
+add element ip vipmesh endpoints { 0x103000 : 10.0.1.7, 0x103001 : 10.0.1.5, 0x103002 : 10.0.1.6 }
 `,
   );
 });
