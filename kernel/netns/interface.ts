@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import { AF_INET, IFF_UP, SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCSIFMTU, SOCK_CLOEXEC, SOCK_DGRAM } from '../ffi/constants.js';
-import { ioctl, socket } from '../ffi/libc.js';
+import { ioctl, socket, SystemError } from '../ffi/libc.js';
 import { flagsOfIfreq, ifreqFlags, ifreqMtu } from '../ffi/structs.js';
 
 function withSocket<T>(fn: (fd: number) => T): T {
@@ -22,6 +22,22 @@ export function setLinkUp(name: string): void {
     const request = ifreqFlags(name, 0);
     ioctl(fd, SIOCGIFFLAGS, request, `SIOCGIFFLAGS, ${name}`);
     ioctl(fd, SIOCSIFFLAGS, ifreqFlags(name, flagsOfIfreq(request) | IFF_UP), `SIOCSIFFLAGS, ${name}`);
+  });
+}
+
+export type LinkState = 'up' | 'down' | 'gone';
+
+/** Whether there is such a link, and whether somebody has set it up. Throws SystemError. */
+export function linkState(name: string): LinkState {
+  return withSocket((fd) => {
+    const request = ifreqFlags(name, 0);
+    try {
+      ioctl(fd, SIOCGIFFLAGS, request, `SIOCGIFFLAGS, ${name}`);
+    } catch (error) {
+      if (error instanceof SystemError && error.code === 'ENODEV') return 'gone';
+      throw error;
+    }
+    return (flagsOfIfreq(request) & IFF_UP) === 0 ? 'down' : 'up';
   });
 }
 

@@ -11,6 +11,8 @@
  * What the host sends and the sandbox's driver does not take (its rules are gone) is dropped without a word, so that the client
  * sends its SYN again, by which time the rules are back. So it is on the host when the link is gone.
  */
+import type { LinkState } from '../netns/interface.js';
+import type { Lack } from './capability.js';
 
 /** The sandbox's end. */
 export const SANDBOX_END = 'host0';
@@ -35,8 +37,9 @@ export interface HostLink {
   readonly mtu: number;
 }
 
-/** What `ip -json` says of the link, on both sides. */
+/** What there is of the link, on both sides; but for itself as `ip -json` says it. */
 export interface FoundLink {
+  readonly ends: { readonly host: LinkState; readonly sandbox: LinkState };
   readonly hostRoutes: readonly FoundRoute[];
   readonly hostNeighbours: readonly { readonly dst: string; readonly state?: readonly string[] }[];
   readonly sandboxRoutes: readonly FoundRoute[];
@@ -49,6 +52,7 @@ export interface FoundRoute {
   readonly type?: string;
   readonly dev?: string;
   readonly metric?: number;
+  readonly protocol?: string;
 }
 
 /** On the host. `path`: of the sandbox's namespace. */
@@ -95,10 +99,17 @@ export function isOwnRoute(name: string, { type, dev, metric }: FoundRoute): boo
   return type === 'blackhole' ? metric === lastMetric(name) : dev === name;
 }
 
-/** Who else has a route to the address, such as another agent whose ingress network is alike: a sentence, or undefined. */
-export function othersRoute({ name, address }: Pick<HostLink, 'name' | 'address'>, hostRoutes: readonly FoundRoute[]): string | undefined {
+/** Who else has a route to the address, such as another agent whose ingress network is alike; or undefined. */
+export function othersRoute({ name, address }: Pick<HostLink, 'name' | 'address'>, hostRoutes: readonly FoundRoute[]): Lack | undefined {
   const other = hostRoutes.find((route) => route.dst === address && !isOwnRoute(name, route));
-  return other && `the host has another route to ${address}${other.dev === undefined ? '' : ` (by ${other.dev})`}, such as another agent's: its flows would come here`;
+  if (other === undefined) return undefined;
+  const by = other.dev === undefined ? '' : ` (by ${other.dev})`;
+  // As routes are told from others when they are listed, and not only ours.
+  if (other.protocol !== ROUTE_PROTOCOL) return { reason: `the host has another route to ${address}${by}, which is this agent's address on its ingress network` };
+  return {
+    reason: `another agent on this host has the same ingress subnet, and sends ${address} to itself${by}: the relay serves the published ports of this one`,
+    remedy: 'one of the two is to begin with a new --state-dir while the other is up: its ingress network then gets another subnet',
+  };
 }
 
 /** In the sandbox; a routing rule does not go with the link that it names. */
@@ -112,6 +123,10 @@ function isDrop({ priority, iif, dst, action }: FoundLink['sandboxRules'][number
 
 /** What is missing of the link, as sentences. */
 export function linkFaults({ name, address }: HostLink, found: FoundLink): string[] {
+  const { host, sandbox } = found.ends;
+  // All else went with it.
+  if (host !== 'up') return [`the host's link to the ingress sandbox, ${name}, is ${host}`];
+  if (sandbox !== 'up') return [`the ingress sandbox's link to the host, ${SANDBOX_END}, is ${sandbox}`];
   const permanent = (neighbours: FoundLink['hostNeighbours'], of: string): boolean => neighbours.some(({ dst, state }) => dst === of && state?.includes('PERMANENT') === true);
   const { hostRoutes, hostNeighbours, sandboxRoutes, sandboxNeighbours, sandboxRules } = found;
   return [

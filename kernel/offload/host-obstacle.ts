@@ -16,8 +16,8 @@ import { othersRoute, type FoundRoute, type HostLink } from './host-link.js';
 const CHAINS = ['INPUT', 'FORWARD'] as const;
 
 export interface HostFacts {
-  /** Somebody else's route to where published ports would be sent, as a sentence. */
-  readonly other?: string;
+  /** Somebody else's route to where published ports would be sent. */
+  readonly other?: Lack;
   /** net.ipv4.conf.INTERFACE.forwarding is 0, by name; `all` is ip_forward. */
   readonly closed: readonly string[];
   /** What `iptables -S CHAIN` prints, of each kind that has rules here, first of the one that `iptables` is. */
@@ -39,8 +39,12 @@ const NFT_DROPS_NOTHING = /^(?!.* vmap ).*\baccept$/;
  * have rules of iptables of our own, at the end of its chain. `agreed`: the service's owner has chosen the kernel, whatever is filtered.
  */
 export function hostObstacle(facts: HostFacts, driver: DriverName, agreed: boolean): Lack | undefined {
-  if (facts.other !== undefined) return { reason: facts.other };
-  return settingObstacle(facts) ?? dropObstacle(facts, driver) ?? (agreed ? undefined : filterObstacle(facts));
+  return facts.other ?? settingObstacle(facts) ?? dropObstacle(facts, driver) ?? (agreed ? undefined : filterObstacle(facts));
+}
+
+/** All that is in the way of services that have not agreed. */
+export function hostObstacles(facts: HostFacts, driver: DriverName): Lack[] {
+  return [facts.other, settingObstacle(facts), dropObstacle(facts, driver), filterObstacle(facts)].filter((lack) => lack !== undefined);
 }
 
 function settingObstacle({ closed }: HostFacts): Lack | undefined {
@@ -102,16 +106,20 @@ function nftRules(text: string): string[] {
 
 const CONF = '/proc/sys/net/ipv4/conf';
 
-/** Throws nothing: what cannot be asked is not in the way. */
-export async function probeHost(host: Namespace, link: Pick<HostLink, 'name' | 'address'>): Promise<HostFacts> {
+/** Throws nothing: what cannot be asked is not in the way. `link` undefined: as long as nobody has one. */
+export async function probeHost(host: Namespace, link?: Pick<HostLink, 'name' | 'address'>): Promise<HostFacts> {
   const interfaces = host.within(() => fs.readdirSync(CONF).filter((name) => name !== 'lo'));
   const closed = interfaces.filter((name) => host.within(() => read(`${CONF}/${name}/forwarding`)) === '0');
   const order = (name: string): number => (name === 'all' ? 0 : 1);
   const iptables = await iptablesChains(host);
-  const routes = await run('ip', ['-4', '-json', 'route', 'show', `${link.address}/32`], { netns: host }).catch(() => '');
-  const other = othersRoute(link, JSON.parse(routes || '[]') as FoundRoute[]);
+  const other = link && (await findOthersRoute(host, link));
   const known = iptables.filter(({ kind }) => kind === 'nft').map(({ chain }): string => chain);
   return { ...(other !== undefined && { other }), closed: closed.sort((a, b) => order(a) - order(b)), iptables, nftables: await nftablesChains(host, known) };
+}
+
+async function findOthersRoute(host: Namespace, link: Pick<HostLink, 'name' | 'address'>): Promise<Lack | undefined> {
+  const routes = await run('ip', ['-4', '-json', 'route', 'show', `${link.address}/32`], { netns: host }).catch(() => '');
+  return othersRoute(link, JSON.parse(routes || '[]') as FoundRoute[]);
 }
 
 async function iptablesChains(host: Namespace): Promise<HostFacts['iptables']> {

@@ -11,6 +11,7 @@ import { chainFaults, chainLines, jumpsTo, removalLines, renderBatch } from '../
 import type { ReadTables } from '../iptables/read.js';
 import { ruleText } from '../iptables/rule.js';
 import { findXtables, installedXtables, restore, XtablesReader, type XtablesTool } from '../iptables/tool.js';
+import { linkState } from '../netns/interface.js';
 import { ipBatch, IpBatchError } from '../netns/links.js';
 import type { Namespace } from '../netns/netns.js';
 import { applyCommands, NftError, readTable } from '../nftables/apply.js';
@@ -161,16 +162,14 @@ export class HostPorts {
   async #makeLink(): Promise<void> {
     const { host, sandbox, link } = this.#options;
     if (this.#ports !== undefined && linkFaults(link, await this.#findLink()).length === 0) return;
-    const there = await run('ip', ['-json', 'link', 'show', 'type', 'veth'], { netns: sandbox });
-    const whole = (JSON.parse(there === '' ? '[]' : there) as { ifname?: string }[]).some(({ ifname }) => ifname === SANDBOX_END);
-    if (!whole) {
+    if (sandbox.within(() => linkState(SANDBOX_END)) === 'gone') {
       // The other end of one that an earlier sandbox had.
       await absent(ipBatch(host, [`link del ${link.name}`]));
       await ipBatch(host, makeLines(link, sandbox.path));
     }
     const found = await this.#findLink();
     const other = othersRoute(link, found.hostRoutes);
-    if (other !== undefined) throw new OffloadError(other);
+    if (other !== undefined) throw OffloadError.of(other);
     await ipBatch(host, hostLines(link));
     await ipBatch(sandbox, sandboxLines(link, found));
   }
@@ -183,7 +182,8 @@ export class HostPorts {
       ask(host, [`route show ${link.address}/32`, `neigh show ${link.address}`]),
       ask(sandbox, ['route show default', 'neigh show nud permanent', 'rule show']),
     ]);
-    return { hostRoutes, hostNeighbours, sandboxRoutes, sandboxNeighbours, sandboxRules } as unknown as FoundLink;
+    const ends = { host: host.within(() => linkState(link.name)), sandbox: sandbox.within(() => linkState(SANDBOX_END)) };
+    return { ends, hostRoutes, hostNeighbours, sandboxRoutes, sandboxNeighbours, sandboxRules } as unknown as FoundLink;
   }
 
   async #xtables(): Promise<XtablesTool> {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { hostObstacle, type HostFacts } from '../../../../kernel/offload/host-obstacle.js';
+import { hostObstacle, hostObstacles, type HostFacts } from '../../../../kernel/offload/host-obstacle.js';
 
 type Iptables = HostFacts['iptables'][number];
 
@@ -26,7 +26,7 @@ test('a host that forwards and filters nothing is in nobody\'s way', (t) => {
 });
 
 test('an address that another has is left to it', (t) => {
-  t.is(said({ other: 'the host has another route to 10.0.0.2' }, 'nft', true), 'the host has another route to 10.0.0.2: ');
+  t.is(said({ other: { reason: 'the host has another route to 10.0.0.2' } }, 'nft', true), 'the host has another route to 10.0.0.2: ');
 });
 
 test('settings of the host are said first, with their remedy, whoever has agreed', (t) => {
@@ -64,4 +64,14 @@ test('a filter that only one of the two ways passes keeps ports in userspace, un
     t.is(said(facts, 'nft', true), undefined, text);
   }
   t.is(said({ nftables: [chainOf('forward', 'accept', 'ct status dnat accept', 'drop')] }), undefined, 'what was translated does not meet it');
+});
+
+test('all that is in the way, for who looks at the host before', (t) => {
+  t.deepEqual(hostObstacles(FREE, 'nft'), []);
+  const found = hostObstacles({ ...FREE, closed: ['all'], nftables: [chainOf('forward', 'drop'), chainOf('input', 'drop')] }, 'nft');
+  t.deepEqual(found.map(({ reason }) => reason), [
+    'the host does not forward packets (net.ipv4.ip_forward is 0)',
+    'chain inet fw forward of nftables drops what the host forwards',
+    'chain inet fw input of nftables filters (policy drop), and only what the relay serves passes it',
+  ]);
 });

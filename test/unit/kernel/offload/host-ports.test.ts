@@ -104,7 +104,8 @@ test('only what the sandbox takes is sent', (t) => {
 });
 
 const WHOLE: FoundLink = {
-  hostRoutes: [{ dst: '10.0.0.2', dev: LINK.name }, { dst: '10.0.0.2', type: 'blackhole', metric: 4000 + 0x1a2b }],
+  ends: { host: 'up', sandbox: 'up' },
+  hostRoutes: [{ dst: '10.0.0.2', dev: LINK.name, protocol: '118' }, { dst: '10.0.0.2', type: 'blackhole', metric: 4000 + 0x1a2b, protocol: '118' }],
   hostNeighbours: [{ dst: '10.0.0.2', state: ['PERMANENT'] }],
   sandboxRoutes: [{ dst: 'default', dev: 'host0' }],
   sandboxNeighbours: [{ dst: '169.254.1.1', state: ['PERMANENT'] }],
@@ -134,15 +135,21 @@ test('two agents on a host have nothing in common, and who has the address is no
   t.deepEqual(WHOLE.hostRoutes.map((route) => [isOwnRoute(LINK.name, route), isOwnRoute(other.name, route)]), [[true, false], [true, false]]);
   t.is(othersRoute(LINK, WHOLE.hostRoutes), undefined);
   t.is(othersRoute({ ...other, address: '10.0.1.2' }, WHOLE.hostRoutes), undefined);
-  t.is(othersRoute(other, WHOLE.hostRoutes), "the host has another route to 10.0.0.2 (by vm1a2b-ingress), such as another agent's: its flows would come here");
-  t.is(othersRoute(other, WHOLE.hostRoutes.slice(1)), "the host has another route to 10.0.0.2, such as another agent's: its flows would come here", 'while it makes its link anew');
+  const taken = 'another agent on this host has the same ingress subnet, and sends 10.0.0.2 to itself';
+  const remedy = 'one of the two is to begin with a new --state-dir while the other is up: its ingress network then gets another subnet';
+  t.deepEqual(othersRoute(other, WHOLE.hostRoutes), { reason: `${taken} (by vm1a2b-ingress): the relay serves the published ports of this one`, remedy });
+  t.deepEqual(othersRoute(other, WHOLE.hostRoutes.slice(1)), { reason: `${taken}: the relay serves the published ports of this one`, remedy }, 'while it makes its link anew');
+  t.deepEqual(othersRoute(other, [{ dst: '10.0.0.2', dev: 'eth0' }]), { reason: "the host has another route to 10.0.0.2 (by eth0), which is this agent's address on its ingress network" });
   t.deepEqual(linkFaults(other, WHOLE).slice(0, 2), ['the host has no route to 10.0.0.2 by vm9f00-ingress', 'the host does not drop what is for 10.0.0.2 when vm9f00-ingress is gone']);
 });
 
 test('each part that is missing of the link is told', (t) => {
   t.deepEqual(linkFaults(LINK, WHOLE), []);
-  t.is(linkFaults(LINK, { hostRoutes: [], hostNeighbours: [], sandboxRoutes: [], sandboxNeighbours: [], sandboxRules: [] }).length, 6);
+  t.is(linkFaults(LINK, { ends: WHOLE.ends, hostRoutes: [], hostNeighbours: [], sandboxRoutes: [], sandboxNeighbours: [], sandboxRules: [] }).length, 6);
   t.deepEqual(linkFaults(LINK, { ...WHOLE, hostNeighbours: [{ dst: '10.0.0.2', state: ['STALE'] }] }), ['the host has no neighbour entry for 10.0.0.2']);
+  const none = { hostRoutes: [], hostNeighbours: [], sandboxRoutes: [], sandboxNeighbours: [], sandboxRules: [] };
+  t.deepEqual(linkFaults(LINK, { ...none, ends: { host: 'gone', sandbox: 'gone' } }), ["the host's link to the ingress sandbox, vm1a2b-ingress, is gone"], 'what went with it is not told');
+  t.deepEqual(linkFaults(LINK, { ...none, ends: { host: 'up', sandbox: 'down' } }), ["the ingress sandbox's link to the host, host0, is down"]);
   t.deepEqual(readLists('[]\n[{"dst":"default"}]\n', 2), [[], [{ dst: 'default' }]]);
   t.throws(() => readLists('[]\n', 2), { message: 'ip -json -batch printed 1 lists instead of 2' });
 });
