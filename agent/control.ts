@@ -44,6 +44,10 @@ export interface AgentInfo {
   readonly workers: number;
   /** How packets get to them, and why not by io_uring where that was wanted. */
   readonly packetIo: PacketIo;
+  /** Why the driver of kernel offload that `up` was told to use does not work here. Absent: it does, or `up` was told none. */
+  readonly offloadProblem?: string;
+  /** Why idle clients of an endpoint in the kernel are not told when it is gone. Absent: they are. */
+  readonly resetsProblem?: string;
   readonly counters: Readonly<Record<string, number>>;
 }
 

@@ -9,6 +9,7 @@
 import { join } from 'node:path';
 import { ownNamespace } from '../kernel/netns/netns.js';
 import { MARK_SPAN } from '../kernel/offload/driver.js';
+import { rawObstacle } from '../kernel/raw/raw.js';
 import { keepFromChildren } from '../kernel/run/descriptors.js';
 import type { Context } from '../overlay/model/context.js';
 import { newId } from '../overlay/model/id.js';
@@ -29,7 +30,7 @@ import { ServiceChanges } from './intent/service-changes.js';
 import { cleanedUpText, cleanUp } from './lifecycle/clean-up.js';
 import { hostLinkName } from './sandbox/network-plan.js';
 import { SHUTDOWN_GRACE_MS, type Daemon, type DaemonOptions } from './lifecycle/program.js';
-import { chooseBackend } from './offload/backend.js';
+import { chooseBackend, driverProblem, type OffloadBackend } from './offload/backend.js';
 import { Offloader } from './offload/offloader.js';
 import { DEFAULT_OFFLOAD } from './offload/settings.js';
 import { keptBy, recover } from './reconcile/adoption.js';
@@ -112,9 +113,14 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
   const hostNamespace = options.mode === 'root' ? ownNamespace() : undefined;
   undo.push(() => hostNamespace?.close());
   const marks = new NodeMarks(store, options.nodeName, MARK_SPAN);
+  let chosen: Promise<OffloadBackend> | undefined;
+  const backend = (): Promise<OffloadBackend> =>
+    (chosen ??= chooseBackend(settings).catch((error: unknown) => ({ because: `it could not be found out what this kernel can do: ${String(error)}` })));
+  const [offloadProblem, resetsProblem] = await Promise.all([driverProblem(settings, backend), rawObstacle()]);
+  if (offloadProblem !== undefined) log.warn('offload: the driver that was asked for does not work here, services stay in userspace', { problem: offloadProblem });
   const offloader = new Offloader({
     settings,
-    backend: () => chooseBackend(settings).catch((error: unknown) => ({ because: `it could not be found out what this kernel can do: ${String(error)}` })),
+    backend,
     dataplane,
     ...(hostNamespace && { published: { host: hostNamespace, link: { name: hostLinkName(prefix), mtu }, relay, failures: publisher.failures } }),
     markOf: async (...owner) => settings.markBase + (await marks.take(...owner)),
@@ -198,6 +204,8 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
       maxFlows,
       workers,
       packetIo: dataplane.packetIo,
+      ...(offloadProblem !== undefined && { offloadProblem }),
+      ...(resetsProblem !== undefined && { resetsProblem }),
       stateDirectory: paths.stateDirectory,
       socket: paths.socket,
     },

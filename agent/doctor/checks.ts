@@ -3,7 +3,7 @@
  * can run is decided by agent/lifecycle/modes.ts, the same code that decides at start.
  */
 import type { DoctorCheck } from '../control.js';
-import type { Capability } from '../../kernel/offload/capability.js';
+import type { Capability, Lack } from '../../kernel/offload/capability.js';
 import { packageRemedy, rootlessObstacles, rootObstacles, tunObstacles, type HostFacts, type Obstacle } from '../lifecycle/modes.js';
 
 export interface DoctorFacts {
@@ -24,6 +24,10 @@ export interface DoctorFacts {
   readonly underlayMtu: number | { readonly failed: string };
   /** What each driver of kernel offload found when it tried. */
   readonly offload: readonly Capability[];
+  /** What on the host keeps published ports from the kernel; undefined: this user's agent does not see the host's network. */
+  readonly portObstacles: readonly Lack[] | undefined;
+  /** Who else uses marks in the sandboxes of agents. */
+  readonly markUsers: readonly Lack[];
   /** Why connections in the kernel cannot be ended by us; undefined: they can. */
   readonly rawObstacle: string | undefined;
 }
@@ -63,6 +67,8 @@ export function doctorChecks(facts: DoctorFacts): DoctorCheck[] {
     check('resolvers', 'names outside the overlay networks', resolvers(facts.resolvers)),
     check('underlay MTU', 'the size of packets on overlay networks', underlay(facts.underlayMtu)),
     ...facts.offload.map((capability) => check(`offload ${capability.driver}`, OFFLOAD_NEEDS[capability.driver], offload(capability))),
+    check('offload ports', 'published ports in the kernel, as root', ports(facts.portObstacles)),
+    check('offload marks', 'telling flows of the kernel from those of userspace', lacking(facts.markUsers, 'nobody else uses marks in a sandbox')),
     check('offload resets', 'telling idle clients at once that their endpoint in the kernel is gone', resets(facts.rawObstacle)),
   ];
 }
@@ -89,9 +95,21 @@ function offload({ lacks, schedulers, tools }: Capability): Checked {
   return { status: 'missing', detail: lacks.map(({ reason }) => reason).join('; '), ...(remedies.length > 0 && { remedy: remedies.join('\n') }) };
 }
 
+function ports(obstacles: readonly Lack[] | undefined): Checked {
+  if (obstacles === undefined) return { status: 'partial', detail: 'a rootless agent does not see the network of the host: the relay serves published ports' };
+  return lacking(obstacles, 'nothing on this host is in their way');
+}
+
+/** What goes on in userspace. */
+function lacking(lacks: readonly Lack[], otherwise: string): Checked {
+  if (lacks.length === 0) return { status: 'ok', detail: otherwise };
+  const remedies = lacks.flatMap(({ remedy }) => remedy ?? []);
+  return { status: 'partial', detail: lacks.map(({ reason }) => reason).join('; '), ...(remedies.length > 0 && { remedy: remedies.join('\n') }) };
+}
+
 function resets(obstacle: string | undefined): Checked {
   if (obstacle === undefined) return { status: 'ok', detail: 'raw-socket is there' };
-  return { status: 'missing', detail: `${obstacle}: they notice with their next packet`, remedy: 'install g++, make and the headers of Node, then vipmesh again' };
+  return { status: 'missing', detail: `${obstacle}: they notice with their next packet, and those that send nothing wait for their own time-outs`, remedy: 'install g++, make and the headers of Node, then vipmesh again' };
 }
 
 /** An agent can start here, in one mode or the other. */

@@ -2,7 +2,10 @@
  * `vipmesh doctor`: looks at this host and says which modes can run, and what is missing for the rest. Needs no agent.
  */
 import { release } from 'node:os';
-import { probeIpvs } from '../../kernel/offload/capability.js';
+import { ownNamespace } from '../../kernel/netns/netns.js';
+import { probeIpvs, type Capability, type Lack } from '../../kernel/offload/capability.js';
+import { hostObstacles, probeHost } from '../../kernel/offload/host-obstacle.js';
+import { findMarkUsers } from '../../kernel/offload/mark-users.js';
 import { probeNft } from '../../kernel/offload/nft-capability.js';
 import { rawObstacle } from '../../kernel/raw/raw.js';
 import { run } from '../../kernel/run/runner.js';
@@ -10,6 +13,7 @@ import type { DoctorCheck } from '../control.js';
 import { LocalGateway } from '../gateway/local.js';
 import { ResolvConf } from '../gateway/resolv-conf.js';
 import { findFacts, readSysctl } from '../lifecycle/facts.js';
+import { ROOT_NAMESPACES } from '../lifecycle/paths.js';
 import { doctorChecks, type DoctorFacts } from './checks.js';
 
 export async function doctor(): Promise<DoctorCheck[]> {
@@ -32,8 +36,21 @@ export async function doctor(): Promise<DoctorCheck[]> {
     resolvers: new ResolvConf().servers(),
     underlayMtu,
     offload,
+    ...(await published(host.uid, offload)),
     rawObstacle: noRaw,
   });
+}
+
+async function published(uid: number, offload: readonly Capability[]): Promise<Pick<DoctorFacts, 'portObstacles' | 'markUsers'>> {
+  if (uid !== 0) return { portObstacles: undefined, markUsers: [] };
+  const driver = offload.find(({ lacks }) => lacks.length === 0)?.driver ?? 'nft';
+  const host = ownNamespace();
+  try {
+    const [portObstacles, markUsers] = await Promise.all([probeHost(host).then((facts) => hostObstacles(facts, driver)), findMarkUsers(ROOT_NAMESPACES).catch((): Lack[] => [])]);
+    return { portObstacles, markUsers };
+  } finally {
+    host.close();
+  }
 }
 
 async function version(tool: string, option: string): Promise<string | undefined> {

@@ -119,9 +119,12 @@ export function clientTarget(options: ClientPathOptions): { readonly socket: str
   return { socket, stateOption, log };
 }
 
+/** Where agents of root pin their network namespaces, and ip-netns(8) those of everybody. */
+export const ROOT_NAMESPACES = '/run/netns';
+
 /** Where an agent pins its network namespaces. */
 export function namespaceDirectory(mode: Mode, paths: Paths): string {
-  return mode === 'root' ? '/run/netns' : paths.rootlessNamespaces;
+  return mode === 'root' ? ROOT_NAMESPACES : paths.rootlessNamespaces;
 }
 
 /** Eight digits that stand for a state directory in the runtime directory's name. */

@@ -19,6 +19,13 @@ const DRIVERS: Readonly<Record<DriverName, Known>> = {
   nft: { probe: () => probeNft(), open: (namespace, options) => new NftDriver(namespace, options) },
 };
 
+/** Why the driver that was asked for by its name cannot be had, to be told at once; undefined: it can, or none was asked for. */
+export async function driverProblem({ mode, driver }: Pick<OffloadSettings, 'mode' | 'driver'>, backend: () => Promise<OffloadBackend>): Promise<string | undefined> {
+  if (driver === 'auto' || mode === 'never') return undefined;
+  const found = await backend();
+  return 'because' in found ? found.because : undefined;
+}
+
 export async function chooseBackend({ driver }: Pick<OffloadSettings, 'driver'>, drivers = DRIVERS): Promise<OffloadBackend> {
   const lacking: string[] = [];
   for (const name of driver === 'auto' ? (['ipvs', 'nft'] as const) : [driver]) {

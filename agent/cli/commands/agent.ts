@@ -107,7 +107,10 @@ the connection that is next to time out, which is reset on both sides.`,
       },
       version: await programVersion(),
       ...(stateDir === undefined ? {} : { stateDir }),
-      ready: (agent) => (demo === true ? startDemo(context, agent, detach === true) : announce(context, agent, detach === true)),
+      ready: async (agent) => {
+        await (demo === true ? startDemo(context, agent, detach === true) : announce(context, agent, detach === true));
+        if (detach === true && offloadDriver !== 'auto') await warnOfDriver(context, agent, offloadDriver);
+      },
     });
   },
 });
@@ -116,6 +119,13 @@ function announce(context: Context, agent: ReadyAgent, detached: boolean): Promi
   const how = detached ? `stop it with 'vipmesh down${agent.stateOption}', its log is ${agent.log}` : 'stop it with Ctrl-C';
   context.write(`vipmesh agent '${agent.name}' is up (mode ${agent.mode}, pid ${agent.pid}, socket ${agent.socket}): ${how}\n`);
   return Promise.resolve();
+}
+
+/** In the foreground the agent's log is there to be read. */
+async function warnOfDriver(context: Context, agent: ReadyAgent, driver: DriverName): Promise<void> {
+  const { AgentClient } = await import('../../api/client.js');
+  const { offloadProblem } = await new AgentClient(agent.socket).info();
+  if (offloadProblem !== undefined) context.warn(`vipmesh: --offload-driver ${driver} does not work here, services stay in userspace: ${offloadProblem}\n`);
 }
 
 async function startDemo(context: Context, agent: ReadyAgent, detached: boolean): Promise<void> {

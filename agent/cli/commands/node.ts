@@ -99,6 +99,7 @@ export function statusText(info: AgentInfo, wall: number): string {
     ['Flows', `${info.flows}, up to ${info.maxFlows}`],
     ['Workers', String(info.workers)],
     ['I/O', packetIoText(info.packetIo)],
+    ...(info.offloadProblem === undefined ? [] : [['Offload', `none: ${info.offloadProblem}`] satisfies [string, string]]),
   ];
   const counters = Object.entries(info.counters).filter(([, count]) => count > 0);
   if (counters.length > 0) lines.push(['Counters', '']);

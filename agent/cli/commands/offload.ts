@@ -1,9 +1,12 @@
 /** `vipmesh offload`: what the kernel balances, and why it does not balance the rest. */
 import type { OffloadMode } from '../../../overlay/model/spec.js';
+import type { AgentClient } from '../../api/client.js';
+import type { OffloadRecord } from '../../control.js';
 import { command } from '../command.js';
 import type { CommandSpec, GroupSpec } from '../command.js';
+import type { Context } from '../context.js';
 import { FORMAT_NOTE } from '../format/help.js';
-import { listingOptions, makePrinter } from '../listing.js';
+import { inspectOptions, listingOptions, makePrinter, printObjects } from '../listing.js';
 import type { ListingOptions } from '../listing.js';
 import { offloadView } from '../views/offload.js';
 
@@ -26,21 +29,34 @@ are virtual addresses.\n\n${FORMAT_NOTE}`,
     const print = await makePrinter(context, options);
     const client = await context.client();
     const only = options.service === undefined ? undefined : (await client.service(options.service)).id;
-    print(offloadView(context.wall()), (await client.offloads()).filter(({ serviceId }) => only === undefined || serviceId === only));
+    const records = (await client.offloads()).filter(({ serviceId }) => only === undefined || serviceId === only);
+    print(offloadView(context.wall()), records);
+    if (options.json !== true && options.format === undefined) await noteResets(context, client, records);
   },
 });
 
-const offloadShow = command<{ readonly json?: boolean }>({
+/** Whoever has connections in the kernel should know what they miss. */
+async function noteResets(context: Context, client: Pick<AgentClient, 'info'>, records: readonly OffloadRecord[]): Promise<void> {
+  if (!records.some(({ state }) => state === 'offloaded' || state === 'draining')) return;
+  const { resetsProblem } = await client.info();
+  if (resetsProblem === undefined) return;
+  context.warn(`\nWhen a task ends, its idle clients in the kernel are not told, and wait until they send something or\ntheir own time-outs end: ${resetsProblem} (vipmesh doctor says what helps)\n`);
+}
+
+const offloadShow = command<ListingOptions>({
   name: 'show',
   args: [{ name: '<service>', about: 'name or id' }],
   purpose: 'Print what is installed in the kernel for a service, as commands that do it by hand.',
-  options: [{ flags: '--json', about: 'print a JSON array with one object for each network' }],
-  examples: ['vipmesh offload show vote'],
-  async run(context, [ref], { json }) {
+  options: inspectOptions.map((option) => (option.flags === '--json' ? { ...option, about: 'print a JSON array with one object for each network, and one for the host' } : option)),
+  notes: `An object has .Network, .Commands and, of what is on the host, .Place. Marks are
+hexadecimal as in 'vipmesh offload ls'; with nftables a flow's mark is the service's
+with three digits more, which are its turn. ipvsadm takes decimal ones only.\n\n${FORMAT_NOTE}`,
+  examples: ['vipmesh offload show vote', "vipmesh offload show vote --format '{{.Network}}: {{join .Commands \"; \"}}'"],
+  async run(context, [ref], options) {
     const service = ref as string;
     const client = await context.client();
+    if (options.json === true || options.format !== undefined) return printObjects(context, options, () => client.offloadCommands(service));
     const shown = await client.offloadCommands(service);
-    if (json === true) return context.write(`${JSON.stringify(shown, null, 2)}\n`);
     if (shown.length === 0) {
       const { id } = await client.service(service);
       const listed = (await client.offloads()).some(({ serviceId }) => serviceId === id);

@@ -31,6 +31,8 @@ export class MemoryControl implements Control {
   readonly children: ChildProcess[] = [];
   flowList: FlowSummary[] = [];
   offloadList: OffloadRecord[] = [];
+  /** Of kernel offload, in what the agent says of itself. */
+  problems: Pick<AgentInfo, 'offloadProblem' | 'resetsProblem'> = {};
   /** State that new tasks are in. */
   newTaskState: TaskObject['status']['state'] = 'running';
   followers = 0;
@@ -45,7 +47,7 @@ export class MemoryControl implements Control {
     return Promise.resolve({
       name: 'host1', nodeId: 'abcdefabcdef', version: '0.1.0', mode: 'root', pid: 4711, startedAt: START, stateDirectory: '/var/lib/vipmesh',
       socket: '/run/vipmesh/vipmesh.sock', networks: this.networkList.length, services: this.serviceList.length,
-      tasksRunning: this.taskList.length, tasksDesired: this.taskList.length, flows: this.flowList.length, maxFlows: 1000, workers: 2, packetIo: { kind: 'poll', because: 'it needs Linux 6.7 or newer' }, counters: { 'packets in': 12, 'dropped: truncated': 0 },
+      tasksRunning: this.taskList.length, tasksDesired: this.taskList.length, flows: this.flowList.length, maxFlows: 1000, workers: 2, packetIo: { kind: 'poll', because: 'it needs Linux 6.7 or newer' }, counters: { 'packets in': 12, 'dropped: truncated': 0 }, ...this.problems,
     });
   }
 

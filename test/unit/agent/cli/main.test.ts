@@ -206,6 +206,34 @@ test('offload ls of one service', async (t) => {
   t.deepEqual(await run('offload', 'ls', '--service', 'nosuch'), { stdout: '', stderr: "vipmesh: no service 'nosuch'\n  see 'vipmesh service ls'\n", code: 1 });
 });
 
+test('offload show: as commands, as JSON, by a template', async (t) => {
+  const { run, control } = await start(t);
+  const serviceId = (await ok(t, run('service', 'create', '--detach', '--name', 'vote', '--', 'x'))).trim();
+  control.offloadList = [{ service: 'vote', serviceId, network: 'overlay1', mode: 'auto', state: 'offloaded', mark: 0x103, opened: 3, kernelFlows: 0 }];
+  t.is(await ok(t, run('offload', 'show', 'vote')), '# in the sandbox of network overlay1\nmark 259\n');
+  t.deepEqual(JSON.parse(await ok(t, run('offload', 'show', 'vote', '--json'))), [{ network: 'overlay1', commands: ['mark 259'] }]);
+  t.is(await ok(t, run('offload', 'show', 'vote', '--format', '{{.Network}}: {{join .Commands "; "}}')), 'overlay1: mark 259\n');
+  t.is((await run('offload', 'show', 'vote', '--json', '--format', 'json')).code, 2);
+});
+
+test('offload ls says what those in the kernel miss, and nothing where there are none, or to a program', async (t) => {
+  const { run, control } = await start(t);
+  const record = { service: 'vote', serviceId: 's1', network: 'overlay1', mode: 'auto', state: 'offloaded', mark: 0x103, opened: 3, kernelFlows: 0 } as const;
+  control.offloadList = [record];
+  t.is((await run('offload', 'ls')).stderr, '');
+  control.problems = { resetsProblem: 'the optional package raw-socket is not installed' };
+  t.regex((await run('offload', 'ls')).stderr, /idle clients in the kernel are not told.*: the optional package raw-socket is not installed/s);
+  t.is((await run('offload', 'ls', '--json')).stderr, '');
+  control.offloadList = [{ ...record, state: 'userspace' }];
+  t.is((await run('offload', 'ls')).stderr, '');
+});
+
+test('status says why the driver that was asked for does not work', async (t) => {
+  const { run, control } = await start(t);
+  control.problems = { offloadProblem: 'ipvs: this kernel has no IPVS' };
+  t.regex(await ok(t, run('status')), /\nOffload: {3}none: ipvs: this kernel has no IPVS\n/);
+});
+
 test('flows --watch goes on until it is interrupted', async (t) => {
   const { socketPath } = await start(t);
   const child = spawn(process.execPath, [MAIN, 'flows', '--watch', '--interval', '100ms'], { env: { VIPMESH_SOCKET: socketPath }, stdio: ['ignore', 'pipe', 'inherit'] });

@@ -21,6 +21,8 @@ const good: DoctorFacts = {
   unprivilegedPortStart: 1024,
   resolvers: ['192.0.2.53'],
   underlayMtu: 1500,
+  portObstacles: [],
+  markUsers: [],
   rawObstacle: undefined,
   offload: [
     { driver: 'ipvs', lacks: [], schedulers: ['rr', 'sh'], tools: ['iptables (nft)'] },
@@ -49,7 +51,16 @@ test('what kernel offload lacks, with what helps', (t) => {
     detail: 'iptables is not installed; this kernel has no IPVS',
     remedy: 'install the package iptables',
   });
-  t.like(named({ rawObstacle: 'the optional package raw-socket is not installed' }, 'offload resets'), { status: 'missing', detail: 'the optional package raw-socket is not installed: they notice with their next packet' });
+  t.like(named({ rawObstacle: 'the optional package raw-socket is not installed' }, 'offload resets'), { status: 'missing', detail: 'the optional package raw-socket is not installed: they notice with their next packet, and those that send nothing wait for their own time-outs' });
+});
+
+test('what keeps published ports from the kernel, and who else uses marks there', (t) => {
+  t.like(named({}, 'offload ports'), { status: 'ok', detail: 'nothing on this host is in their way' });
+  t.like(named({}, 'offload marks'), { status: 'ok', detail: 'nobody else uses marks in a sandbox' });
+  const portObstacles = [{ reason: 'the host does not forward packets', remedy: 'sysctl -w net.ipv4.ip_forward=1' }, { reason: 'chain INPUT of iptables filters' }];
+  t.like(named({ portObstacles }, 'offload ports'), { status: 'partial', detail: 'the host does not forward packets; chain INPUT of iptables filters', remedy: 'sysctl -w net.ipv4.ip_forward=1' });
+  t.like(named({ portObstacles: undefined }, 'offload ports'), { status: 'partial', remedy: undefined });
+  t.like(named({ markUsers: [{ reason: 'vm1a2b-overlay1: chain ip other pre of nftables sets marks' }] }, 'offload marks'), { status: 'partial', detail: 'vm1a2b-overlay1: chain ip other pre of nftables sets marks' });
 });
 
 test('uid 65534 with a closed /dev/net/tun', (t) => {
