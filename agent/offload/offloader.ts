@@ -192,7 +192,7 @@ export class Offloader {
     };
     const userspace = new RelayUserspace({ ...published, hostObstacle: obstacles });
     await userspace.refresh();
-    return { placed, userspace, ingress: { driver, userspace }, offload: new SandboxOffload(driver, facts, { ...deps, userspace, onEnded: () => Promise.resolve() }) };
+    return { placed, userspace, ingress: { driver, userspace }, offload: new SandboxOffload(driver, facts, { ...deps, userspace, onEnded: (flows) => tellEnded(flows, { ...placed, dataplane, host, log }) }) };
   }
 
   /** Only now: nothing that had one of them is installed any more. */

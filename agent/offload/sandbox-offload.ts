@@ -13,14 +13,17 @@ import { DEFAULT_TIMEOUTS } from '../../proxy/config/snapshot.js';
 import type { Clock } from '../../proxy/time/clock.js';
 import type { Logger } from '../log.js';
 import type { Candidate } from './candidates.js';
+import { MOST as MOST_ENDED } from './ended.js';
+import { HeldVips } from './held-vips.js';
 import { sameCandidate, sameWanted } from './same.js';
 
 /** An offloaded service is looked after this often: what another tool removed is back within 3 s. */
 const LOOK_MS = 2000;
 /** After a long look, so many times as long: on a slow machine, or with very many services, looking is not all that is done. */
 const LOOK_REST = 4;
-/** For so long after the kernel had a service, a segment of a flow that userspace does not know may still be one of the kernel's. */
-const HELD_MS = 5000;
+
+/** Of so many services that go at once the connections are told: each is a process or two. */
+const MOST_ASKED = 64;
 
 export interface SandboxFacts {
   readonly network: string;
@@ -53,7 +56,7 @@ export interface SandboxDeps {
   readonly log: Logger;
   /** `held` is another than before: the data plane is to be told. */
   readonly onHeld: () => void;
-  /** These flows had an endpoint that is gone. Never rejects. */
+  /** These flows had an endpoint that is gone, or a service. Never rejects. */
   readonly onEnded: (flows: readonly KernelFlow[]) => Promise<void>;
 }
 
@@ -68,9 +71,7 @@ type Look = Observation['installed'];
 
 export class SandboxOffload {
   readonly #services = new Map<string, Offloaded>();
-  /** Until when each VIP is held. */
-  readonly #heldUntil = new Map<number, number>();
-  #heldChanged = false;
+  readonly #held = new HeldVips();
   /** As given last. What `#merge` found to be as before is the same object as before. */
   #candidates: readonly Candidate[] = [];
   #merged: readonly Candidate[] | undefined;
@@ -108,7 +109,7 @@ export class SandboxOffload {
 
   /** VIPs of which the kernel has flows, may get some soon, or had some of late. */
   get held(): ReadonlySet<number> {
-    return new Set(this.#heldUntil.keys());
+    return this.#held.vips;
   }
 
   /** Resolves when what is installed fits the candidates, as far as it can be had. Never rejects. */
@@ -204,33 +205,15 @@ export class SandboxOffload {
         if (mark === undefined) memory = { ...before.memory, reason: 'it has no packet mark' };
       }
       if (before.memory.state === 'arming' && memory.state === 'offloaded') taken.push(candidate);
-      if (memory.state !== 'userspace') this.#hold(candidate.vip);
+      if (memory.state !== 'userspace') this.#held.hold(candidate.vip, this.deps.clock.now());
       if (memory === before.memory && mark === before.mark && known?.candidate === candidate) continue;
       this.#services.set(candidate.id, { candidate, memory, mark });
       this.#tell(candidate, before.memory, memory);
       if (mark !== undefined && this.#differs(candidate, mark, memory)) changes.set(mark, plannedOf(candidate, mark, memory));
     }
     await this.#install(changes, taken);
-    if (all) this.#expireHeld();
-    this.#tellHeld();
-  }
-
-  /** What was stepped is held from now on, for as long as it may have flows in the kernel, and some time more. */
-  #hold(vip: number | undefined): void {
-    if (vip === undefined) return;
-    this.#heldChanged ||= !this.#heldUntil.has(vip);
-    this.#heldUntil.set(vip, this.deps.clock.now() + HELD_MS);
-  }
-
-  #expireHeld(): void {
-    const now = this.deps.clock.now();
-    for (const [vip, until] of this.#heldUntil) if (until <= now) this.#heldChanged = this.#heldUntil.delete(vip);
-  }
-
-  #tellHeld(): void {
-    if (!this.#heldChanged) return;
-    this.#heldChanged = false;
-    this.deps.onHeld();
+    if (all) this.#held.expire(this.deps.clock.now());
+    if (this.#held.takeChange()) this.deps.onHeld();
   }
 
   /** Takes in what was given: which candidates are new or otherwise than before, and the marks that the plan has of services that are gone. */
@@ -329,11 +312,24 @@ export class SandboxOffload {
       for (const candidate of taken) await this.#keep(candidate);
       // Their flows end now, not when they time out.
       for (const { mark, endpoint } of gone) await this.deps.onEnded(await this.driver.end(mark, endpoint));
+      const ending = await this.#connections([...changes].flatMap(([mark, after]) => (after === undefined ? [mark] : [])));
       await this.driver.set(plan);
       if (plan.services.length === 0) await this.driver.remove();
       this.#unsure = false;
+      if (ending.length > 0) await this.deps.onEnded(ending);
     } catch (error) {
       this.#failed(error);
+    }
+  }
+
+  /** Of services that go, as long as it is known whose they are. */
+  async #connections(marks: readonly number[]): Promise<readonly KernelFlow[]> {
+    if (marks.length === 0) return [];
+    try {
+      return await this.driver.connections(marks.slice(0, MOST_ASKED), MOST_ENDED);
+    } catch {
+      // They end in any case, and notice with their next packet.
+      return [];
     }
   }
 

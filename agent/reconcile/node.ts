@@ -17,6 +17,7 @@ import { NetworkSandbox } from '../sandbox/network-sandbox.js';
 import type { Survivor } from '../tasks/survivors.js';
 import type { Offloader } from '../offload/offloader.js';
 import type { TaskOutput } from '../tasks/task.js';
+import { type DepartedVip, departedVips, type Vip, vipsOf, withDeparted } from './departed.js';
 import { Loop } from './loop.js';
 import type { Mirror } from './mirror.js';
 import type { World } from './project.js';
@@ -74,6 +75,10 @@ export class Node {
   #nextIndex = 0;
   #epoch = 0;
   #lastSnapshot = '';
+  /** At the last pass. */
+  #vips: readonly Vip[] = [];
+  #departed: readonly DepartedVip[] = [];
+  #cancelFarewell: () => void = () => undefined;
   #closing = false;
 
   constructor(private readonly options: NodeOptions) {
@@ -146,6 +151,7 @@ export class Node {
       ),
     );
     await this.#loop.close();
+    this.#cancelFarewell();
     this.options.offloader.close();
     for (const [id, placed] of this.#sandboxes) {
       await this.options.dataplane.detach(placed.index);
@@ -164,6 +170,9 @@ export class Node {
     const failures: unknown[] = [];
     if (!this.#closing) {
       failures.push(...(await this.#ensureSandboxes()));
+      // Before a task begins: its address may be one that has just been a VIP.
+      this.#seeOff();
+      failures.push(...(await this.#routeVips()));
       const begun = this.#startTasks();
       this.#stopTasks();
       // What is there already must not be missing from what is projected, not even once.
@@ -265,8 +274,9 @@ export class Node {
   async #project(): Promise<void> {
     const { dataplane, publisher, dns, mirror, clock, offloader } = this.options;
     const world = this.#world();
-    const failures = await this.#routeVips(world);
-    const snapshot = offloader.note(projectSnapshot(world, this.#epoch + 1, (id) => this.#sandboxes.get(id)?.index, this.options.mtu));
+    const noted = offloader.note(projectSnapshot(world, this.#epoch + 1, (id) => this.#sandboxes.get(id)?.index, this.options.mtu));
+    // Of those that departed nobody has flows any more, neither the kernel.
+    const snapshot = { ...noted, networks: noted.networks.map((network) => withDeparted(network, this.#departed)) };
     const content = JSON.stringify(snapshot.networks);
     if (content !== this.#lastSnapshot) {
       this.#epoch++;
@@ -280,16 +290,27 @@ export class Node {
       if (runner.process) dns.update(runner.task.id, viewOf(runner.task, names, ingressId));
     }
     if (!(await publisher.sync(projectPorts(world)))) clock.after(PORT_RETRY_MS, () => this.request());
-    if (failures.length > 0) throw failures[0];
+  }
+
+  /** Which VIPs are gone of late; the next pass after their time comes by itself. */
+  #seeOff(): void {
+    const { mirror, clock } = this.options;
+    const present = { networks: mirror.networks.values(), services: mirror.services.values(), tasks: mirror.tasks.values() };
+    this.#departed = departedVips(this.#vips, this.#departed, present, clock.now());
+    this.#vips = vipsOf({ services: mirror.services.values() });
+    this.#cancelFarewell();
+    if (this.#departed.length === 0) return;
+    const next = Math.min(...this.#departed.map(({ until }) => until));
+    this.#cancelFarewell = clock.after(next - clock.now(), () => this.request());
   }
 
   /** Answers what failed: a network that somebody damaged must not keep changes from the others. */
-  async #routeVips(world: World): Promise<unknown[]> {
+  async #routeVips(): Promise<unknown[]> {
     const failures: unknown[] = [];
-    for (const network of world.networks) {
-      const vips = world.services.flatMap((service) => service.vips.filter((vip) => vip.networkId === network.id));
+    for (const { id } of this.options.mirror.networks.values()) {
+      const vips = [...this.#vips, ...this.#departed].filter(({ networkId }) => networkId === id);
       try {
-        await this.#sandboxes.get(network.id)?.sandbox.setVips(vips.flatMap(({ address, address6 }) => (address6 === undefined ? [address] : [address, address6])));
+        await this.#sandboxes.get(id)?.sandbox.setVips(vips.flatMap(({ address, address6 }) => (address6 === undefined ? [address] : [address, address6])));
       } catch (error) {
         failures.push(error);
       }

@@ -39,6 +39,24 @@ export interface EntryMatch {
   readonly replyPort?: { readonly protocol: 'tcp' | 'udp'; readonly number: number };
 }
 
+export interface ConnectionMatch extends Pick<EntryMatch, 'mark' | 'replySource'> {
+  /** Of the one who answers. */
+  readonly replyPort?: number;
+}
+
+/**
+ * TCP connections that match all that is given and are established, at most so many, and costs by these, however many there are. What conntrack
+ * may have against the question is not told from that there are none. Throws OffloadError when there is no shell.
+ */
+export async function establishedFlows(namespace: Namespace, match: ConnectionMatch, most: number): Promise<TrackedFlow[]> {
+  const { replyPort } = match;
+  const args = ['-L', '-f', 'ipv4', ...matchArgs(match), '-p', 'tcp', '--state', 'ESTABLISHED'];
+  if (replyPort !== undefined) args.push('--reply-port-src', `${replyPort}`);
+  // Two lines come before the first.
+  const xml = await tool(namespace, 'sh', ['-c', `conntrack ${args.join(' ')} -o xml | head -n ${most + 2}`]);
+  return [...piecesOf(xml)].flatMap(readFlows).slice(0, most);
+}
+
 /** Forgets flows by who asked what. Those that are not there are no error. Throws OffloadError. */
 export async function deleteFlows(namespace: Namespace, flows: readonly Pick<TrackedFlow, 'protocol' | 'original'>[]): Promise<void> {
   if (flows.length === 0) return;
@@ -48,12 +66,13 @@ export async function deleteFlows(namespace: Namespace, flows: readonly Pick<Tra
 }
 
 /** Forgets the flows that match all that is given. None is no error. Throws OffloadError. */
-export async function deleteEntries(namespace: Namespace, { mark, replySource, replyPort }: EntryMatch): Promise<void> {
-  const args = ['-D', '-f', 'ipv4'];
-  if (mark) args.push('--mark', markText(mark));
-  if (replySource !== undefined) args.push('--reply-src', replySource);
-  if (replyPort) args.push('-p', replyPort.protocol, '--reply-port-src', `${replyPort.number}`);
-  await conntrack(namespace, args);
+export async function deleteEntries(namespace: Namespace, match: EntryMatch): Promise<void> {
+  const { replyPort } = match;
+  await conntrack(namespace, ['-D', '-f', 'ipv4', ...matchArgs(match), ...(replyPort ? ['-p', replyPort.protocol, '--reply-port-src', `${replyPort.number}`] : [])]);
+}
+
+function matchArgs({ mark, replySource }: Pick<EntryMatch, 'mark' | 'replySource'>): string[] {
+  return [...(mark ? ['--mark', markText(mark)] : []), ...(replySource === undefined ? [] : ['--reply-src', replySource])];
 }
 
 function markText({ value, mask }: MarkMatch): string {

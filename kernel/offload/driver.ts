@@ -91,6 +91,8 @@ export interface KernelFlow {
   readonly expires: number;
   /** Both directions; 0 where the kernel does not count. */
   readonly bytes: number;
+  /** Of a published port, where that is known: address and port of the host that were asked. */
+  readonly asked?: string;
 }
 
 /** How much the kernel does for one endpoint of one service: cheap to ask for, also with many flows. */
@@ -147,6 +149,8 @@ export interface OffloadDriver {
   installed(): Promise<readonly InstalledService[]>;
   /** Flows that the kernel has, of every service. Costs by the flow; `counts` by the endpoint. */
   flows(): Promise<KernelFlow[]>;
+  /** Established TCP connections of these services: those that somebody may still wait on. At most so many, and costs by these. */
+  connections(marks: readonly number[], most: number): Promise<KernelFlow[]>;
   /** Of every endpoint that is installed. */
   counts(): Promise<KernelCount[]>;
   /**

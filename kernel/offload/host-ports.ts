@@ -5,7 +5,7 @@
  *
  * What is there is read before each change: there is little of it.
  */
-import { addEntries, deleteEntries, deleteFlows, trackedFlows } from '../conntrack/tool.js';
+import { addEntries, deleteEntries, deleteFlows, establishedFlows, trackedFlows } from '../conntrack/tool.js';
 import type { NewEntry, TrackedFlow } from '../conntrack/flow.js';
 import { chainFaults, chainLines, jumpsTo, removalLines, renderBatch } from '../iptables/chains.js';
 import type { ReadTables } from '../iptables/read.js';
@@ -111,12 +111,18 @@ export class HostPorts {
     return explained(() => addEntries(this.#options.host, entries));
   }
 
-  /** Forgets flows that were sent to the sandbox, by their clients: their next packets are new to the host. Throws OffloadError. */
-  end(clients: ReadonlySet<string>): Promise<void> {
+  /** What clients of a TCP port have asked, whose connections were sent to the sandbox and are established: at most so many. Throws OffloadError. */
+  asked(port: number, most: number): Promise<ReadonlyMap<string, string>> {
+    const { host, link } = this.#options;
+    return explained(async () => askedBy(await establishedFlows(host, { replySource: link.address, replyPort: port }, most)));
+  }
+
+  /** Forgets flows that were sent to the sandbox, by their clients: their next packets are new to the host. Answers what they had asked. Throws OffloadError. */
+  end(clients: ReadonlySet<string>): Promise<ReadonlyMap<string, string>> {
     return explained(async () => {
-      if (clients.size === 0) return;
-      const theirs = (await this.#sentFlows()).filter((flow) => clients.has(clientText(flow)));
+      const theirs = clients.size === 0 ? [] : (await this.#sentFlows()).filter((flow) => clients.has(clientText(flow)));
       await deleteFlows(this.#options.host, theirs);
+      return askedBy(theirs);
     });
   }
 
@@ -237,6 +243,11 @@ async function absent(removal: Promise<void>): Promise<void> {
 /** As KernelFlow has its client. */
 function clientText({ protocol, original }: TrackedFlow): string {
   return `${protocol} ${original.source}:${original.sourcePort}`;
+}
+
+/** Who asked, and what. */
+function askedBy(flows: readonly TrackedFlow[]): ReadonlyMap<string, string> {
+  return new Map(flows.map((flow) => [clientText(flow), `${flow.original.destination}:${flow.original.destinationPort}`]));
 }
 
 /** Whatever failed below is an OffloadError. */

@@ -24,7 +24,7 @@ export class IngressDriver implements OffloadDriver {
 
   constructor(
     private readonly sandbox: OffloadDriver,
-    private readonly host: Pick<HostPorts, 'set' | 'touched' | 'verify' | 'sent' | 'keep' | 'end' | 'forget' | 'show' | 'remove'>,
+    private readonly host: Pick<HostPorts, 'set' | 'touched' | 'verify' | 'sent' | 'keep' | 'asked' | 'end' | 'forget' | 'show' | 'remove'>,
   ) {
     this.name = sandbox.name;
   }
@@ -85,6 +85,18 @@ export class IngressDriver implements OffloadDriver {
   flows(): Promise<KernelFlow[]> {
     return this.sandbox.flows();
   }
+  /** What each client asked, the host knows. */
+  async connections(marks: readonly number[], most: number): Promise<KernelFlow[]> {
+    const found: KernelFlow[] = [];
+    for (const mark of marks) {
+      const port = this.#portOf(mark);
+      if (port?.protocol !== 'tcp' || found.length >= most) continue;
+      const asked = await this.host.asked(port.number, most);
+      for (const flow of await this.sandbox.connections([mark], most - found.length)) found.push(askedAt(flow, asked));
+    }
+    return found;
+  }
+
 
   counts(): Promise<KernelCount[]> {
     return this.sandbox.counts();
@@ -93,8 +105,8 @@ export class IngressDriver implements OffloadDriver {
   /** The host forgets them, too: otherwise it would go on sending to where nobody answers. */
   async end(mark: number, endpoint: Pick<OffloadEndpoint, 'address' | 'port'>): Promise<KernelFlow[]> {
     const flows = await this.sandbox.end(mark, endpoint);
-    await this.host.end(new Set(flows.map(({ protocol, client }) => `${protocol} ${client}`)));
-    return flows;
+    const asked = await this.host.end(new Set(flows.map(({ protocol, client }) => `${protocol} ${client}`)));
+    return flows.map((flow) => askedAt(flow, asked));
   }
 
   show(mark: number): string[] {
@@ -103,9 +115,13 @@ export class IngressDriver implements OffloadDriver {
 
   /** What is on the host for a service. */
   showHost(mark: number): string[] {
-    const port = this.#plan?.services.find((service) => service.mark === mark)?.port;
+    const port = this.#portOf(mark);
     return port === undefined ? [] : this.host.show(port);
   }
+  #portOf(mark: number): OffloadPort | undefined {
+    return this.#plan?.services.find((service) => service.mark === mark)?.port;
+  }
+
 
   async remove(): Promise<void> {
     this.#plan = undefined;
@@ -114,6 +130,12 @@ export class IngressDriver implements OffloadDriver {
     await this.sandbox.remove();
   }
 }
+/** @param asked by protocol and client */
+function askedAt(flow: KernelFlow, asked: ReadonlyMap<string, string>): KernelFlow {
+  const at = asked.get(`${flow.protocol} ${flow.client}`);
+  return at === undefined ? flow : { ...flow, asked: at };
+}
+
 
 function portsOf({ services }: OffloadPlan): OffloadPort[] {
   return services.flatMap(({ port }) => port ?? []);

@@ -31,6 +31,7 @@ import {
 import { changedServices, faultsOf, incrementalChange, notedServices, Uses, wholeChange, type Change, type Present } from './ipvs-change.js';
 import { BLOCK_MASK, blockOf, CHAINS, EXPIRE_NODEST, ipvsTimeoutsOf, NEW, refusal, sysctls, TABLES, type Base } from './ipvs-layout.js';
 import { commandsOf } from './ipvs-show.js';
+import { connectionsOf } from './kernel-flow.js';
 import { changesSince, planWith } from './plans.js';
 import { blockLine, readMarkRoutes, TABLE, vipLine, type MarkRoutes } from './policy-route.js';
 
@@ -157,6 +158,10 @@ export class IpvsDriver implements OffloadDriver {
 
   async counts(): Promise<KernelCount[]> {
     if (!hasIpvs(this.#namespace)) return [];
+  connections(marks: readonly number[], most: number): Promise<KernelFlow[]> {
+    return connectionsOf(this.#namespace, marks.map((mark) => [mark, { value: mark, mask: 0xffffffff }] as const), most);
+  }
+
     return (await ipvsCounts(this.#namespace))
       .filter(({ mark }) => this.#isOurs(mark))
       .map(({ mark, address, port, active, inactive, connections, bytesIn, bytesOut }) => ({

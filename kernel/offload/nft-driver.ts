@@ -28,6 +28,7 @@ import {
   type OffloadService,
   type UserspaceFlow,
 } from './driver.js';
+import { connectionsOf, isTranslated, kernelFlow } from './kernel-flow.js';
 import { baseChains, conntrackMarks, marksOf, refusal, servicePart, serviceMark, TABLE, tableOf, takenMarks, type ServicePart } from './nft-layout.js';
 import { applySettings, describeSettings, fullness, settingsOf } from './nft-settings.js';
 import { changesSince, planWith } from './plans.js';
@@ -212,7 +213,11 @@ export class NftDriver implements OffloadDriver {
   }
 
   flows(): Promise<KernelFlow[]> {
-    return explained(async () => (await this.#tracked()).map(kernelFlow));
+    return explained(async () => (await this.#tracked()).map((flow) => kernelFlow(flow, serviceMark(flow.mark))));
+  }
+
+  connections(marks: readonly number[], most: number): Promise<KernelFlow[]> {
+    return explained(() => connectionsOf(this.#namespace, marks.map((mark) => [mark, conntrackMarks(mark)] as const), most));
   }
 
   async #tracked(mark?: MarkMatch): Promise<TrackedFlow[]> {
@@ -253,7 +258,7 @@ export class NftDriver implements OffloadDriver {
       const match = { mark: marks, replySource: address };
       if (port === 0) await deleteEntries(this.#namespace, match);
       else for (const protocol of ['tcp', 'udp'] as const) await deleteEntries(this.#namespace, { ...match, replyPort: { protocol, number: port } });
-      return theirs.map(kernelFlow);
+      return theirs.map((flow) => kernelFlow(flow, mark));
     });
   }
 
@@ -336,24 +341,6 @@ function keptEntries(flow: UserspaceFlow, { balancer, timeouts }: OffloadPlan): 
   const timeout = protocol === 'tcp' ? timeouts.established : timeouts.udp;
   const toEndpoint = { protocol, timeout, source: balancer, sourcePort: balancerPort, destination: endpoint, destinationPort: endpointPort };
   return protocol === 'tcp' ? [toEndpoint] : [{ protocol, timeout, source: client, sourcePort: clientPort, destination: virtual, destinationPort: virtualPort }, toEndpoint];
-}
-
-function isTranslated({ original, reply }: TrackedFlow): boolean {
-  return original.destination !== reply.source || original.destinationPort !== reply.sourcePort;
-}
-
-function kernelFlow({ mark, protocol, original, reply, state, expires, bytes }: TrackedFlow): KernelFlow {
-  return {
-    mark: serviceMark(mark),
-    protocol,
-    client: `${original.source}:${original.sourcePort}`,
-    virtual: `${original.destination}:${original.destinationPort}`,
-    endpoint: `${reply.source}:${reply.sourcePort}`,
-    seenAs: `${reply.destination}:${reply.destinationPort}`,
-    state,
-    expires,
-    bytes,
-  };
 }
 
 /** Whatever failed below is an OffloadError. */

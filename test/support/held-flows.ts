@@ -1,7 +1,7 @@
 /**
  * Flows that are held, as a program inside a task or on a test host:
  *
- *   node held-flows.js tcp HOST PORT COUNT     opens COUNT connections, one after the other, and sends nothing on them
+ *   node held-flows.js tcp HOST PORT COUNT [INTERVAL]  opens COUNT connections, one after the other, and sends nothing on them, or a byte every INTERVAL ms
  *   node held-flows.js udp HOST PORT INTERVAL  sends numbered datagrams from one port, every INTERVAL ms, one at a time
  *
  * Prints one line of JSON (Event) for everything that happens, and goes on until it is ended.
@@ -20,7 +20,7 @@ export type Event =
 
 const tell = (event: Event): void => void process.stdout.write(`${JSON.stringify(event)}\n`);
 
-function hold(host: string, port: number, n: number): Promise<void> {
+function hold(host: string, port: number, n: number, interval: number): Promise<void> {
   return new Promise((resolve) => {
     const begun = performance.now();
     let opened = false;
@@ -28,6 +28,7 @@ function hold(host: string, port: number, n: number): Promise<void> {
     socket.on('connect', () => {
       opened = true;
       tell({ kind: 'open', n, at: Date.now() });
+      if (interval > 0) setInterval(() => socket.write('.'), interval);
       resolve();
     });
     socket.on('error', (error: NodeJS.ErrnoException) => {
@@ -56,9 +57,9 @@ function ask(host: string, port: number, interval: number): void {
   );
 }
 
-async function main([kind, host = '', port, amount]: readonly string[]): Promise<void> {
+async function main([kind, host = '', port, amount, interval = '0']: readonly string[]): Promise<void> {
   if (kind === 'udp') ask(host, Number(port), Number(amount));
-  else for (let n = 1; n <= Number(amount); n++) await hold(host, Number(port), n);
+  else for (let n = 1; n <= Number(amount); n++) await hold(host, Number(port), n, Number(interval));
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main(process.argv.slice(2));

@@ -29,7 +29,7 @@ function flowTo(agent: MeshAgent, port: number, fits: (flow: FlowSummary) => boo
 
 /**
  * A task is killed: its downloads end by a reset at once, and its UDP clients are answered by another. A connection on which
- * nothing was said for longer than it may is reset on both sides.
+ * nothing was said for longer than it may is reset on both sides. So are all that a service has when it is removed.
  */
 export async function abandoned(): Promise<void> {
   const agent = await startMesh();
@@ -85,6 +85,13 @@ export async function abandoned(): Promise<void> {
   const held = (): Promise<string> => vipmesh('exec', survivor.id, '--', 'ss', '-Htn', 'state', 'established', 'sport = :7');
   await pollUntil('the endpoint has none of it', async () => (await held()) === '', SOON);
   await silent.end();
+
+  await agent.settles('web', 2);
+  const left = HeldFlows.inTask('tcp', 'web', '7', '2');
+  await left.until('two connections', (flows) => flows.of('open').length === 2);
+  await vipmesh('service', 'rm', 'web');
+  await left.areReset();
+  await left.end();
   await agent.stop();
 }
 

@@ -101,7 +101,7 @@ export async function handedOverAndBack(by: DriverName = 'nft'): Promise<void> {
   await agent.stop();
 }
 
-/** Scaled up and down, and a task killed, while the kernel balances: no connection fails but those of the killed one. */
+/** Scaled up and down while the kernel balances: no connection fails. Then the service is removed, and a connection that is left is reset. */
 export async function changedWhileOffloaded(by: DriverName = 'nft'): Promise<void> {
   const agent = await startMesh(by);
   const steady = await SteadyClient.inTask('overlay1', 'vote', 80);
@@ -116,7 +116,16 @@ export async function changedWhileOffloaded(by: DriverName = 'nft'): Promise<voi
   const { failures, answers } = await steady.stop();
   assert.deepEqual(failures, []);
   assert.equal(Object.keys(answers).length, 3);
+  await removedWithConnections(agent, HeldFlows.inTask('tcp', 'vote', '7', '1', '100'));
   await agent.stop();
+}
+
+/** The service goes, and connections in the kernel with it: their clients hear of that. */
+async function removedWithConnections(agent: MeshAgent, clients: HeldFlows): Promise<void> {
+  await carried(agent, 'kernel');
+  await vipmesh('service', 'rm', 'vote');
+  await clients.areReset();
+  await clients.end();
 }
 
 /** A command in the sandbox of overlay1. */
@@ -196,7 +205,7 @@ export async function flushed(by: DriverName = 'nft'): Promise<void> {
   await agent.stop();
 }
 
-/** Connections on which nobody says anything: the one whose endpoint goes is ended at once, and the other goes on. */
+/** Connections on which nobody says anything: the one whose endpoint goes is ended at once, and the other goes on until its service is removed. */
 export async function idleClientsAreTold(by: DriverName = 'nft'): Promise<void> {
   const agent = await MeshAgent.up('auto', offloadBy(by));
   await vipmesh('network', 'create', 'overlay1');
@@ -211,6 +220,8 @@ export async function idleClientsAreTold(by: DriverName = 'nft'): Promise<void> 
   assert.deepEqual(clients.of('error').map(({ code, opened }) => [code, opened]), [['ECONNRESET', true]]);
   assert.deepEqual(clients.of('end'), []);
   assert.equal((await offload(agent)).state, 'offloaded');
+  await vipmesh('service', 'rm', 'vote');
+  await clients.areReset();
   await clients.end();
   await agent.stop();
 }

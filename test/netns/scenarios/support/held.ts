@@ -1,6 +1,7 @@
 /**
  * test/support/held-flows at work: inside a task, or on the host.
  */
+import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import type { Event } from '../../../support/held-flows.js';
 import { pollUntil } from '../../../support/poll-until.js';
@@ -35,6 +36,13 @@ export class HeldFlows {
 
   until(what: string, fits: (flows: this) => boolean, timeout = SOON.timeout): Promise<boolean> {
     return pollUntil(what, () => fits(this), { timeout, interval: 5 });
+  }
+
+  /** They were open, and each is reset. */
+  async areReset(): Promise<void> {
+    const count = this.of('open').length;
+    await this.until('each is ended', (flows) => flows.of('error').length + flows.of('end').length === count);
+    assert.deepEqual(this.of('error').map(({ code, opened }) => [code, opened]), new Array(count).fill(['ECONNRESET', true]));
   }
 
   async end(): Promise<void> {

@@ -1,5 +1,5 @@
 /** A driver for tests of what agent/offload tells one: it installs nothing. */
-import type { InstalledService, KernelCount, OffloadDriver, OffloadPlan } from '../../../../kernel/offload/driver.js';
+import type { InstalledService, KernelCount, KernelFlow, OffloadDriver, OffloadPlan } from '../../../../kernel/offload/driver.js';
 import type { OffloadError } from '../../../../kernel/offload/driver.js';
 
 /** Notes what it is told. What is really installed is the drivers' own test (test/contract/offload-driver.ts). */
@@ -29,6 +29,12 @@ export class NotingDriver implements OffloadDriver {
   }
   installed = (): Promise<InstalledService[]> => Promise.resolve(this.left);
   flows = (): Promise<[]> => Promise.resolve([]);
+  /** Of every service. */
+  established: KernelFlow[] = [];
+  connections(marks: readonly number[]): Promise<KernelFlow[]> {
+    this.told.push(`connections ${marks.join(',')}`);
+    return Promise.resolve(this.established);
+  }
   counts = (): Promise<KernelCount[]> => Promise.resolve(this.kernelCounts);
   end(mark: number, { address }: { readonly address: string }): Promise<[]> {
     this.told.push(`end ${mark} ${address}`);

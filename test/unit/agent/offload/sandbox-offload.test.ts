@@ -2,7 +2,7 @@ import test from 'ava';
 import type { Candidate } from '../../../../agent/offload/candidates.js';
 import { SandboxOffload } from '../../../../agent/offload/sandbox-offload.js';
 import { silentLogger } from '../../../../agent/log.js';
-import { OffloadError } from '../../../../kernel/offload/driver.js';
+import { OffloadError, type KernelFlow } from '../../../../kernel/offload/driver.js';
 import { formatIpv4, parseIpv4 } from '../../../../proxy/net/addr.js';
 import { FakeClock } from '../../../../proxy/time/clock.js';
 import { NotingDriver } from './noting-driver.js';
@@ -30,6 +30,8 @@ class Sandbox {
   readonly driver = new NotingDriver();
   readonly clock = new FakeClock();
   readonly offload: SandboxOffload;
+  /** Flows whose sides are to be told. */
+  readonly ended: KernelFlow[] = [];
   /** What the data plane is to hold, whenever it changed. */
   readonly told: string[] = [];
   obstacle: string | undefined;
@@ -44,7 +46,10 @@ class Sandbox {
         userspace: { opened: () => 0, silentFlows: () => Promise.resolve([silent]), obstacle: () => this.obstacle },
         markOf: ({ id }) => this.markOf(id),
         leftovers, after: AFTER, markBase: 0x100, schedulers: ['rr', 'wrr'], clock: this.clock, log: silentLogger,
-        onEnded: () => Promise.resolve(),
+        onEnded: (flows) => {
+          this.ended.push(...flows);
+          return Promise.resolve();
+        },
         onHeld: () => this.told.push([...this.offload.held].map(formatIpv4).join(' ')),
       },
     );
@@ -106,15 +111,25 @@ test('taken back: what the kernel has goes on to its end, and then nothing is le
   t.is(sandbox.state, 'draining');
   sandbox.driver.kernelCounts = [];
   await sandbox.seconds(1);
-  t.deepEqual([sandbox.state, sandbox.driver.told], ['userspace', ['set 259 finish 10.0.1.11*1,10.0.1.12*1', 'set', 'remove']]);
+  t.deepEqual([sandbox.state, sandbox.driver.told], ['userspace', ['set 259 finish 10.0.1.11*1,10.0.1.12*1', 'connections 259', 'set', 'remove']]);
   t.deepEqual(sandbox.offload.show('vote1'), []);
 });
 
 test('a service that is removed is removed from the kernel', async (t) => {
-  const { offload, driver } = await Sandbox.offloaded();
+  const { offload, driver, ended } = await Sandbox.offloaded();
+  const flow = { mark: 0x103, protocol: 'tcp', client: '10.0.1.9:5000', virtual: '10.0.1.2:80', endpoint: '10.0.1.11:80', seenAs: '10.0.1.250:5000', state: 'ESTABLISHED', expires: 7000, bytes: 1 } as const;
+  driver.established = [flow];
   await offload.apply([]);
-  t.deepEqual(driver.told, ['set', 'remove']);
+  t.deepEqual(driver.told, ['connections 259', 'set', 'remove']);
   t.deepEqual(offload.services, []);
+  t.deepEqual(ended, [flow], 'both sides are told when it is gone');
+});
+
+test('a service whose connections cannot be listed is removed all the same', async (t) => {
+  const { offload, driver, ended } = await Sandbox.offloaded();
+  driver.connections = () => Promise.reject(new OffloadError('conntrack is not installed'));
+  await offload.apply([]);
+  t.deepEqual([driver.told, ended], [['set', 'remove'], []]);
 });
 
 test('what somebody took away is put back, and is no reason to go', async (t) => {
@@ -207,7 +222,7 @@ test('what an earlier agent was taking back goes on to its end', async (t) => {
   t.deepEqual([sandbox.state, sandbox.driver.told], ['draining', ['set 259 finish 10.0.1.11*1,10.0.1.12*1']]);
   sandbox.driver.kernelCounts = [];
   await sandbox.seconds(1);
-  t.deepEqual([sandbox.state, sandbox.driver.told.slice(1)], ['userspace', ['set', 'remove']]);
+  t.deepEqual([sandbox.state, sandbox.driver.told.slice(1)], ['userspace', ['connections 259', 'set', 'remove']]);
 });
 
 test('what a glance shows is put back at once; what could not be put back is not tried at every glance', async (t) => {

@@ -9,6 +9,8 @@ class World {
   left: InstalledService[] = [];
   sent: OffloadPort[] = [];
   ended: KernelFlow[] = [];
+  /** By protocol and client. */
+  asked = new Map<string, string>();
   faults: string[] = [];
   readonly sandbox: OffloadDriver = {
     name: 'nft',
@@ -19,6 +21,7 @@ class World {
     keep: () => this.#note('sandbox keeps'),
     installed: () => Promise.resolve(this.left),
     flows: () => Promise.resolve([]),
+    connections: (marks, most) => Promise.resolve(this.ended.filter(({ mark }) => marks.includes(mark)).slice(0, most)),
     counts: () => Promise.resolve([]),
     end: () => Promise.resolve(this.ended),
     show: (mark) => [`sandbox ${mark}`],
@@ -30,7 +33,8 @@ class World {
     verify: () => Promise.resolve(this.faults.splice(0)),
     sent: () => Promise.resolve(this.sent),
     keep: (entries) => this.#note(`host keeps ${entries.map(({ source, sourcePort, destination, timeout }) => `${source}:${sourcePort} ${destination} ${timeout}`).join(', ')}`),
-    end: (clients) => this.#note(`host ends ${[...clients].join(', ')}`),
+    end: (clients) => this.#note(`host ends ${[...clients].join(', ')}`).then(() => this.asked),
+    asked: (port, most) => this.#note(`host is asked about ${port}, ${most}`).then(() => this.asked),
     forget: (ports) => (ports.length === 0 ? Promise.resolve() : this.#note(`host forgets ${ports.map(portText).join(', ')}`)),
     show: (port) => [`host ${portText(port)}`],
     remove: () => this.#note('host removed'),
@@ -93,7 +97,18 @@ test('flows of the relay are kept on the host, and those of an endpoint that end
   await world.set(web('take'));
   await world.driver.keep([{ protocol: 'udp', client: '192.0.2.2', clientPort: 5000, virtual: '192.0.2.1', virtualPort: 53, endpoint: '10.0.0.5', endpointPort: 53, balancerPort: 0 }]);
   world.ended = [{ mark: 8080, protocol: 'tcp', client: '192.0.2.2:5001', virtual: '10.0.0.2:8080', endpoint: '10.0.0.5:80', seenAs: '10.0.0.2:5000', state: 'ESTABLISHED', expires: 1, bytes: 0 }];
-  await world.driver.end(8080, { address: '10.0.0.5', port: 80 });
+  world.asked.set('tcp 192.0.2.2:5001', '192.0.2.1:8080');
+  t.deepEqual(await world.driver.end(8080, { address: '10.0.0.5', port: 80 }), [{ ...world.ended[0]!, asked: '192.0.2.1:8080' }]);
   t.deepEqual(world.told, ['host keeps 192.0.2.2:5000 192.0.2.1 120', 'host ends tcp 192.0.2.2:5001']);
   t.deepEqual([world.driver.show(8080), world.driver.showHost(8080), world.driver.showHost(1)], [['sandbox 8080'], ['host *:8080/tcp'], []]);
+});
+
+test('whose connections a port has: as the sandbox says, and what they asked, as the host says', async (t) => {
+  const world = new World();
+  await world.set(web('take'), web('take', 8081));
+  const flow = (mark: number, port: number): KernelFlow => ({ mark, protocol: 'tcp', client: `192.0.2.2:${port}`, virtual: `10.0.0.2:${mark}`, endpoint: '10.0.0.5:80', seenAs: `10.0.0.2:${port}`, state: 'ESTABLISHED', expires: 1, bytes: 0 });
+  world.ended = [flow(8080, 5001), flow(8081, 5002), flow(8081, 5003)];
+  world.asked = new Map([['tcp 192.0.2.2:5001', '192.0.2.1:8080']]);
+  t.deepEqual(await world.driver.connections([8080, 8081, 9], 2), [{ ...flow(8080, 5001), asked: '192.0.2.1:8080' }, flow(8081, 5002)]);
+  t.deepEqual(world.told, ['host is asked about 8080, 2', 'host is asked about 8081, 2']);
 });
