@@ -124,6 +124,7 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
     dataplane,
     ...(hostNamespace && { published: { host: hostNamespace, link: { name: hostLinkName(prefix), mtu }, relay, failures: publisher.failures } }),
     markOf: async (...owner) => settings.markBase + (await marks.take(...owner)),
+    leftovers: adopted.size > 0,
     keepMarks: (wanted) => marks.keepOnly(wanted),
     onChange: () => node.request(),
     clock,
@@ -183,7 +184,7 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
   await mirror.start(following.signal);
   await node.settled();
   // Tasks that were adopted take part now as they did. Not waited for: the API is to answer at once.
-  void offloader.start(adopted.size > 0).then(() => node.request());
+  void offloader.start().then(() => node.request());
 
   const control = new DaemonControl({
     store,

@@ -14,7 +14,7 @@ import { IngressDriver } from '../../kernel/offload/ingress-driver.js';
 import { OFF, type OffloadMode, type OffloadState } from '../../kernel/offload/state.js';
 import type { NetworkObject } from '../../overlay/model/object.js';
 import type { MarkOwner } from '../../overlay/service/marks.js';
-import type { Snapshot } from '../../proxy/config/snapshot.js';
+import type { ServiceConfig, Snapshot } from '../../proxy/config/snapshot.js';
 import type { Dataplane, FlowState } from '../../proxy/dataplane/handle.js';
 import type { Clock } from '../../proxy/time/clock.js';
 import type { Logger } from '../log.js';
@@ -39,6 +39,8 @@ export interface OffloaderOptions {
   /** Absent: this agent does not see the host's own network, and published ports stay with the relay. */
   readonly published?: PublishedOptions;
   readonly markOf: (...owner: MarkOwner) => Promise<number>;
+  /** An earlier agent may have handed over some services. */
+  readonly leftovers: boolean;
   /** These are all that there are: other marks are free. */
   readonly keepMarks: (wanted: readonly MarkOwner[]) => Promise<void>;
   /** `note` would say something else than before. */
@@ -78,7 +80,8 @@ export class Offloader {
   #backend: OffloadBackend | undefined;
   #started = false;
   #closed = false;
-  #leftovers = false;
+  /** What an earlier agent handed over is not known yet. */
+  #leftovers: boolean;
   /** Resolves when what an earlier agent handed over is known. */
   #adopted: Promise<void> = Promise.resolve();
   #tellAdopted: () => void = () => undefined;
@@ -87,21 +90,22 @@ export class Offloader {
   /** Services and networks at the last sync, as text. */
   #known = '';
 
-  constructor(private readonly options: OffloaderOptions) {}
+  constructor(private readonly options: OffloaderOptions) {
+    this.#leftovers = options.leftovers;
+  }
 
   /**
-   * From now on services are handed over. Before that, endpoints of an earlier agent may not all have been found again. `leftovers`:
-   * an earlier agent may have handed some over; a user who asks is answered when that is known. A pass of the node is to follow.
+   * From now on services are handed over. Before that, endpoints of an earlier agent may not all have been found again. A user who asks
+   * what that one has handed over is answered when that is known. A pass of the node is to follow.
    */
-  async start(leftovers: boolean): Promise<void> {
-    if (leftovers) {
+  async start(): Promise<void> {
+    if (this.#leftovers) {
       this.#adopted = new Promise((resolve) => (this.#tellAdopted = resolve));
       // Passes that come meanwhile do not wait for what this kernel can do: published ports are bound by them.
       await this.#choose();
     }
     if (this.#closed) return;
     this.#started = true;
-    this.#leftovers = leftovers;
     this.#tick();
   }
 
@@ -126,11 +130,12 @@ export class Offloader {
     this.#networks.delete(networkId);
   }
 
-  /** The snapshot, which says of each service whether the kernel may have flows of it. */
+  /** The snapshot, which says of each service whether the kernel may have flows of it. As long as nobody knows, it may. */
   note(snapshot: Snapshot): Snapshot {
     const networks = snapshot.networks.map((network) => {
       const held = this.#networks.get(network.id)?.offload.held;
-      return held === undefined || held.size === 0 ? network : { ...network, services: network.services.map((service) => (held.has(service.vip) ? { ...service, offloaded: true } : service)) };
+      const isHeld = ({ vip }: ServiceConfig): boolean => this.#leftovers || held?.has(vip) === true;
+      return network.services.some(isHeld) ? { ...network, services: network.services.map((service) => (isHeld(service) ? { ...service, offloaded: true } : service)) } : network;
     });
     return { ...snapshot, networks };
   }
@@ -150,17 +155,23 @@ export class Offloader {
 
   async #sync(world: World, placed: ReadonlyMap<string, Placed>): Promise<void> {
     const backend = this.#backend ?? (await this.#choose());
-    if ('because' in backend) return;
+    if ('because' in backend) return this.#settleLeftovers();
     for (const [id, known] of this.#networks) if (placed.get(id)?.namespace !== known.placed.namespace) this.leave(id);
     for (const network of world.networks) {
       const place = placed.get(network.id);
       if (place === undefined || this.#networks.has(network.id) || (network.ingress && !this.options.published)) continue;
       this.#networks.set(network.id, await this.#begin(network, place, backend));
     }
-    // A network that is made from now on has none.
-    this.#leftovers = false;
     await Promise.all([...this.#networks].map(([id, { offload, ingress }]) => offload.apply(ingress && this.#released ? [] : this.#candidates.filter(({ networkId }) => networkId === id))));
+    this.#settleLeftovers();
     await this.#releaseMarks();
+  }
+
+  /** A network that is made from now on has none, and userspace may refuse what is nobody's. */
+  #settleLeftovers(): void {
+    if (!this.#leftovers) return;
+    this.#leftovers = false;
+    this.options.onChange();
   }
 
   async #begin(network: NetworkObject, placed: Placed, { open, schedulers }: Extract<OffloadBackend, { open: unknown }>): Promise<Network> {

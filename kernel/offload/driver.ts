@@ -145,7 +145,7 @@ export interface OffloadDriver {
    * between `watch` and `take`, with the flows that have been silent since `watch`; those that were not may be among them.
    */
   keep(flows: readonly UserspaceFlow[]): Promise<void>;
-  /** Services that the kernel has, as it says itself: what an earlier agent left. */
+  /** Services that the kernel has, as it says itself: what an earlier agent left. What somebody has flushed since is among them as far as that can still be told. */
   installed(): Promise<readonly InstalledService[]>;
   /** Flows that the kernel has, of every service. Costs by the flow; `counts` by the endpoint. */
   flows(): Promise<KernelFlow[]>;

@@ -76,15 +76,15 @@ export class IngressDriver implements OffloadDriver {
     );
   }
 
-  /** Without the host it takes nothing, whatever the sandbox has. */
-  async installed(): Promise<readonly InstalledService[]> {
-    const sends = (await this.host.sent()).length > 0;
-    return (await this.sandbox.installed()).map(({ mark, takes }) => ({ mark, takes: takes && sends }));
+  /** The sandbox takes what the host sends, or is to send: somebody may have flushed the host's rules. */
+  installed(): Promise<readonly InstalledService[]> {
+    return this.sandbox.installed();
   }
 
   flows(): Promise<KernelFlow[]> {
     return this.sandbox.flows();
   }
+
   /** What each client asked, the host knows. */
   async connections(marks: readonly number[], most: number): Promise<KernelFlow[]> {
     const found: KernelFlow[] = [];
@@ -96,7 +96,6 @@ export class IngressDriver implements OffloadDriver {
     }
     return found;
   }
-
 
   counts(): Promise<KernelCount[]> {
     return this.sandbox.counts();
@@ -118,10 +117,10 @@ export class IngressDriver implements OffloadDriver {
     const port = this.#portOf(mark);
     return port === undefined ? [] : this.host.show(port);
   }
+
   #portOf(mark: number): OffloadPort | undefined {
     return this.#plan?.services.find((service) => service.mark === mark)?.port;
   }
-
 
   async remove(): Promise<void> {
     this.#plan = undefined;
@@ -130,12 +129,12 @@ export class IngressDriver implements OffloadDriver {
     await this.sandbox.remove();
   }
 }
+
 /** @param asked by protocol and client */
 function askedAt(flow: KernelFlow, asked: ReadonlyMap<string, string>): KernelFlow {
   const at = asked.get(`${flow.protocol} ${flow.client}`);
   return at === undefined ? flow : { ...flow, asked: at };
 }
-
 
 function portsOf({ services }: OffloadPlan): OffloadPort[] {
   return services.flatMap(({ port }) => port ?? []);

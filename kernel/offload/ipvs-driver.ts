@@ -141,7 +141,9 @@ export class IpvsDriver implements OffloadDriver {
     const { present } = await this.#read();
     const rules = present.tables.get('mangle')?.chains.get(NEW)?.rules ?? [];
     const taken = new Set(rules.map(({ rule }) => (rule?.action.kind === 'mark' ? rule.action.value : 0)));
-    return [...present.services.keys()].map((mark) => ({ mark, takes: taken.has(mark) }));
+    // There is a rule in any case, unless somebody has flushed them.
+    const flushed = rules.length === 0;
+    return [...present.services.keys()].map((mark) => ({ mark, takes: flushed || taken.has(mark) }));
   }
 
   async flows(): Promise<KernelFlow[]> {
@@ -156,12 +158,12 @@ export class IpvsDriver implements OffloadDriver {
     });
   }
 
-  async counts(): Promise<KernelCount[]> {
-    if (!hasIpvs(this.#namespace)) return [];
   connections(marks: readonly number[], most: number): Promise<KernelFlow[]> {
     return connectionsOf(this.#namespace, marks.map((mark) => [mark, { value: mark, mask: 0xffffffff }] as const), most);
   }
 
+  async counts(): Promise<KernelCount[]> {
+    if (!hasIpvs(this.#namespace)) return [];
     return (await ipvsCounts(this.#namespace))
       .filter(({ mark }) => this.#isOurs(mark))
       .map(({ mark, address, port, active, inactive, connections, bytesIn, bytesOut }) => ({

@@ -199,8 +199,13 @@ export class NftDriver implements OffloadDriver {
   installed(): Promise<readonly InstalledService[]> {
     return explained(async () => {
       const there = await this.#read();
-      const taken = new Set(there && takenMarks(there));
-      return there ? marksOf(there).map((mark) => ({ mark, takes: taken.has(mark) })) : [];
+      if (there) {
+        const taken = new Set(takenMarks(there));
+        return marksOf(there).map((mark) => ({ mark, takes: taken.has(mark) }));
+      }
+      // Whoever takes the table away himself forgets its flows: it was flushed, as long as there are some.
+      const tracked = await this.#tracked();
+      return [...new Set(tracked.map(({ mark }) => serviceMark(mark)))].map((mark) => ({ mark, takes: true }));
     });
   }
 

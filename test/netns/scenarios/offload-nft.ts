@@ -107,6 +107,16 @@ add element ip vipmesh endpoints { 7 : 192.0.2.7 }`,
     await driver.remove();
     await run('sh', ['-e'], { netns: namespace, input: commands.join('\n') });
     assert.equal(await run('nft', ['list', 'ruleset'], { netns: namespace }), installed);
+    // All is flushed just before the driver of another agent looks: it sees whose flows there are.
+    const stream = await net.connect();
+    await nft(namespace, 'flush ruleset');
+    const next = new NftDriver(namespace);
+    assert.deepEqual(await next.installed(), [{ mark: 0x103, takes: true }]);
+    await next.set(PLAN);
+    await stream.exchange();
+    assert.equal((await next.flows()).some(({ client }) => client.endsWith(`:${stream.localPort}`)), true);
+    await next.remove();
+    assert.deepEqual(await next.installed(), []);
   } finally {
     await net.close();
   }
