@@ -4,11 +4,13 @@
 import { release } from 'node:os';
 import { ownNamespace } from '../../kernel/netns/netns.js';
 import { probeIpvs, type Capability, type Lack } from '../../kernel/offload/capability.js';
-import { hostObstacles, probeHost } from '../../kernel/offload/host-obstacle.js';
+import { hostObstacles } from '../../kernel/offload/host-obstacle.js';
+import { HostProbe } from '../../kernel/offload/host-probe.js';
 import { findMarkUsers } from '../../kernel/offload/mark-users.js';
 import { probeNft } from '../../kernel/offload/nft-capability.js';
 import { rawObstacle } from '../../kernel/raw/raw.js';
 import { run } from '../../kernel/run/runner.js';
+import { systemClock } from '../../proxy/time/clock.js';
 import type { DoctorCheck } from '../control.js';
 import { LocalGateway } from '../gateway/local.js';
 import { ResolvConf } from '../gateway/resolv-conf.js';
@@ -46,7 +48,7 @@ async function published(uid: number, offload: readonly Capability[]): Promise<P
   const driver = offload.find(({ lacks }) => lacks.length === 0)?.driver ?? 'nft';
   const host = ownNamespace();
   try {
-    const [portObstacles, markUsers] = await Promise.all([probeHost(host).then((facts) => hostObstacles(facts, driver)), findMarkUsers(ROOT_NAMESPACES).catch((): Lack[] => [])]);
+    const [portObstacles, markUsers] = await Promise.all([new HostProbe(host, undefined, systemClock).facts().then((facts) => hostObstacles(facts, driver)), findMarkUsers(ROOT_NAMESPACES).catch((): Lack[] => [])]);
     return { portObstacles, markUsers };
   } finally {
     host.close();

@@ -7,8 +7,9 @@ import type { Namespace } from '../../kernel/netns/netns.js';
 import type { Lack } from '../../kernel/offload/capability.js';
 import type { KernelCount, KernelFlow } from '../../kernel/offload/driver.js';
 import type { HostLink } from '../../kernel/offload/host-link.js';
-import { hostObstacle, probeHost } from '../../kernel/offload/host-obstacle.js';
+import { hostObstacle } from '../../kernel/offload/host-obstacle.js';
 import { HostPorts } from '../../kernel/offload/host-ports.js';
+import { HostProbe } from '../../kernel/offload/host-probe.js';
 import { portText } from '../../kernel/offload/host-rules.js';
 import { IngressDriver } from '../../kernel/offload/ingress-driver.js';
 import { OFF, type OffloadMode, type OffloadState } from '../../kernel/offload/state.js';
@@ -66,7 +67,7 @@ interface Network {
   readonly offload: SandboxOffload;
   readonly userspace: Userspace;
   /** Of the ingress network. */
-  readonly ingress?: { readonly driver: IngressDriver; readonly userspace: RelayUserspace };
+  readonly ingress?: { readonly driver: IngressDriver; readonly userspace: RelayUserspace; readonly close: () => void };
 }
 
 /** Of published ports in a user namespace. */
@@ -126,7 +127,9 @@ export class Offloader {
 
   /** The sandbox of a network is about to be removed. */
   leave(networkId: string): void {
-    this.#networks.get(networkId)?.offload.leave();
+    const network = this.#networks.get(networkId);
+    network?.offload.leave();
+    network?.ingress?.close();
     this.#networks.delete(networkId);
   }
 
@@ -196,14 +199,16 @@ export class Offloader {
     }
     const { host } = published;
     const link = { ...published.link, address: network.balancer };
-    const driver = new IngressDriver(sandbox, new HostPorts({ host, sandbox: placed.namespace, link, driver: sandbox.name }));
+    const hostPorts = new HostPorts({ host, sandbox: placed.namespace, link, driver: sandbox.name, clock });
+    const driver = new IngressDriver(sandbox, hostPorts);
+    const probe = new HostProbe(host, link, clock);
     const obstacles = async () => {
-      const facts = await probeHost(host, link);
+      const facts = await probe.facts();
       return (agreed: boolean): string | undefined => lackText(hostObstacle(facts, sandbox.name, agreed));
     };
     const userspace = new RelayUserspace({ ...published, hostObstacle: obstacles });
     await userspace.refresh();
-    return { placed, userspace, ingress: { driver, userspace }, offload: new SandboxOffload(driver, facts, { ...deps, userspace, onEnded: (flows) => tellEnded(flows, { ...placed, dataplane, host, log }) }) };
+    return { placed, userspace, ingress: { driver, userspace, close: () => [hostPorts, probe].forEach((one) => one.close()) }, offload: new SandboxOffload(driver, facts, { ...deps, userspace, onEnded: (flows) => tellEnded(flows, { ...placed, dataplane, host, log }) }) };
   }
 
   /** Only now: nothing that had one of them is installed any more. */

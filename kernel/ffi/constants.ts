@@ -58,7 +58,14 @@ export const SO_ERROR = 4;
 export const SO_DOMAIN = 39;
 
 // include/uapi/linux/netlink.h
+export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
+
+// include/uapi/linux/rtnetlink.h
+export const RTMGRP_LINK = 0x1;
+export const RTMGRP_IPV4_IFADDR = 0x10;
+export const RTMGRP_IPV4_ROUTE = 0x40;
+export const RTMGRP_IPV4_RULE = 0x80;
 
 // include/uapi/linux/in.h, include/uapi/linux/in6.h
 export const IPPROTO_IP = 0;

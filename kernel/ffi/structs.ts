@@ -3,7 +3,7 @@
  * every Linux that Node runs on is found out once, below); network order where the kernel wants it.
  */
 import { parseIpv4 } from '../../proxy/net/addr.js';
-import { AF_INET, AF_INET6, IFNAMSIZ } from './constants.js';
+import { AF_INET, AF_INET6, AF_NETLINK, IFNAMSIZ } from './constants.js';
 
 const LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
@@ -85,6 +85,14 @@ export function sockaddrIn(address: string, port: number): Uint8Array {
   view.setUint16(0, AF_INET, LITTLE);
   view.setUint16(2, port);
   view.setInt32(4, parseIpv4(address));
+  return bytesOf(view);
+}
+
+/** struct sockaddr_nl, include/uapi/linux/netlink.h: 12 bytes. `groups`: whose messages come; the kernel gives the port. */
+export function sockaddrNl(groups: number): Uint8Array {
+  const view = new DataView(new ArrayBuffer(12));
+  view.setUint16(0, AF_NETLINK, LITTLE);
+  view.setUint32(8, groups, LITTLE);
   return bytesOf(view);
 }
 

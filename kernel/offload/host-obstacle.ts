@@ -1,19 +1,16 @@
 /**
  * What on the host keeps its kernel from forwarding published ports to the ingress sandbox: settings, and what other tools filter. It
- * is looked at, and never changed. The decision is pure; `probeHost` finds the facts.
+ * is looked at, and never changed. Pure; host-probe.ts finds the facts.
  *
  * The relay's clients pass the hook input, flows of the kernel pass forward. So a filter in either may treat them otherwise. Which flows a
  * rule means is not ours to judge: where there is one that may drop, only services whose owner has agreed to it are handed over.
  */
-import fs from 'node:fs';
-import { kindOf, type XtablesKind } from '../iptables/tool.js';
-import type { Namespace } from '../netns/netns.js';
-import { run } from '../run/runner.js';
+import type { XtablesKind } from '../iptables/tool.js';
 import type { DriverName } from './driver.js';
 import type { Lack } from './capability.js';
-import { othersRoute, type FoundRoute, type HostLink } from './host-link.js';
 
-const CHAINS = ['INPUT', 'FORWARD'] as const;
+/** Of iptables, that are looked at. */
+export const CHAINS = ['INPUT', 'FORWARD'] as const;
 
 export interface HostFacts {
   /** Somebody else's route to where published ports would be sent. */
@@ -102,64 +99,4 @@ function nftRules(text: string): string[] {
   const begin = lines.findIndex((line) => line.startsWith('type filter hook '));
   const rules = lines.slice(begin + 1).map((line) => line.replace(/ comment "[^"]*"$/, '').replace(/ ?\bcounter packets \d+ bytes \d+/, ''));
   return rules.filter((line) => line !== '' && line !== '}');
-}
-
-const CONF = '/proc/sys/net/ipv4/conf';
-
-/** Throws nothing: what cannot be asked is not in the way. `link` undefined: as long as nobody has one. */
-export async function probeHost(host: Namespace, link?: Pick<HostLink, 'name' | 'address'>): Promise<HostFacts> {
-  const interfaces = host.within(() => fs.readdirSync(CONF).filter((name) => name !== 'lo'));
-  const closed = interfaces.filter((name) => host.within(() => read(`${CONF}/${name}/forwarding`)) === '0');
-  const order = (name: string): number => (name === 'all' ? 0 : 1);
-  const iptables = await iptablesChains(host);
-  const other = link && (await findOthersRoute(host, link));
-  const known = iptables.filter(({ kind }) => kind === 'nft').map(({ chain }): string => chain);
-  return { ...(other !== undefined && { other }), closed: closed.sort((a, b) => order(a) - order(b)), iptables, nftables: await nftablesChains(host, known) };
-}
-
-async function findOthersRoute(host: Namespace, link: Pick<HostLink, 'name' | 'address'>): Promise<Lack | undefined> {
-  const routes = await run('ip', ['-4', '-json', 'route', 'show', `${link.address}/32`], { netns: host }).catch(() => '');
-  return othersRoute(link, JSON.parse(routes || '[]') as FoundRoute[]);
-}
-
-async function iptablesChains(host: Namespace): Promise<HostFacts['iptables']> {
-  const ask = (command: string, ...args: string[]): Promise<string> => run(command, args, { netns: host }).catch(() => '');
-  const kind = kindOf(await ask('iptables', '--version'));
-  // Asking iptables-legacy makes its tables, where there are none.
-  const hasLegacy = host.within(() => read('/proc/thread-self/net/ip_tables_names'))?.split('\n').includes('filter') === true;
-  const kinds: XtablesKind[] = kind === 'legacy' ? ['legacy', 'nft'] : ['nft', 'legacy'];
-  const asked = kinds.filter((one) => one === 'nft' || hasLegacy).flatMap((one) => CHAINS.map((chain) => ({ one, chain })));
-  const found = await Promise.all(
-    asked.map(async ({ one, chain }) => ({ kind: one, command: one === kind ? 'iptables' : `iptables-${one}`, chain, rules: await ask(`iptables-${one}`, '-S', chain) })),
-  );
-  return found.filter(({ rules }) => rules !== '');
-}
-
-interface ListedChain {
-  readonly family: string;
-  readonly table: string;
-  readonly name: string;
-  readonly type?: string;
-  readonly hook?: string;
-}
-
-/** @param known chains of iptables-nft that iptables is asked about */
-async function nftablesChains(host: Namespace, known: readonly string[]): Promise<HostFacts['nftables']> {
-  const nft = (...args: string[]): Promise<string> => run('nft', args, { netns: host }).catch(() => '');
-  const { nftables = [] } = JSON.parse((await nft('-j', 'list', 'chains')) || '{}') as { nftables?: { chain?: ListedChain }[] };
-  const found = nftables.flatMap(({ chain }) => {
-    if (chain === undefined) return [];
-    const { family, table, name, type, hook = '' } = chain;
-    if (type !== 'filter' || !['ip', 'inet'].includes(family) || !['input', 'forward'].includes(hook)) return [];
-    return family === 'ip' && table === 'filter' && known.includes(name) ? [] : [{ family, table, name, hook }];
-  });
-  return Promise.all(found.map(async ({ family, table, name, hook }) => ({ name: `${family} ${table} ${name}`, hook, text: await nft('list', 'chain', family, table, name) })));
-}
-
-function read(file: string): string | undefined {
-  try {
-    return fs.readFileSync(file, 'utf8').trim();
-  } catch {
-    return undefined;
-  }
 }

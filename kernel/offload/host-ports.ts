@@ -14,11 +14,13 @@ import { findXtables, installedXtables, restore, XtablesReader, type XtablesTool
 import { linkState } from '../netns/interface.js';
 import { ipBatch, IpBatchError } from '../netns/links.js';
 import type { Namespace } from '../netns/netns.js';
+import { RouteChanges } from '../netns/route-changes.js';
 import { applyCommands, NftError, readTable } from '../nftables/apply.js';
 import { describeDifferences, diffTables } from '../nftables/diff.js';
 import { commandText } from '../nftables/render.js';
 import { generationOf } from '../nftables/transaction.js';
 import { CommandError, run } from '../run/runner.js';
+import type { Clock } from '../../proxy/time/clock.js';
 import { conflictsOf } from './conflicts.js';
 import { OffloadError, type DriverName, type OffloadPort } from './driver.js';
 import { blackholeText, hostLines, isOwnRoute, linkFaults, makeLines, readLists, ROUTE_PROTOCOL, SANDBOX_END, othersRoute, sandboxLines, dropText, type FoundLink, type FoundRoute, type HostLink } from './host-link.js';
@@ -31,7 +33,11 @@ export interface HostPortsOptions {
   readonly link: HostLink;
   /** nftables with `nft`, iptables with `ipvs`, as in the sandbox. */
   readonly driver: DriverName;
+  readonly clock: Pick<Clock, 'now'>;
 }
+
+/** Milliseconds after which everything is read back, whatever the kernel has told: of neighbour entries it tells nothing that is listened to. */
+const WHOLE_MS = 30_000;
 
 export class HostPorts {
   readonly #options: HostPortsOptions;
@@ -41,9 +47,12 @@ export class HostPorts {
   #ports: readonly OffloadPort[] | undefined;
   /** Of the host's ruleset, when ours was found as it should be; undefined: nothing was found yet, or there is nothing to tell it by. */
   #generation: number | undefined;
+  #foundAt = -Infinity;
+  readonly #routes: readonly RouteChanges[];
 
   constructor(options: HostPortsOptions) {
     this.#options = options;
+    this.#routes = [options.host, options.sandbox].map((namespace) => new RouteChanges(namespace));
   }
 
   get #table(): string {
@@ -73,23 +82,31 @@ export class HostPorts {
     return this.#generation !== undefined && generationOf(this.#options.host) !== this.#generation;
   }
 
-  /** What differs from what was set, as sentences. Throws OffloadError. */
+  /** What differs from what was set, as sentences. As long as the kernel tells of no change, nothing is read back. Throws OffloadError. */
   verify(): Promise<string[]> {
-    const { host, link, driver } = this.#options;
+    const { host, link, driver, clock } = this.#options;
     const ports = this.#ports;
     if (ports === undefined) return Promise.resolve([]);
     return explained(async () => {
       const generation = generationOf(host);
+      const now = clock.now();
+      // All are asked, and before anything is read: what changes meanwhile shows the next time.
+      const moved = this.#routes.map((routes) => routes.changed()).includes(true);
+      if (!moved && generation !== undefined && generation === this.#generation && now - this.#foundAt < WHOLE_MS) return [];
       this.#generation = undefined;
+      this.#foundAt = now;
       const faults = linkFaults(link, await this.#findLink());
       if (driver === 'nft') {
         faults.push(...describeDifferences(hostTable(link, ports), await readTable(host, this.#table)));
         if (faults.length === 0) this.#generation = generation;
         return faults;
       }
-      const tables = await this.#readOurs(await this.#xtables());
+      const tool = await this.#xtables();
+      const tables = await this.#readOurs(tool);
       const wanted = hostChains(link, ports);
-      return [...faults, ...HOST_TABLES.flatMap((table) => chainFaults(table, tables.get(table), wanted[table]))];
+      faults.push(...HOST_TABLES.flatMap((table) => chainFaults(table, tables.get(table), wanted[table])));
+      if (faults.length === 0 && tool.kind === 'nft') this.#generation = generation;
+      return faults;
     });
   }
 
@@ -163,6 +180,11 @@ export class HostPorts {
     const { host, sandbox, link } = this.#options;
     await removeHostPorts(host, link.name);
     await explained(() => absent(ipBatch(sandbox, [`rule del ${dropText(link.address)}`])));
+  }
+
+  /** What it listens to. */
+  close(): void {
+    for (const routes of this.#routes) routes.close();
   }
 
   async #makeLink(): Promise<void> {

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { parseIpv4 } from '../../../proxy/net/addr.js';
 import { EINVAL } from '../../../proxy/device/device.js';
+import { FakeClock } from '../../../proxy/time/clock.js';
 import { FRAME_SIZE } from '../../../proxy/wire/frame.js';
 import { deviceContract } from '../../contract/device.js';
 import { IpBatchError, ipBatch, setSysctl } from '../../../kernel/netns/links.js';
@@ -21,7 +22,9 @@ import {
   openNamespace,
   removeNamespace,
 } from '../../../kernel/netns/netns.js';
+import { RouteChanges } from '../../../kernel/netns/route-changes.js';
 import { bindUdp, listenTcp } from '../../../kernel/netns/sockets.js';
+import { HostProbe } from '../../../kernel/offload/host-probe.js';
 import { udpFrame } from '../../support/packets.js';
 import { pollUntil } from '../../support/poll-until.js';
 import { startPty } from '../../support/pty.js';
@@ -132,6 +135,54 @@ export async function links(): Promise<void> {
   } finally {
     ns.remove();
   }
+}
+
+/** The kernel tells of links, routes and routing rules of this namespace, and of no others. */
+export async function routeChanges(): Promise<void> {
+  const [namespace, other] = [createNamespace(directory(), 'vm-a'), createNamespace(directory(), 'vm-b')];
+  const changes = new RouteChanges(namespace);
+  const tells = async (lines: readonly string[], where = namespace): Promise<boolean> => {
+    await ipBatch(where, lines);
+    return changes.changed();
+  };
+  assert.equal(changes.changed(), true, 'the first time nobody knows');
+  assert.equal(changes.changed(), false);
+  assert.equal(await tells(['link add d0 type veth peer name d1']), true);
+  assert.equal(await tells(['link add d0 type veth peer name d1'], other), false);
+  assert.equal(await tells(['link set d0 up', 'link set d1 up', 'route add 192.0.2.1/32 dev d0']), true);
+  assert.equal(await tells(['route del 192.0.2.1/32 dev d0']), true);
+  assert.equal(await tells(['rule add pref 60 to 192.0.2.1 blackhole']), true);
+  await ipBatch(namespace, Array.from({ length: 2000 }, (_, n) => `route add 10.0.${n >> 8}.${n & 255}/32 dev d0`));
+  assert.equal(changes.changed(), true, 'more than it had room for');
+  await pollUntil('that was all', () => !changes.changed());
+  changes.close();
+  assert.equal(changes.changed(), true);
+  changes.close();
+  for (const one of [namespace, other]) one.remove();
+}
+
+/** Facts of a host that stay are not asked for again; one that changes is, at once. */
+export async function hostProbe(): Promise<void> {
+  const host = createNamespace(directory(), 'vm-a');
+  const clock = new FakeClock();
+  const probe = new HostProbe(host, { name: 'vm0000-ingress', address: '10.0.0.2' }, clock);
+  const first = await probe.facts();
+  assert.deepEqual([first.nftables, first.other], [[], undefined]);
+  const again = await probe.facts();
+  assert.equal(again.nftables, first.nftables, 'the very same');
+  await run('nft', ['add table inet fw; add chain inet fw input { type filter hook input priority 0; policy drop; }'], { netns: host });
+  await ipBatch(host, ['link set lo up', 'route add 10.0.0.2/32 dev lo']);
+  setSysctl(host, 'net/ipv4/ip_forward', '0');
+  const third = await probe.facts();
+  assert.deepEqual([third.nftables.map(({ name }) => name), third.closed[0]], [['inet fw input'], 'all']);
+  assert.match(third.other?.reason ?? '', /another route to 10\.0\.0\.2/);
+  const fourth = await probe.facts();
+  assert.equal(fourth.nftables, third.nftables);
+  assert.equal(fourth.other, third.other);
+  clock.advance(60_000);
+  assert.notEqual((await probe.facts()).nftables, third.nftables, 'now and then all is asked for');
+  probe.close();
+  host.remove();
 }
 
 export async function sockets(): Promise<void> {
