@@ -125,7 +125,7 @@ function announce(context: Context, agent: ReadyAgent, detached: boolean): Promi
 async function warnOfDriver(context: Context, agent: ReadyAgent, driver: DriverName): Promise<void> {
   const { AgentClient } = await import('../../api/client.js');
   const { offloadProblem } = await new AgentClient(agent.socket).info();
-  if (offloadProblem !== undefined) context.warn(`vipmesh: --offload-driver ${driver} does not work here, services stay in userspace: ${offloadProblem}\n`);
+  if (offloadProblem !== undefined) context.warn(`vipmesh: --offload-driver ${driver} does not work here, services stay in userspace: ${offloadProblem}\n  'vipmesh doctor' says which driver does; without --offload-driver the first of them is taken\n`);
 }
 
 async function startDemo(context: Context, agent: ReadyAgent, detached: boolean): Promise<void> {

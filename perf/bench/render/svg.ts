@@ -11,7 +11,7 @@ const WIDTH = 860;
 const LEFT = 220;
 const RIGHT = 90;
 /** Titles of goals, and ratios with their intervals, are longer. */
-const RATIO_LEFT = 440;
+const RATIO_LEFT = 500;
 const RATIO_RIGHT = 170;
 const BAR = 16;
 const GAP = 6;

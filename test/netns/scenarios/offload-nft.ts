@@ -132,11 +132,11 @@ export async function transacts(): Promise<void> {
   const generation = generationOf(namespace) ?? assert.fail('no generation');
   const commands: Command[] = [
     { do: 'add-chain', chain: 'service-0x7' },
-    { do: 'add-rule', chain: 'service-0x7', rule: 'ct mark set numgen inc mod 5 offset 28672' },
+    { do: 'add-rule', chain: 'service-0x7', rule: 'ct mark set numgen inc mod 5 offset 0x7000' },
     { do: 'add-elements', map: 'addresses', elements: [['10.0.1.77', 'jump service-0x7']] },
     { do: 'add-elements', map: 'ports', elements: [['10.0.1.77 . udp . 5300', 'jump service-0x7']] },
-    { do: 'add-elements', map: 'endpoints', elements: [['28672', ENDPOINTS.c]] },
-    { do: 'add-elements', map: 'endpoint-ports', elements: [['28673', `${ENDPOINTS.c} . 8080`]] },
+    { do: 'add-elements', map: 'endpoints', elements: [['0x7000', ENDPOINTS.c]] },
+    { do: 'add-elements', map: 'endpoint-ports', elements: [['0x7001', `${ENDPOINTS.c} . 8080`]] },
   ];
   const before = await run('nft', ['-a', 'list', 'ruleset'], { netns: namespace });
   assert.equal(await transact(namespace, 'vipmesh', commands, maps, generation - 1), false, 'another generation');
@@ -146,19 +146,19 @@ export async function transacts(): Promise<void> {
   assert.equal(await transact(namespace, 'vipmesh', commands, maps, generation), true);
   assert.equal(generationOf(namespace), generation + 1);
   const after = await read();
-  assert.deepEqual(after.chains.get('service-0x7')?.rules, ['ct mark set numgen inc mod 5 offset 28672']);
+  assert.deepEqual(after.chains.get('service-0x7')?.rules, ['ct mark set numgen inc mod 5 offset 0x7000']);
   const elements = (map: string): [string, string][] => [...(after.maps.get(map)?.elements ?? [])].filter(([key]) => !maps.get(map)?.elements.has(key));
   assert.deepEqual(['addresses', 'ports', 'endpoints', 'endpoint-ports'].flatMap(elements), [
     ['10.0.1.77', 'jump service-0x7'],
     ['10.0.1.77 . udp . 5300', 'jump service-0x7'],
-    ['28672', ENDPOINTS.c],
-    ['28673', `${ENDPOINTS.c} . 8080`],
+    ['0x7000', ENDPOINTS.c],
+    ['0x7001', `${ENDPOINTS.c} . 8080`],
   ]);
   const undo: Command[] = [
     { do: 'delete-elements', map: 'addresses', keys: ['10.0.1.77'] },
     { do: 'delete-elements', map: 'ports', keys: ['10.0.1.77 . udp . 5300'] },
-    { do: 'delete-elements', map: 'endpoints', keys: ['28672'] },
-    { do: 'delete-elements', map: 'endpoint-ports', keys: ['28673'] },
+    { do: 'delete-elements', map: 'endpoints', keys: ['0x7000'] },
+    { do: 'delete-elements', map: 'endpoint-ports', keys: ['0x7001'] },
     { do: 'flush-chain', chain: 'service-0x7' },
     { do: 'delete-chain', chain: 'service-0x7' },
   ];
