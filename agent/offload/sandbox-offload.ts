@@ -5,6 +5,7 @@
  * With many services a change of one costs by that one: what is the same as before is left as it is until the next tick.
  */
 import type { InstalledService, KernelCount, KernelFlow, OffloadDriver, OffloadEndpoint, OffloadScheduler, OffloadService, UserspaceFlow } from '../../kernel/offload/driver.js';
+import { moduleLack } from '../../kernel/modules/modules.js';
 import { problemOf } from '../../kernel/offload/error.js';
 import type { Observation, OffloadMemory, OffloadState } from '../../kernel/offload/state.js';
 import { PlanSeries, type PlanChanges } from '../../kernel/offload/plans.js';
@@ -287,7 +288,10 @@ export class SandboxOffload {
 
   #lacks({ wanted: { scheduler } }: Candidate): string | undefined {
     if (this.deps.schedulers.includes(scheduler)) return undefined;
-    return `this kernel has no scheduler ${scheduler} for ${this.driver.name}${this.driver.name === 'ipvs' ? `: modprobe ip_vs_${scheduler}, and restart the agent` : ''}`;
+    const what = `this kernel has no scheduler ${scheduler} for ${this.driver.name}`;
+    if (this.driver.name !== 'ipvs') return what;
+    const { reason, remedy } = moduleLack(what, [`ip_vs_${scheduler}`], { otherwise: 'choose another scheduler' });
+    return `${reason}: ${remedy}; then restart the agent`;
   }
 
   /** Flows by mark, where a state depends on them. */
