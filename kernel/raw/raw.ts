@@ -17,6 +17,8 @@ interface RawSocket {
 
 /** IPPROTO_RAW: the header is ours, and nothing is ever received (raw(7)). */
 const IPPROTO_RAW = 255;
+/** Packets are small, and go to the kernel at once: whoever waits for them is not to wait for long. */
+const LONGEST_MS = 2000;
 
 /** Why packets cannot be sent so: a sentence; undefined: they can. */
 export async function rawObstacle(): Promise<string | undefined> {
@@ -44,18 +46,26 @@ export interface RawPacket {
   readonly to: string;
 }
 
-/** Sends packets in a namespace. Answers how many went; those that have no route, or no room, do not. Throws where `rawObstacle` names one, or without CAP_NET_RAW. */
-export async function sendRaw(namespace: Namespace, packets: readonly RawPacket[]): Promise<number> {
+/**
+ * Sends packets in a namespace. Answers how many went; those that have no route, or no room, do not, nor do those that take longer than `within`
+ * milliseconds. Throws where `rawObstacle` names one, or without CAP_NET_RAW.
+ */
+export async function sendRaw(namespace: Namespace, packets: readonly RawPacket[], within = LONGEST_MS): Promise<number> {
   const found = await load();
   if (typeof found === 'string') throw new Error(found);
   const socket = namespace.within(() => found.createSocket({ protocol: IPPROTO_RAW }));
+  let timer: NodeJS.Timeout | undefined;
+  let sent = 0;
   try {
-    const sent = await Promise.race([
-      Promise.all(packets.map(({ bytes, to }) => new Promise<boolean>((resolve) => socket.send(bytes, 0, bytes.length, to, (error) => resolve(error === null))))),
+    await Promise.race([
+      Promise.all(packets.map(({ bytes, to }) => new Promise<void>((resolve) => socket.send(bytes, 0, bytes.length, to, (error) => resolve(void (error === null && sent++)))))),
       new Promise<never>((_, reject) => socket.on('error', reject)),
+      // The addon does not hold what it works for: without a timer that waits, too, the socket and all who wait for it may be collected as garbage.
+      new Promise<void>((resolve) => (timer = setTimeout(resolve, within))),
     ]);
-    return sent.filter(Boolean).length;
+    return sent;
   } finally {
+    clearTimeout(timer);
     socket.close();
   }
 }

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { rawObstacle } from '../../../kernel/raw/raw.js';
 import { runScenario, type HostUser } from '../../support/host.js';
 
 const module = new URL('../scenarios/kernel.js', import.meta.url);
@@ -16,6 +17,14 @@ for (const as of ['root', 'userns'] as HostUser[]) {
 }
 
 test('facts of the host are asked for when they change', (t) => runScenario(t, 'root', module, 'hostProbe', 'command:nft'));
+for (const as of ['root', 'userns'] as HostUser[]) {
+  test(`packets by a raw socket, as ${as}`, async (t) => {
+    const obstacle = await rawObstacle();
+    if (obstacle === undefined) return runScenario(t, as, module, 'rawPackets');
+    t.log(`skipped: ${obstacle}`);
+    return t.pass();
+  });
+}
 test('namespaces of ip netns and ours live side by side', (t) => runScenario(t, 'root', module, 'besideIpNetns'));
 test('a /dev/net/tun that may not be opened is named with the uid and the remedy', (t) =>
   runScenario(t, 'userns', module, 'tunRefused'));

@@ -7,6 +7,8 @@ import dgram from 'node:dgram';
 import net from 'node:net';
 import os from 'node:os';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { parseIpv4 } from '../../../proxy/net/addr.js';
 import { EINVAL } from '../../../proxy/device/device.js';
@@ -28,6 +30,8 @@ import { HostProbe } from '../../../kernel/offload/host-probe.js';
 import { udpFrame } from '../../support/packets.js';
 import { pollUntil } from '../../support/poll-until.js';
 import { startPty } from '../../support/pty.js';
+import { sendRaw, type RawPacket } from '../../../kernel/raw/raw.js';
+import { bareAck } from '../../../kernel/raw/segment.js';
 import { run, start } from '../../../kernel/run/runner.js';
 import { openTun, type TunDevice, TunUnavailableError } from '../../../kernel/tun/tun.js';
 
@@ -159,6 +163,26 @@ export async function routeChanges(): Promise<void> {
   assert.equal(changes.changed(), true);
   changes.close();
   for (const one of [namespace, other]) one.remove();
+}
+
+/** All of many packets go, whatever is collected meanwhile. */
+export async function rawPackets(): Promise<void> {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const namespace = createNamespace(directory(), 'vm-a');
+  await ipBatch(namespace, ['link set lo up']);
+  const bytes = bareAck({ from: { address: '192.0.2.1', port: 1 }, to: { address: '127.0.0.1', port: 2 }, sequence: 3, acknowledgement: 4 });
+  let sent: number | undefined;
+  // Between two packets, too.
+  const collecting = (): void => {
+    collect();
+    if (sent === undefined) setImmediate(collecting);
+  };
+  collecting();
+  void sendRaw(namespace, new Array<RawPacket>(100).fill({ bytes, to: '127.0.0.1' }), 60_000).then((count) => (sent = count));
+  await pollUntil('all are sent', () => sent === 100);
+  assert.equal(await sendRaw(namespace, [{ bytes, to: '198.51.100.1' }]), 0, 'there is no route');
+  namespace.remove();
 }
 
 /** Facts of a host that stay are not asked for again; one that changes is, at once. */
