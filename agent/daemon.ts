@@ -23,7 +23,7 @@ import { DEFAULT_MAX_FLOWS } from '../proxy/flow/table.js';
 import { systemClock } from '../proxy/time/clock.js';
 import { serveApi } from './api/server.js';
 import { defaultWorkers, startDataplane } from './dataplane/start.js';
-import { hostRoutes } from './host-routes.js';
+import { hostRoutes, ingressRoutes } from './host-routes.js';
 import { DaemonControl } from './intent/daemon-control.js';
 import { TaskLogs } from './intent/logs.js';
 import { ServiceChanges } from './intent/service-changes.js';
@@ -82,7 +82,7 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
     const left = cleanedUpText(await cleanUp(paths, prefix, await keptBy(store, adopted, prefix)));
     log.info('tasks have outlived an earlier agent', { tasks: adopted.size, ...(left !== undefined && { removed: left }) });
   }
-  const ingress = await ensureIngress(store, context, await hostRoutes());
+  const ingress = await ensureIngress(store, context, [...(await hostRoutes()), ...(await ingressRoutes(options.namespaceDirectory))]);
   const logs = new TaskLogs(join(paths.stateDirectory, 'logs'));
   undo.push(() => logs.close());
 

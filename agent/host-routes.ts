@@ -1,14 +1,39 @@
 /**
  * Subnets that the agent's own network namespace has routes to: a network should keep clear of them, or its tasks could
- * be mistaken for machines of the host's network in every log and packet capture.
+ * be mistaken for machines of the host's network in every log and packet capture. And those of other agents' ingress networks: of two
+ * that are alike only one can have published ports in the kernel.
  */
 import type { Cidr } from '../proxy/net/addr.js';
 import { AddressError, parseCidr } from '../proxy/net/addr.js';
+import { listNamespaces, openNamespace } from '../kernel/netns/netns.js';
 import { ROUTE_PROTOCOL } from '../kernel/offload/host-link.js';
 import { run } from '../kernel/run/runner.js';
 
+/** An agent's ingress sandbox: `vm1a2b-ingress`. */
+const INGRESS = /^vm[0-9a-f]{4}-ingress$/;
+const ADDRESS = /^[0-9.]+$/;
+
 export async function hostRoutes(): Promise<Cidr[]> {
   return parseRoutes(await run('ip', ['-json', '-4', 'route', 'show']));
+}
+
+/** Of the ingress networks of other agents on this host, a route for each address that they have: what is pinned in `directory`. */
+export async function ingressRoutes(directory: string): Promise<Cidr[]> {
+  const found: Cidr[] = [];
+  for (const name of listNamespaces(directory, 'vm').filter((one) => INGRESS.test(one))) {
+    try {
+      const namespace = openNamespace(directory, name);
+      try {
+        const routes = JSON.parse((await run('ip', ['-json', '-4', 'route', 'show'], { netns: namespace })) || '[]') as readonly { dst?: string }[];
+        found.push(...routes.flatMap(({ dst }) => (dst === undefined || !ADDRESS.test(dst) ? [] : [parseCidr(`${dst}/32`)])));
+      } finally {
+        namespace.close();
+      }
+    } catch {
+      // It has just gone, or was only a file that was left: then nobody has these addresses.
+    }
+  }
+  return found;
 }
 
 /**

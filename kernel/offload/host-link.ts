@@ -108,7 +108,7 @@ export function othersRoute({ name, address }: Pick<HostLink, 'name' | 'address'
   if (other.protocol !== ROUTE_PROTOCOL) return { reason: `the host has another route to ${address}${by}, which is this agent's address on its ingress network` };
   return {
     reason: `another agent on this host has the same ingress subnet, and sends ${address} to itself${by}: the relay serves the published ports of this one`,
-    remedy: 'one of the two is to begin with a new --state-dir while the other has its ports in the kernel: its ingress network then gets another subnet',
+    remedy: 'one of the two is to begin with a new --state-dir while the other is up: its ingress network then gets another subnet',
   };
 }
 

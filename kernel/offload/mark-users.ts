@@ -42,10 +42,10 @@ function open(directory: string, name: string): Namespace | undefined {
 
 async function markUsers(namespace: Namespace): Promise<Lack[]> {
   const ask = (command: string, ...args: string[]): Promise<string> => run(command, args, { netns: namespace }).catch(() => '');
-  const byNft = foreignMarks(await ask('nft', '-j', 'list', 'ruleset'), namespace.name);
   const { blocks, others } = readMarkRoutes((await ask('ip', '-N', '-json', '-4', 'rule', 'show')) || '[]', '');
-  // Without a block nothing of ours goes by packet marks.
-  if (blocks.length === 0) return byNft;
+  const byPackets = blocks.length > 0;
+  const byNft = foreignMarks(await ask('nft', '-j', 'list', 'ruleset'), namespace.name, byPackets);
+  if (!byPackets) return byNft;
   const found: Lack[] = [];
   for (const tool of await installedXtables(namespace)) {
     const tables = await new XtablesReader(TABLES).read(tool, namespace);
@@ -61,12 +61,16 @@ interface ListedRule {
   readonly expr: readonly unknown[];
 }
 
-/** Rules of nftables that set marks, but ours, from what `nft -j list ruleset` prints. Flows that have such a mark are left to userspace. Exported for its test. */
-export function foreignMarks(json: string, netns: string): Lack[] {
+/**
+ * Rules of nftables that set marks of connections, but ours, from what `nft -j list ruleset` prints; with `byPackets`, as the driver ipvs goes, also
+ * of packets. Flows that have such a mark are left to userspace. Exported for its test.
+ */
+export function foreignMarks(json: string, netns: string, byPackets: boolean): Lack[] {
   const { nftables = [] } = JSON.parse(json || '{}') as { nftables?: { rule?: ListedRule }[] };
   const chains = nftables.flatMap(({ rule }) => {
     if (rule === undefined || (rule.family === 'ip' && rule.table === OURS)) return [];
-    return deedOf(ruleText(rule.expr)) === SETS_MARKS ? [`${rule.family} ${rule.table} ${rule.chain}`] : [];
+    const text = ruleText(rule.expr);
+    return deedOf(text) === SETS_MARKS && (byPackets || /\bct\b/.test(text)) ? [`${rule.family} ${rule.table} ${rule.chain}`] : [];
   });
   return [...new Set(chains)].map((chain) => ({
     reason: `chain ${chain} of nftables sets marks, and userspace balances the flows that get one`,

@@ -136,7 +136,7 @@ test('two agents on a host have nothing in common, and who has the address is no
   t.is(othersRoute(LINK, WHOLE.hostRoutes), undefined);
   t.is(othersRoute({ ...other, address: '10.0.1.2' }, WHOLE.hostRoutes), undefined);
   const taken = 'another agent on this host has the same ingress subnet, and sends 10.0.0.2 to itself';
-  const remedy = 'one of the two is to begin with a new --state-dir while the other has its ports in the kernel: its ingress network then gets another subnet';
+  const remedy = 'one of the two is to begin with a new --state-dir while the other is up: its ingress network then gets another subnet';
   t.deepEqual(othersRoute(other, WHOLE.hostRoutes), { reason: `${taken} (by vm1a2b-ingress): the relay serves the published ports of this one`, remedy });
   t.deepEqual(othersRoute(other, WHOLE.hostRoutes.slice(1)), { reason: `${taken}: the relay serves the published ports of this one`, remedy }, 'while it makes its link anew');
   t.deepEqual(othersRoute(other, [{ dst: '10.0.0.2', dev: 'eth0' }]), { reason: "the host has another route to 10.0.0.2 (by eth0), which is this agent's address on its ingress network" });
