@@ -16,6 +16,7 @@ import type { Logger } from '../log.js';
 import type { Candidate } from './candidates.js';
 import { MOST as MOST_ENDED } from './ended.js';
 import { HeldVips } from './held-vips.js';
+import { Recent } from './recent.js';
 import { sameCandidate, sameWanted } from './same.js';
 
 /** An offloaded service is looked after this often: what another tool removed is back within 3 s. */
@@ -88,6 +89,7 @@ export class SandboxOffload {
   #adopted: Promise<ReadonlyMap<number, InstalledService>> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #left = false;
+  readonly #recent: Recent<KernelCount[]>;
 
   constructor(
     private readonly driver: OffloadDriver,
@@ -97,6 +99,7 @@ export class SandboxOffload {
     const { established, transitory, udp } = DEFAULT_TIMEOUTS;
     this.#plans = new PlanSeries({ subnet: facts.subnet, balancer: facts.balancer, timeouts: { established, closing: transitory, udp } });
     this.#unsure = deps.leftovers;
+    this.#recent = new Recent(() => this.#after(() => this.#counts()), deps.clock);
   }
 
   get services(): readonly Offloaded[] {
@@ -148,9 +151,9 @@ export class SandboxOffload {
     return this.#after(() => (this.#empty ? Promise.resolve([]) : this.driver.flows()));
   }
 
-  /** Rejects with OffloadError. */
+  /** Costs by the flow, and is asked for by everything that drains: it may be a little old. Rejects with OffloadError. */
   counts(): Promise<KernelCount[]> {
-    return this.#after(() => this.#counts());
+    return this.#recent.get();
   }
 
   /** Marks of what is installed for a service. */
@@ -318,6 +321,7 @@ export class SandboxOffload {
       for (const { mark, endpoint } of gone) await this.deps.onEnded(await this.driver.end(mark, endpoint));
       const ending = await this.#connections([...changes].flatMap(([mark, after]) => (after === undefined ? [mark] : [])));
       await this.driver.set(plan);
+      this.#recent.forget();
       if (plan.services.length === 0) await this.driver.remove();
       this.#unsure = false;
       if (ending.length > 0) await this.deps.onEnded(ending);

@@ -30,26 +30,45 @@ export interface TrackedFlow {
 
 /** Reads `conntrack -L -o xml`, or a part of it that is whole <flow> elements. Of other protocols and families nothing. */
 export function readFlows(xml: string): TrackedFlow[] {
-  const top = parseXml(xml);
+  const top = parseXml(xml, 'plain');
   const flows = top.flatMap((element) => (element.name === 'conntrack' ? element.children : [element]));
   return flows.filter(({ name }) => name === 'flow').map(readFlow).filter((flow) => flow !== undefined);
 }
 
-/** Flows in one piece for parsing, a few milliseconds' work. */
-const PIECE = 500;
+/** Flows in one piece for parsing, 20 ms' work; and of those that are left out, so many are looked through at once. */
+const PIECE = 100;
+const MOST_LEFT_OUT = 10_000;
 const FLOW_END = '</flow>';
+/** The connection is over, and remembered for stray packets only. */
+const OVER = /<state>(?:TIME_WAIT|CLOSE)<\/state>/;
 
-/** Cuts the output of `conntrack -L -o xml` into pieces that readFlows can read one by one: there may be 100,000 flows. */
-export function* piecesOf(xml: string): Generator<string> {
-  let from = xml.indexOf('<flow');
-  while (from >= 0) {
-    let end = from;
-    for (let count = 0; count < PIECE; count++) {
-      const next = xml.indexOf(FLOW_END, end);
-      if (next < 0) break;
-      end = next + FLOW_END.length;
+/**
+ * Cuts the output of `conntrack -L -o xml` into pieces that readFlows can read one by one: there may be 100,000 flows. `open`: without
+ * connections that are over, which costs a hundredth of reading them.
+ */
+export function* piecesOf(xml: string, which: 'all' | 'open' = 'all'): Generator<string> {
+  let piece = '';
+  let kept = 0;
+  let leftOut = 0;
+  for (const flow of flowTexts(xml)) {
+    if (which === 'open' && OVER.test(flow)) leftOut++;
+    else {
+      piece += flow;
+      kept++;
     }
-    if (end === from) return;
+    if (kept < PIECE && leftOut < MOST_LEFT_OUT) continue;
+    yield piece;
+    piece = '';
+    kept = leftOut = 0;
+  }
+  if (kept > 0) yield piece;
+}
+
+/** The text of each flow that is whole. */
+export function* flowTexts(xml: string): Generator<string> {
+  for (let from = xml.indexOf('<flow'); from >= 0; ) {
+    const end = xml.indexOf(FLOW_END, from) + FLOW_END.length;
+    if (end < FLOW_END.length) return;
     yield xml.slice(from, end);
     from = xml.indexOf('<flow', end);
   }

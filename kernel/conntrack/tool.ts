@@ -5,6 +5,7 @@ import { moduleLack, moduleState } from '../modules/modules.js';
 import type { Namespace } from '../netns/netns.js';
 import { OffloadError } from '../offload/error.js';
 import { CommandError, run } from '../run/runner.js';
+import { countFlows, type FlowCount } from './count.js';
 import { entryLine, piecesOf, readFlows, type NewEntry, type TrackedFlow } from './flow.js';
 
 /** Bits of a connection's mark that must be so. */
@@ -13,15 +14,30 @@ export interface MarkMatch {
   readonly mask: number;
 }
 
-/** What the kernel tracks, of all marks or of some. Lets others work while it parses. Throws OffloadError. */
-export async function trackedFlows(namespace: Namespace, mark?: MarkMatch): Promise<TrackedFlow[]> {
-  const xml = await conntrack(namespace, ['-L', '-f', 'ipv4', ...(mark ? ['--mark', markText(mark)] : []), '-o', 'xml']);
+export interface TrackedMatch extends Pick<EntryMatch, 'mark' | 'replySource'> {
+  /** `open`: without connections that are over. */
+  readonly which?: 'all' | 'open';
+}
+
+/** What the kernel tracks, as far as it matches. Lets others work while it parses. Throws OffloadError. */
+export async function trackedFlows(namespace: Namespace, { which = 'all', ...match }: TrackedMatch = {}): Promise<TrackedFlow[]> {
+  const xml = await conntrack(namespace, ['-L', '-f', 'ipv4', ...matchArgs(match), '-o', 'xml']);
   const flows: TrackedFlow[] = [];
-  for (const piece of piecesOf(xml)) {
+  for (const piece of piecesOf(xml, which)) {
     for (const flow of readFlows(piece)) flows.push(flow);
     await new Promise(setImmediate);
   }
   return flows;
+}
+
+/** Translated flows that go on, by their mark and by who answers. Lets others work meanwhile. Throws OffloadError. */
+export async function countedFlows(namespace: Namespace): Promise<FlowCount[]> {
+  const counting = countFlows(await conntrack(namespace, ['-L', '-f', 'ipv4', '-o', 'xml']));
+  for (;;) {
+    const step = counting.next();
+    if (step.done) return step.value;
+    await new Promise(setImmediate);
+  }
 }
 
 /** Makes the kernel know flows; those that it knows stay as they are. Throws OffloadError. */

@@ -100,7 +100,7 @@ export interface KernelCount {
   readonly mark: number;
   readonly address: string;
   readonly port: number;
-  /** Flows that the kernel has now, those included that are about to be forgotten. */
+  /** Flows that the kernel has now. IPVS counts connections that are over, too, until it forgets them (120 s). */
   readonly flows: number;
   /** Since the endpoint was installed, and in both directions; 0 where the kernel does not count. */
   readonly connections: number;

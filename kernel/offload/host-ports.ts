@@ -153,7 +153,7 @@ export class HostPorts {
 
   async #sentFlows(): Promise<TrackedFlow[]> {
     const { host, link } = this.#options;
-    return (await trackedFlows(host)).filter(({ original, reply }) => reply.source === link.address && original.destination !== link.address);
+    return (await trackedFlows(host, { replySource: link.address })).filter(({ original }) => original.destination !== link.address);
   }
 
   /** What is installed for a port, as commands. */

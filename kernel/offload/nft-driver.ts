@@ -6,7 +6,7 @@
  * confirmed. So flows known before `take` stay with userspace, and those of the kernel go on after `finish`, without any rule.
  */
 import type { NewEntry, TrackedFlow } from '../conntrack/flow.js';
-import { addEntries, deleteEntries, trackedFlows, type MarkMatch } from '../conntrack/tool.js';
+import { addEntries, countedFlows, deleteEntries, trackedFlows, type TrackedMatch } from '../conntrack/tool.js';
 import { applyCommands, NftError, readTable } from '../nftables/apply.js';
 import { describeDifferences, diffTables } from '../nftables/diff.js';
 import { NftOutputError } from '../nftables/read.js';
@@ -204,7 +204,7 @@ export class NftDriver implements OffloadDriver {
         return marksOf(there).map((mark) => ({ mark, takes: taken.has(mark) }));
       }
       // Whoever takes the table away himself forgets its flows: it was flushed, as long as there are some.
-      const tracked = await this.#tracked();
+      const tracked = await this.#tracked({});
       return [...new Set(tracked.map(({ mark }) => serviceMark(mark)))].map((mark) => ({ mark, takes: true }));
     });
   }
@@ -225,8 +225,8 @@ export class NftDriver implements OffloadDriver {
     return explained(() => connectionsOf(this.#namespace, marks.map((mark) => [mark, conntrackMarks(mark)] as const), most));
   }
 
-  async #tracked(mark?: MarkMatch): Promise<TrackedFlow[]> {
-    return (await trackedFlows(this.#namespace, mark)).filter((flow) => isTranslated(flow) && this.#isOurs(serviceMark(flow.mark)));
+  async #tracked(match: TrackedMatch = { which: 'open' }): Promise<TrackedFlow[]> {
+    return (await trackedFlows(this.#namespace, match)).filter((flow) => isTranslated(flow) && this.#isOurs(serviceMark(flow.mark)));
   }
 
   #isOurs(mark: number): boolean {
@@ -240,10 +240,10 @@ export class NftDriver implements OffloadDriver {
     for (const [mark, { service }] of this.#services) {
       for (const { address, port } of service.endpoints) counts.set(key(mark, address, port), { mark, address, port, flows: 0, connections: 0, bytes: 0 });
     }
-    for (const { mark, reply, bytes } of await explained(() => this.#tracked())) {
-      const of = [reply.sourcePort, 0].map((port) => key(serviceMark(mark), reply.source, port)).find((name) => counts.has(name));
+    for (const { mark, address, port, flows, bytes } of await explained(() => countedFlows(this.#namespace))) {
+      const of = [port, 0].map((known) => key(serviceMark(mark), address, known)).find((name) => counts.has(name));
       const count = of === undefined ? undefined : counts.get(of);
-      if (count) counts.set(of!, { ...count, flows: count.flows + 1, bytes: count.bytes + bytes });
+      if (count) counts.set(of!, { ...count, flows: count.flows + flows, bytes: count.bytes + bytes });
     }
     return [...counts.values()];
   }
@@ -259,7 +259,7 @@ export class NftDriver implements OffloadDriver {
       }
       const marks = conntrackMarks(mark);
       const { address, port } = endpoint;
-      const theirs = (await this.#tracked(marks)).filter(({ reply }) => reply.source === address && (port === 0 || reply.sourcePort === port));
+      const theirs = (await this.#tracked({ mark: marks, replySource: address, which: 'open' })).filter(({ reply }) => (port === 0 || reply.sourcePort === port));
       const match = { mark: marks, replySource: address };
       if (port === 0) await deleteEntries(this.#namespace, match);
       else for (const protocol of ['tcp', 'udp'] as const) await deleteEntries(this.#namespace, { ...match, replyPort: { protocol, number: port } });

@@ -38,7 +38,7 @@ test('other protocols and families are left out; no counters count nothing', (t)
 test('a long list is cut between flows, and nothing is lost', (t) => {
   const one = TRACKED.slice(TRACKED.indexOf('<flow>'), TRACKED.indexOf('</flow>') + 7);
   const pieces = [...piecesOf(`<?xml version="1.0"?>\n<conntrack>\n${`${one}\n`.repeat(1234)}</conntrack>\n`)];
-  t.is(pieces.length, 3);
+  t.is(pieces.length, 13);
   t.is(pieces.reduce((sum, piece) => sum + readFlows(piece).length, 0), 1234);
   t.deepEqual([...piecesOf('')], []);
   t.deepEqual([...piecesOf('<?xml version="1.0"?>\n<conntrack>\n</conntrack>\n')], []);
@@ -51,4 +51,15 @@ test('an entry to put in', (t) => {
     '-A -t 7440 -u SEEN_REPLY,ASSURED -s 10.0.1.250 -d 10.0.1.4 -p tcp --sport 4444 --dport 80 --state ESTABLISHED',
   );
   t.is(entryLine({ ...tuple, protocol: 'udp', timeout: 300 }), '-A -t 300 -u SEEN_REPLY -s 10.0.1.250 -d 10.0.1.4 -p udp --sport 4444 --dport 80');
+});
+
+test('connections that are over are left out of the pieces, and in no reading is there anything else', (t) => {
+  const over = (state: string): string => TRACKED.slice(TRACKED.indexOf('<flow>'), TRACKED.indexOf('</flow>') + 7).replace('ESTABLISHED', state);
+  const states = ['ESTABLISHED', 'TIME_WAIT', 'CLOSE_WAIT', 'CLOSE', 'LAST_ACK', 'SYN_SENT', 'FIN_WAIT'];
+  const xml = `<conntrack>\n${states.map(over).join('\n')}</conntrack>\n`;
+  const read = (which: 'all' | 'open'): string[] => [...piecesOf(xml, which)].flatMap(readFlows).map(({ state }) => state);
+  t.deepEqual(read('all'), states);
+  t.deepEqual(read('open'), ['ESTABLISHED', 'CLOSE_WAIT', 'LAST_ACK', 'SYN_SENT', 'FIN_WAIT']);
+  t.deepEqual([...piecesOf(over('CLOSE').repeat(20_000), 'open')], ['', '']);
+  t.deepEqual(readFlows(''), []);
 });
