@@ -4,7 +4,7 @@
  *
  * With many services a change of one costs by that one: what is the same as before is left as it is until the next tick.
  */
-import type { InstalledService, KernelCount, KernelFlow, OffloadDriver, OffloadEndpoint, OffloadScheduler, OffloadService, UserspaceFlow } from '../../kernel/offload/driver.js';
+import type { InstalledService, KernelCount, KernelFlow, OffloadDriver, OffloadScheduler, OffloadService, UserspaceFlow } from '../../kernel/offload/driver.js';
 import { moduleLack } from '../../kernel/modules/modules.js';
 import { problemOf } from '../../kernel/offload/error.js';
 import type { Observation, OffloadMemory, OffloadState } from '../../kernel/offload/state.js';
@@ -16,6 +16,7 @@ import type { Logger } from '../log.js';
 import type { Candidate } from './candidates.js';
 import { MOST as MOST_ENDED } from './ended.js';
 import { HeldVips } from './held-vips.js';
+import { endpointsGone, plannedOf } from './planned.js';
 import { Recent } from './recent.js';
 import { sameCandidate, sameWanted } from './same.js';
 
@@ -386,18 +387,4 @@ export class SandboxOffload {
     if (before.state === after.state) return;
     this.deps.log.info('offload', { service, ...(published && { port: published.text }), network: this.facts.network, from: before.state, to: after.state, ...(after.reason !== undefined && { reason: after.reason }) });
   }
-}
-
-function plannedOf({ wanted }: Candidate, mark: number, { state }: OffloadMemory): OffloadService | undefined {
-  const phase = phaseOf(state);
-  return phase && { ...wanted, mark, phase };
-}
-
-/** Endpoints that are there no more, of services that stay. */
-function endpointsGone(changes: PlanChanges, before: (mark: number) => OffloadService | undefined): { readonly mark: number; readonly endpoint: OffloadEndpoint }[] {
-  return [...changes].flatMap(([mark, after]) => {
-    const left = new Set(after?.endpoints.map(({ address }) => address));
-    const gone = after ? (before(mark)?.endpoints ?? []).filter(({ address }) => !left.has(address)) : [];
-    return gone.map((endpoint) => ({ mark, endpoint }));
-  });
 }
