@@ -10,13 +10,15 @@ for (const user of ['root', 'nobody'] as const) {
   test.serial(`its endpoints change while the kernel balances it, as ${user}`, (t) => runScenario(t, user, module, 'changedWhileOffloaded', ...tools));
 }
 test.serial('rules that another tool flushed come back', (t) => runScenario(t, 'root', module, 'flushed', ...tools));
-test.serial('an idle client of an endpoint that is gone is told', async (t) => {
-  const obstacle = await rawObstacle();
-  // It is optional, and CI is not to depend on a compiler either.
-  if (obstacle !== undefined) {
-    t.log(`skipped: ${obstacle}`);
-    return t.pass();
-  }
-  await runScenario(t, 'root', module, 'idleClientsAreTold', ...tools);
-});
+for (const user of ['root', 'nobody'] as const) {
+  test.serial(`an idle client of an endpoint or a service that is gone is told, as ${user}`, async (t) => {
+    const obstacle = await rawObstacle();
+    // It is optional, and CI is not to depend on a compiler either.
+    if (obstacle !== undefined) {
+      t.log(`skipped: ${obstacle}`);
+      return t.pass();
+    }
+    await runScenario(t, user, module, 'idleClientsAreTold', ...tools);
+  });
+}
 test.serial('the kernel balances without an agent, and the next one adopts it', (t) => runScenario(t, 'root', module, 'withoutAgent', ...tools));
