@@ -104,6 +104,8 @@ export async function handedOverAndBack(by: DriverName = 'nft'): Promise<void> {
 /** Scaled up and down while the kernel balances: no connection fails. Then the service is removed, and a connection that is left is reset. */
 export async function changedWhileOffloaded(by: DriverName = 'nft'): Promise<void> {
   const agent = await startMesh(by);
+  // What is closed is not waited for, for however long what is open may go on.
+  await vipmesh('service', 'update', '--drain-timeout', '10m', 'vote');
   const steady = await SteadyClient.inTask('overlay1', 'vote', 80);
   await reaches(agent, 'offloaded');
   await vipmesh('service', 'scale', 'vote=3');
