@@ -25,6 +25,7 @@ import type { OffloadBackend } from './backend.js';
 import { candidateOf, portCandidateOf, type Candidate } from './candidates.js';
 import { condensed } from './condensed.js';
 import { tellEnded } from './ended.js';
+import { PortSessions } from './port-sessions.js';
 import { SandboxOffload, type Userspace } from './sandbox-offload.js';
 import type { OffloadSettings } from './settings.js';
 import { dataplaneUserspace, RelayUserspace, type RelayFacts } from './userspace.js';
@@ -67,7 +68,7 @@ interface Network {
   readonly offload: SandboxOffload;
   readonly userspace: Userspace;
   /** Of the ingress network. */
-  readonly ingress?: { readonly driver: IngressDriver; readonly userspace: RelayUserspace; readonly close: () => void };
+  readonly ingress?: { readonly driver: IngressDriver; readonly userspace: RelayUserspace; readonly sessions: PortSessions; readonly close: () => void };
 }
 
 /** Of published ports in a user namespace. */
@@ -208,7 +209,9 @@ export class Offloader {
     };
     const userspace = new RelayUserspace({ ...published, hostObstacle: obstacles });
     await userspace.refresh();
-    return { placed, userspace, ingress: { driver, userspace, close: () => [hostPorts, probe].forEach((one) => one.close()) }, offload: new SandboxOffload(driver, facts, { ...deps, userspace, onEnded: (flows) => tellEnded(flows, { ...placed, dataplane, host, log }) }) };
+    const offload = new SandboxOffload(driver, facts, { ...deps, userspace, onEnded: (flows) => tellEnded(flows, { ...placed, dataplane, host, log }) });
+    const sessions = new PortSessions({ offload, userspace, driver, clock, log });
+    return { placed, userspace, ingress: { driver, userspace, sessions, close: () => [hostPorts, probe].forEach((one) => one.close()) }, offload };
   }
 
   /** Only now: nothing that had one of them is installed any more. */
@@ -234,6 +237,7 @@ export class Offloader {
     const ports = offload.services.length > 0;
     if (ingress && ports) await ingress.userspace.refresh();
     await offload.tick();
+    if (ingress && ports) await ingress.sessions.tick();
   }
 
   /** Takes away what is on the host: before the ingress sandbox is, so that clients are refused, not left without an answer. Never rejects. */

@@ -51,10 +51,18 @@ export class RelayUserspace implements Userspace {
     return failure ?? this.#hostObstacle(published?.agreed === true);
   }
 
-  async silentFlows({ wanted }: Candidate, silent: number): Promise<UserspaceFlow[]> {
-    const { port } = wanted;
+  silentFlows(candidate: Candidate, silent: number): Promise<UserspaceFlow[]> {
+    return this.#sessions(candidate, (idle) => idle >= silent);
+  }
+
+  /** Sessions that had a datagram in the last `within` ms. Rejects when they cannot be had. */
+  liveSessions(candidate: Candidate, within: number): Promise<UserspaceFlow[]> {
+    return this.#sessions(candidate, (idle) => idle <= within);
+  }
+
+  async #sessions({ wanted: { port } }: Candidate, fits: (idle: number) => boolean): Promise<UserspaceFlow[]> {
     if (port?.protocol !== 'udp') return [];
-    const flows = (await this.facts.relay.flows()).filter(({ protocol, vip, idle }) => protocol === 'udp' && idle >= silent && partsOf(vip).port === port.number);
+    const flows = (await this.facts.relay.flows()).filter(({ protocol, vip, idle }) => protocol === 'udp' && fits(idle) && partsOf(vip).port === port.number);
     // A socket of all addresses does not tell which of them its client asked.
     const addresses = port.hostAddress === undefined ? hostAddresses() : [port.hostAddress];
     return flows.flatMap((flow) => addresses.map((address) => keptFlow(flow, address, port.number)));

@@ -110,6 +110,9 @@ export const EFD_NONBLOCK = O_NONBLOCK;
 export const EFD_CLOEXEC = O_CLOEXEC;
 
 // include/uapi/asm-generic/errno-base.h, errno.h
+export const ENOENT = 2;
+export const EBUSY = 16;
+export const EEXIST = 17;
 export const EINPROGRESS = 115;
 /** include/linux/errno.h; nfnetlink answers it. */
 export const ERESTART = 85;

@@ -3,8 +3,9 @@
  * does anything, so a change by it costs by the size of the table; this does not. Pure bytes; transaction.ts sends them.
  *
  * Only what a running table's changes are made of: rules that count through turns, elements, chains that others jump to.
- * Whatever else there is, is nft's. Layouts: include/uapi/linux/netfilter/nfnetlink.h and nf_tables.h, include/uapi/linux/netlink.h.
+ * Whatever else there is, is nft's. Layouts: include/uapi/linux/netfilter/nfnetlink.h and nf_tables.h.
  */
+import { ACK, attribute, be32, CREATE, frame, HEADER, join, messagesIn, nested, NLMSG_ERROR, REQUEST, text, type Message } from '../netlink/message.js';
 import type { Command } from './render.js';
 import type { NftMap } from './table.js';
 import { parseIpv4 } from '../../proxy/net/addr.js';
@@ -20,14 +21,9 @@ const NEWSETELEM = 12;
 const DELSETELEM = 14;
 const GETGEN = 16;
 
-const REQUEST = 0x1;
-const ACK = 0x4;
-const CREATE = 0x400;
 const APPEND = 0x800;
 
 const NFPROTO_IPV4 = 2;
-const NESTED = 0x8000;
-const HEADER = 20;
 
 /** Within a batch that a socket's send buffer takes at once (net.core.wmem_default is 208 KiB). */
 export const MOST_BYTES = 64 << 10;
@@ -35,12 +31,6 @@ export const MOST_BYTES = 64 << 10;
 const REGISTER = 1;
 const CT_MARK = 3;
 const JUMP = -3;
-
-interface Message {
-  readonly type: number;
-  readonly flags: number;
-  readonly body: Uint8Array;
-}
 
 /** Types of the maps that commands name. */
 export type MapTypes = ReadonlyMap<string, Pick<NftMap, 'key' | 'value'>>;
@@ -81,17 +71,11 @@ export interface Reply {
 
 /** Messages in what was read from the socket. */
 export function decodeReplies(bytes: Uint8Array): Reply[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const replies: Reply[] = [];
-  for (let at = 0; at + 16 <= bytes.length; ) {
-    const length = view.getUint32(at, true);
-    if (length < 16 || at + length > bytes.length) break;
-    const type = view.getUint16(at + 4, true);
-    const sequence = view.getUint32(at + 8, true);
-    // NLMSG_ERROR; NFT_MSG_NEWGEN, whose first attribute is NFTA_GEN_ID.
-    if (type === 2) replies.push({ sequence, error: view.getInt32(at + 16, true) });
-    else if (type === ((SUBSYSTEM << 8) | 15) && length >= 28) replies.push({ sequence, generation: view.getUint32(at + 24) });
-    at += align(length);
+  for (const { type, sequence, view } of messagesIn(bytes)) {
+    // NFT_MSG_NEWGEN, whose first attribute is NFTA_GEN_ID.
+    if (type === NLMSG_ERROR) replies.push({ sequence, error: view.getInt32(0, true) });
+    else if (type === ((SUBSYSTEM << 8) | 15) && view.byteLength >= 12) replies.push({ sequence, generation: view.getUint32(8) });
   }
   return replies;
 }
@@ -173,49 +157,4 @@ function simple(kind: string, value: string): Uint8Array | undefined {
     default:
       return undefined;
   }
-}
-
-function frame({ type, flags, body }: Message, sequence: number, resource: number, family = 0): Uint8Array {
-  const bytes = new Uint8Array(HEADER + align(body.length));
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, HEADER + body.length, true);
-  view.setUint16(4, type, true);
-  view.setUint16(6, flags, true);
-  view.setUint32(8, sequence, true);
-  // struct nfgenmsg: family, version 0, and res_id in network order.
-  view.setUint8(16, family);
-  view.setUint16(18, resource);
-  bytes.set(body, HEADER);
-  return bytes;
-}
-
-function nested(number: number, attributes: readonly Uint8Array[]): Uint8Array {
-  return attribute(number | NESTED, join(attributes));
-}
-
-function attribute(number: number, value: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(align(4 + value.length));
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, 4 + value.length, true);
-  view.setUint16(2, number, true);
-  bytes.set(value, 4);
-  return bytes;
-}
-
-function text(value: string): Uint8Array {
-  return Buffer.from(`${value}\0`);
-}
-
-function be32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value);
-  return bytes;
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  return Buffer.concat(parts);
-}
-
-function align(length: number): number {
-  return (length + 3) & ~3;
 }

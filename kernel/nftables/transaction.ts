@@ -5,19 +5,17 @@
  */
 import fs from 'node:fs';
 import { promisify } from 'node:util';
-import { EAGAIN } from '../../proxy/device/device.js';
-import { AF_NETLINK, ERESTART, NETLINK_NETFILTER, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from '../ffi/constants.js';
-import { read, socket, SystemError, write } from '../ffi/libc.js';
+import { ERESTART } from '../ffi/constants.js';
+import { SystemError, write } from '../ffi/libc.js';
+import { answersOn, openNetfilter } from '../netlink/socket.js';
 import type { Namespace } from '../netns/netns.js';
 import { decodeReplies, encodeBatch, encodeGetGeneration, type MapTypes, type Reply } from './netlink.js';
 import type { Command } from './render.js';
 
-const REPLIES = 64 << 10;
-
 /** Of the ruleset of all tables; undefined where the kernel does not tell. Never 0. */
 export function generationOf(namespace: Namespace): number | undefined {
   try {
-    const fd = open(namespace);
+    const fd = openNetfilter(namespace);
     try {
       const question = encodeGetGeneration();
       const sent = write(fd, question, question.length);
@@ -40,7 +38,7 @@ export async function transact(namespace: Namespace, table: string, commands: re
   if (commands.length === 0) return true;
   const batch = encodeBatch(table, commands, types, generation);
   if (!batch) return false;
-  const fd = open(namespace);
+  const fd = openNetfilter(namespace);
   let answers: Reply[];
   try {
     await promisify(fs.write)(fd, batch);
@@ -55,17 +53,8 @@ export async function transact(namespace: Namespace, table: string, commands: re
   return answers.some(({ error, sequence }) => error === 0 && sequence === commands.length);
 }
 
-function open(namespace: Namespace): number {
-  return namespace.within(() => socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_NETFILTER));
-}
-
 function replies(fd: number): Reply[] {
   const found: Reply[] = [];
-  const buffer = new Uint8Array(REPLIES);
-  for (;;) {
-    const length = read(fd, buffer, buffer.length);
-    if (length === -EAGAIN) return found;
-    if (length < 0) throw new SystemError('read', -length, 'netlink');
-    found.push(...decodeReplies(buffer.subarray(0, length)));
-  }
+  for (const bytes of answersOn(fd)) found.push(...decodeReplies(bytes));
+  return found;
 }

@@ -5,8 +5,10 @@
  *
  * What is there is read before each change: there is little of it.
  */
-import { addEntries, deleteEntries, deleteFlows, establishedFlows, trackedFlows } from '../conntrack/tool.js';
-import type { NewEntry, TrackedFlow } from '../conntrack/flow.js';
+import { deleteEntries, deleteFlows, establishedFlows, trackedFlows } from '../conntrack/tool.js';
+import type { TrackedFlow } from '../conntrack/flow.js';
+import type { Prolonged, Remembered } from '../conntrack/netlink.js';
+import { flowCount, forgetsUdpAfter, remember } from '../conntrack/remember.js';
 import { chainFaults, chainLines, jumpsTo, removalLines, renderBatch } from '../iptables/chains.js';
 import type { ReadTables } from '../iptables/read.js';
 import { ruleText } from '../iptables/rule.js';
@@ -123,9 +125,19 @@ export class HostPorts {
     });
   }
 
-  /** Flows of the relay that connection tracking has not seen: they stay with it. Throws OffloadError. */
-  keep(entries: readonly NewEntry[]): Promise<void> {
-    return explained(() => addEntries(this.#options.host, entries));
+  /** UDP flows that stay where they are until then: of the relay, also those that connection tracking has not seen, and what was sent. Throws OffloadError. */
+  remember(entries: readonly (Remembered | Prolonged)[]): Promise<void> {
+    return remember(this.#options.host, entries);
+  }
+
+  /** Seconds for which the host knows a UDP flow that says nothing; undefined: it does not say. */
+  forgetsAfter(): number | undefined {
+    return forgetsUdpAfter(this.#options.host);
+  }
+
+  /** Flows that the sandbox's kernel tracks. */
+  sandboxFlows(): number {
+    return flowCount(this.#options.sandbox);
   }
 
   /** What clients of a TCP port have asked, whose connections were sent to the sandbox and are established: at most so many. Throws OffloadError. */

@@ -16,6 +16,9 @@ import type {
 import type { HostPorts } from './host-ports.js';
 import { portText, sentPorts } from './host-rules.js';
 
+/** Flows that are listed in some milliseconds. */
+const FEW = 4096;
+
 export class IngressDriver implements OffloadDriver {
   readonly name: OffloadDriver['name'];
   #plan: OffloadPlan | undefined;
@@ -24,7 +27,7 @@ export class IngressDriver implements OffloadDriver {
 
   constructor(
     private readonly sandbox: OffloadDriver,
-    private readonly host: Pick<HostPorts, 'set' | 'touched' | 'verify' | 'sent' | 'keep' | 'asked' | 'end' | 'forget' | 'show' | 'remove'>,
+    private readonly host: Pick<HostPorts, 'set' | 'touched' | 'verify' | 'sent' | 'remember' | 'forgetsAfter' | 'sandboxFlows' | 'asked' | 'end' | 'forget' | 'show' | 'remove'>,
   ) {
     this.name = sandbox.name;
   }
@@ -61,19 +64,36 @@ export class IngressDriver implements OffloadDriver {
     return found;
   }
 
-  /** The sandbox never sees flows of the relay: their sockets are the host's on one side, and its own on the other. */
+  /**
+   * The sandbox never sees flows of the relay: their sockets are the host's on one side, and its own on the other. A connection needs
+   * no keeping: only a SYN is taken. May be called again for the same flows, see `forgetsAfter`.
+   */
   keep(flows: readonly UserspaceFlow[]): Promise<void> {
-    const timeouts = this.#plan?.timeouts;
-    return this.host.keep(
-      flows.map(({ protocol, client, clientPort, virtual, virtualPort }) => ({
-        protocol,
-        timeout: (protocol === 'tcp' ? timeouts?.established : timeouts?.udp) ?? 0,
-        source: client,
-        sourcePort: clientPort,
-        destination: virtual,
-        destinationPort: virtualPort,
-      })),
+    const seconds = this.#plan?.timeouts.udp ?? 0;
+    return this.host.remember(
+      flows.flatMap(({ protocol, client, clientPort, virtual, virtualPort }) =>
+        protocol === 'udp' ? { original: { source: client, sourcePort: clientPort, destination: virtual, destinationPort: virtualPort }, seconds } : [],
+      ),
     );
+  }
+
+  /** UDP flows that were sent to the sandbox are known to the host for as long as they are there. */
+  prolong(flows: readonly KernelFlow[]): Promise<void> {
+    return this.host.remember(
+      flows.flatMap(({ protocol, client, virtual, expires }) => {
+        const [from, to] = [partsOf(virtual), partsOf(client)];
+        return protocol === 'udp' ? { reply: { source: from.address, sourcePort: from.port, destination: to.address, destinationPort: to.port }, seconds: expires } : [];
+      }),
+    );
+  }
+
+  /**
+   * Seconds after whose silence the host takes a UDP flow for new, whoever has it: that is for `keep` and `prolong` to prevent, again and
+   * again. undefined: it remembers them for as long as the plan says.
+   */
+  forgetsAfter(): number | undefined {
+    const after = this.host.forgetsAfter();
+    return after !== undefined && after < (this.#plan?.timeouts.udp ?? 0) ? after : undefined;
   }
 
   /** The sandbox takes what the host sends, or is to send: somebody may have flushed the host's rules. */
@@ -83,6 +103,11 @@ export class IngressDriver implements OffloadDriver {
 
   flows(): Promise<KernelFlow[]> {
     return this.sandbox.flows();
+  }
+
+  /** Whether `flows` costs next to nothing. */
+  get hasFewFlows(): boolean {
+    return this.host.sandboxFlows() <= FEW;
   }
 
   /** What each client asked, the host knows. */
@@ -142,4 +167,9 @@ function portsOf({ services }: OffloadPlan): OffloadPort[] {
 
 function includes(ports: readonly OffloadPort[], port: OffloadPort): boolean {
   return ports.some((one) => portText(one) === portText(port));
+}
+
+function partsOf(peer: string): { address: string; port: number } {
+  const colon = peer.lastIndexOf(':');
+  return { address: peer.slice(0, colon), port: Number(peer.slice(colon + 1)) };
 }

@@ -27,7 +27,7 @@ export const HOST = `${HOME}/host`;
 // MODPROBE_OPTIONS (modprobe(8)) makes `modprobe ip_vs` work as on any machine; what the kernel itself asks for goes through a script.
 const INIT = `#!/bin/sh
 export PATH=${HOME}/bin:${quote(dirname(process.execPath))}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export MODPROBE_OPTIONS='-d ${HOME}' TERM=\${TERM:-linux} LANG=C.UTF-8
+export MODPROBE_OPTIONS='-d ${HOME}' TERM=\${TERM:-linux} LANG=C.UTF-8 VIPMESH_TEST_GUEST=1
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t tmpfs -o mode=0755 tmpfs /run

@@ -5,15 +5,15 @@ import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import type { Event } from '../../../support/held-flows.js';
 import { pollUntil } from '../../../support/poll-until.js';
-import { Command, SOON } from './mesh-agent.js';
+import { Command, inTask, SOON, type Running } from './mesh-agent.js';
 
 const HELD_FLOWS = fileURLToPath(new URL('../../../support/held-flows.js', import.meta.url));
 
 export class HeldFlows {
-  private constructor(readonly command: Command) {}
+  private constructor(readonly command: Running) {}
 
   static inTask(...args: string[]): HeldFlows {
-    return new HeldFlows(Command.vipmesh('run', '--rm', '--network', 'overlay1', '--', process.execPath, HELD_FLOWS, ...args));
+    return new HeldFlows(inTask('overlay1', process.execPath, HELD_FLOWS, ...args));
   }
 
   static onHost(...args: string[]): HeldFlows {
@@ -46,7 +46,7 @@ export class HeldFlows {
   }
 
   async end(): Promise<void> {
-    this.command.child.kill('SIGTERM');
+    this.command.kill('SIGTERM');
     await this.command.ended;
   }
 }

@@ -12,14 +12,15 @@ import { childrenOf } from '../../../../agent/tasks/process-tree.js';
 import type { TaskObject } from '../../../../overlay/model/object.js';
 import { isEnded } from '../../../../overlay/model/task-state.js';
 import { pollUntil } from '../../../support/poll-until.js';
+import { IN_GUEST, runHere, TaskHere } from './here.js';
 
 const MAIN = fileURLToPath(new URL('../../../../agent/cli/main.js', import.meta.url));
 const ENDPOINT_SERVER = fileURLToPath(new URL('../../../support/endpoint-server.js', import.meta.url));
 
 /** Milliseconds for what takes a second on an idle machine: a busy one takes twenty times as long, now and then. */
-export const SOON = { timeout: 90_000 };
+export const SOON = { timeout: IN_GUEST ? 240_000 : 90_000 };
 /** The same, where a look makes the agent ask the kernel, by processes: they are not to keep a slow machine from what is waited for. */
-export const ASKED = { ...SOON, interval: 500 };
+export const ASKED = { ...SOON, interval: IN_GUEST ? 1500 : 500 };
 
 export interface Outcome {
   readonly code: number | null;
@@ -27,8 +28,35 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** A program of a user, while it runs. */
-export class Command {
+/** A program of a user, while it runs, wherever. */
+export interface Running {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly ended: Promise<Outcome>;
+  readonly over: boolean;
+  kill(signal: NodeJS.Signals): void;
+}
+
+/** Waits for text on its output; an end before that is a failure. */
+export async function says(running: Running, text: string | RegExp): Promise<void> {
+  await pollUntil(
+    `'${String(text)}' is said`,
+    () => {
+      if (typeof text === 'string' ? running.stdout.includes(text) : text.test(running.stdout)) return true;
+      assert.ok(!running.over, `it ended: ${running.stdout}${running.stderr}`);
+      return false;
+    },
+    SOON,
+  ).catch((error: unknown) => assert.fail(`${String(error)}; it said: ${running.stdout}${running.stderr}`));
+}
+
+/** A command in a task of its own, by `vipmesh run`. */
+export function inTask(network: string, ...command: string[]): Running {
+  return IN_GUEST ? new TaskHere(network, command) : Command.vipmesh('run', '--rm', '--network', network, '--', ...command);
+}
+
+/** One that is a process of its own. */
+export class Command implements Running {
   stdout = '';
   stderr = '';
   readonly child: ChildProcess;
@@ -45,23 +73,22 @@ export class Command {
     return new Command(process.execPath, [MAIN, ...args]);
   }
 
-  /** Waits for text on its output; an end before that is a failure. */
-  async says(text: string | RegExp): Promise<void> {
-    await pollUntil(
-      `'${String(text)}' is said`,
-      () => {
-        if (typeof text === 'string' ? this.stdout.includes(text) : text.test(this.stdout)) return true;
-        assert.equal(this.child.exitCode ?? this.child.signalCode, null, `it ended: ${this.stdout}${this.stderr}`);
-        return false;
-      },
-      SOON,
-    ).catch((error: unknown) => assert.fail(`${String(error)}; it said: ${this.stdout}${this.stderr}`));
+  get over(): boolean {
+    return (this.child.exitCode ?? this.child.signalCode) !== null;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  says(text: string | RegExp): Promise<void> {
+    return says(this, text);
   }
 }
 
 /** Runs `vipmesh ARGS` to its end. */
 export function run(...args: string[]): Promise<Outcome> {
-  return Command.vipmesh(...args).ended;
+  return IN_GUEST ? runHere(args) : Command.vipmesh(...args).ended;
 }
 
 /** The same, which must succeed; answers its output. */

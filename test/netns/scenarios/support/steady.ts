@@ -6,10 +6,12 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Failure, Report } from '../../../support/steady-client.js';
-import { Command } from './mesh-agent.js';
+import { IN_GUEST } from './here.js';
+import { Command, inTask, says, type Running } from './mesh-agent.js';
 
 const PROGRAM = fileURLToPath(new URL('../../../support/steady-client.js', import.meta.url));
-const INTERVAL_MS = 10;
+/** A guest has one slow processor, and what serves in it is to keep up with several clients. */
+const INTERVAL_MS = IN_GUEST ? 400 : 10;
 
 /** Seen from the outside: its first answer, and every failure, by the wall clock. */
 export interface Seen extends Report {
@@ -18,15 +20,14 @@ export interface Seen extends Report {
 
 export class SteadyClient {
   private constructor(
-    readonly command: Command,
+    readonly command: Running,
     readonly stopFile: string,
   ) {}
 
   /** In a task of its own on `network`. Resolves with its first answer. */
   static async inTask(network: string, host: string, port: number): Promise<SteadyClient> {
     const stopFile = newStopFile();
-    const command = Command.vipmesh('run', '--rm', '--network', network, '--', process.execPath, PROGRAM, host, `${port}`, `${INTERVAL_MS}`, stopFile);
-    return SteadyClient.begun(command, stopFile);
+    return SteadyClient.begun(inTask(network, process.execPath, PROGRAM, host, `${port}`, `${INTERVAL_MS}`, stopFile), stopFile);
   }
 
   static async onHost(port: number): Promise<SteadyClient> {
@@ -34,15 +35,15 @@ export class SteadyClient {
     return SteadyClient.begun(new Command(process.execPath, [PROGRAM, '127.0.0.1', `${port}`, `${INTERVAL_MS}`, stopFile]), stopFile);
   }
 
-  /** Under a command that says where it runs, such as `nsenter --net=…`; none: on the host. A connection every `interval` ms. */
-  static async under(prefix: readonly string[], host: string, port: number, interval = INTERVAL_MS): Promise<SteadyClient> {
+  /** Under a command that says where it runs, such as `nsenter --net=…`; none: on the host. */
+  static async under(prefix: readonly string[], host: string, port: number): Promise<SteadyClient> {
     const stopFile = newStopFile();
-    const [file = '', ...args] = [...prefix, process.execPath, PROGRAM, host, `${port}`, `${interval}`, stopFile];
+    const [file = '', ...args] = [...prefix, process.execPath, PROGRAM, host, `${port}`, `${INTERVAL_MS}`, stopFile];
     return SteadyClient.begun(new Command(file, args), stopFile);
   }
 
-  private static async begun(command: Command, stopFile: string): Promise<SteadyClient> {
-    await command.says('ready');
+  private static async begun(command: Running, stopFile: string): Promise<SteadyClient> {
+    await says(command, 'ready');
     return new SteadyClient(command, stopFile);
   }
 

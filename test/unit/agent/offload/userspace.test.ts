@@ -23,6 +23,12 @@ test("the relay's silent UDP sessions of a port are told with the host's address
   ]);
 });
 
+test('so are those that have spoken of late', async (t) => {
+  const flows = [session('0.0.0.0:53', 2000), session('0.0.0.0:53', 500)].map((flow, index) => ({ ...flow, client: `192.0.2.9:${index}` }));
+  const userspace = new RelayUserspace({ relay: { flows: () => Promise.resolve(flows), opened: () => Promise.resolve({}) }, failures: new Map(), hostObstacle: () => Promise.resolve(() => undefined) });
+  t.deepEqual((await userspace.liveSessions(dns(), 500)).map(({ clientPort }) => clientPort), [1]);
+});
+
 test('a port that the relay does not have is not taken from who has it; what the host lacks is told when it was asked', async (t) => {
   const failures = new Map<string, string>();
   const userspace = new RelayUserspace({ relay: { flows: () => Promise.resolve([]), opened: () => Promise.resolve({ 'udp/*:53': 9 }) }, failures, hostObstacle: () => Promise.resolve((agreed) => (agreed ? undefined : 'it filters')) });

@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { Prolonged, Remembered } from '../../../../kernel/conntrack/netlink.js';
 import type { InstalledService, KernelFlow, OffloadDriver, OffloadPlan, OffloadPort, OffloadService } from '../../../../kernel/offload/driver.js';
 import { portText } from '../../../../kernel/offload/host-rules.js';
 import { IngressDriver } from '../../../../kernel/offload/ingress-driver.js';
@@ -12,6 +13,8 @@ class World {
   /** By protocol and client. */
   asked = new Map<string, string>();
   faults: string[] = [];
+  forgets: number | undefined;
+  tracked = 0;
   readonly sandbox: OffloadDriver = {
     name: 'nft',
     refuses: () => undefined,
@@ -32,7 +35,9 @@ class World {
     touched: () => false,
     verify: () => Promise.resolve(this.faults.splice(0)),
     sent: () => Promise.resolve(this.sent),
-    keep: (entries) => this.#note(`host keeps ${entries.map(({ source, sourcePort, destination, timeout }) => `${source}:${sourcePort} ${destination} ${timeout}`).join(', ')}`),
+    remember: (entries) => this.#note(`host remembers ${entries.map(entryText).join(', ')}`),
+    forgetsAfter: () => this.forgets,
+    sandboxFlows: () => this.tracked,
     end: (clients) => this.#note(`host ends ${[...clients].join(', ')}`).then(() => this.asked),
     asked: (port, most) => this.#note(`host is asked about ${port}, ${most}`).then(() => this.asked),
     forget: (ports) => (ports.length === 0 ? Promise.resolve() : this.#note(`host forgets ${ports.map(portText).join(', ')}`)),
@@ -49,6 +54,11 @@ class World {
     await this.driver.set(plan(services));
     return this.told.splice(0);
   }
+}
+
+function entryText(entry: Remembered | Prolonged): string {
+  const [what, { source, sourcePort, destination, destinationPort }] = 'reply' in entry ? ['replies', entry.reply] : ['all', entry.original];
+  return `${what} ${source}:${sourcePort} ${destination}:${destinationPort} ${entry.seconds}`;
 }
 
 function plan(services: readonly OffloadService[]): OffloadPlan {
@@ -96,10 +106,12 @@ test('flows of the relay are kept on the host, and those of an endpoint that end
   const world = new World();
   await world.set(web('take'));
   await world.driver.keep([{ protocol: 'udp', client: '192.0.2.2', clientPort: 5000, virtual: '192.0.2.1', virtualPort: 53, endpoint: '10.0.0.5', endpointPort: 53, balancerPort: 0 }]);
+  const session = { mark: 8080, protocol: 'udp', client: '192.0.2.2:5000', virtual: '10.0.0.2:53', endpoint: '10.0.0.5:53', seenAs: '10.0.0.2:5000', state: '', expires: 77, bytes: 0 } as const;
+  await world.driver.prolong([session, { ...session, protocol: 'tcp' }]);
   world.ended = [{ mark: 8080, protocol: 'tcp', client: '192.0.2.2:5001', virtual: '10.0.0.2:8080', endpoint: '10.0.0.5:80', seenAs: '10.0.0.2:5000', state: 'ESTABLISHED', expires: 1, bytes: 0 }];
   world.asked.set('tcp 192.0.2.2:5001', '192.0.2.1:8080');
   t.deepEqual(await world.driver.end(8080, { address: '10.0.0.5', port: 80 }), [{ ...world.ended[0]!, asked: '192.0.2.1:8080' }]);
-  t.deepEqual(world.told, ['host keeps 192.0.2.2:5000 192.0.2.1 120', 'host ends tcp 192.0.2.2:5001']);
+  t.deepEqual(world.told, ['host remembers all 192.0.2.2:5000 192.0.2.1:53 120', 'host remembers replies 10.0.0.2:53 192.0.2.2:5000 77', 'host ends tcp 192.0.2.2:5001']);
   t.deepEqual([world.driver.show(8080), world.driver.showHost(8080), world.driver.showHost(1)], [['sandbox 8080'], ['host *:8080/tcp'], []]);
 });
 
@@ -111,4 +123,17 @@ test('whose connections a port has: as the sandbox says, and what they asked, as
   world.asked = new Map([['tcp 192.0.2.2:5001', '192.0.2.1:8080']]);
   t.deepEqual(await world.driver.connections([8080, 8081, 9], 2), [{ ...flow(8080, 5001), asked: '192.0.2.1:8080' }, flow(8081, 5002)]);
   t.deepEqual(world.told, ['host is asked about 8080, 2', 'host is asked about 8081, 2']);
+});
+
+test('a host that forgets UDP flows sooner than userspace does is to be reminded', async (t) => {
+  const world = new World();
+  world.forgets = 30;
+  t.is(world.driver.forgetsAfter(), undefined, 'nothing is sent yet');
+  await world.set(web('take'));
+  t.is(world.driver.forgetsAfter(), 30);
+  world.forgets = 120;
+  t.is(world.driver.forgetsAfter(), undefined);
+  t.true(world.driver.hasFewFlows);
+  world.tracked = 100_000;
+  t.false(world.driver.hasFewFlows);
 });
