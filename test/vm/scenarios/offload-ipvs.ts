@@ -92,6 +92,9 @@ ip rule del pref 50; ip route flush table 100; sysctl -qw net.ipv4.vs.conntrack=
   await shell(netns, commands.join('\n'));
   const lines = (text: string): string[] => text.split('\n').sort();
   assert.deepEqual(lines(await facts.installed(netns)), lines(installed));
+  // Another agent's driver that looks after a flush of the rules.
+  await shell(netns, `for table in mangle nat; do ${IPTABLES} -t $table -F; ${IPTABLES} -t $table -X; done`);
+  assert.deepEqual(await new IpvsDriver(netns).installed(), [{ mark: 0x103, takes: true }]);
   netns.remove();
 }
 
