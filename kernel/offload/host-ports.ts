@@ -20,13 +20,14 @@ import { RouteChanges } from '../netns/route-changes.js';
 import { applyCommands, NftError, readTable } from '../nftables/apply.js';
 import { describeDifferences, diffTables } from '../nftables/diff.js';
 import { commandText } from '../nftables/render.js';
+import { TranslationKeeper } from '../nftables/keeper.js';
 import { generationOf } from '../nftables/transaction.js';
 import { CommandError, run } from '../run/runner.js';
 import type { Clock } from '../../proxy/time/clock.js';
 import { conflictsOf } from './conflicts.js';
 import { OffloadError, type DriverName, type OffloadPort } from './driver.js';
 import { blackholeText, hostLines, isOwnRoute, linkFaults, makeLines, readLists, ROUTE_PROTOCOL, SANDBOX_END, othersRoute, sandboxLines, dropText, type FoundLink, type FoundRoute, type HostLink } from './host-link.js';
-import { chainPorts, HOST_TABLES, hostChainName, hostChains, hostTable, hostTableName, portText, tablePorts } from './host-rules.js';
+import { chainPorts, HOST_TABLES, hostChainName, hostChains, hostTable, hostTableName, keeperTableName, portText, tablePorts } from './host-rules.js';
 
 export interface HostPortsOptions {
   readonly host: Namespace;
@@ -51,10 +52,12 @@ export class HostPorts {
   #generation: number | undefined;
   #foundAt = -Infinity;
   readonly #routes: readonly RouteChanges[];
+  readonly #keeper: TranslationKeeper;
 
   constructor(options: HostPortsOptions) {
     this.#options = options;
     this.#routes = [options.host, options.sandbox].map((namespace) => new RouteChanges(namespace));
+    this.#keeper = new TranslationKeeper(options.host, keeperTableName(options.link.name));
   }
 
   get #table(): string {
@@ -70,12 +73,15 @@ export class HostPorts {
       await this.#makeLink();
       if (driver === 'nft') {
         await applyCommands(host, this.#table, diffTables(await readTable(host, this.#table), hostTable(link, ports)));
+        this.#keeper.start();
         return;
       }
       const tool = await this.#xtables();
       const tables = await this.#readOurs(tool);
       const wanted = hostChains(link, ports);
       await restore(tool, host, renderBatch(HOST_TABLES.map((table) => ({ table, lines: chainLines(tables.get(table), wanted[table]) }))));
+      // Rules of iptables-legacy are not in nftables' ruleset, and no flush takes their hooks away.
+      if (tool.kind === 'nft') this.#keeper.start();
     });
   }
 
@@ -190,6 +196,7 @@ export class HostPorts {
   async remove(): Promise<void> {
     this.#ports = this.#generation = undefined;
     const { host, sandbox, link } = this.#options;
+    await this.#keeper.stop();
     await removeHostPorts(host, link.name);
     await explained(() => absent(ipBatch(sandbox, [`rule del ${dropText(link.address)}`])));
   }
@@ -197,6 +204,7 @@ export class HostPorts {
   /** What it listens to. */
   close(): void {
     for (const routes of this.#routes) routes.close();
+    void this.#keeper.stop();
   }
 
   async #makeLink(): Promise<void> {

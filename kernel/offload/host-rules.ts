@@ -19,6 +19,11 @@ export function hostTableName(link: string): string {
   return `vipmesh-ingress-${agentOf(link)}`;
 }
 
+/** Of the table that outlasts a flush. */
+export function keeperTableName(link: string): string {
+  return `vipmesh-keep-${agentOf(link)}`;
+}
+
 /** Of iptables, where a name has 28 characters at most. */
 export function hostChainName(link: string): string {
   return `VIPMESH-INGRESS-${agentOf(link)}`;

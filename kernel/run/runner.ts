@@ -51,7 +51,7 @@ export interface StartOptions {
 
 // ip and friends live in sbin, which an ordinary user's PATH may lack. npm and npx put the tools of packages in front of the
 // system's, and one of those is called nft.
-function toolEnvironment(): NodeJS.ProcessEnv {
+export function toolEnvironment(): NodeJS.ProcessEnv {
   const path = (process.env.PATH ?? '/usr/bin:/bin').split(':').filter((directory) => !directory.endsWith('/node_modules/.bin'));
   return { ...process.env, PATH: [...path, '/usr/sbin', '/sbin'].join(':'), LC_ALL: 'C' };
 }
