@@ -163,6 +163,8 @@ export interface OffloadCommands {
   readonly network: string;
   /** Absent: in the network's sandbox. */
   readonly place?: 'host';
+  /** Of a sandbox: what a command is to be preceded by, to be carried out there. */
+  readonly enter?: string;
   readonly commands: readonly string[];
 }
 

@@ -124,6 +124,8 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
     dataplane,
     ...(hostNamespace && { published: { host: hostNamespace, link: { name: hostLinkName(prefix), mtu }, relay, failures: publisher.failures } }),
     markOf: async (...owner) => settings.markBase + (await marks.take(...owner)),
+    enter: ({ name, path }) =>
+      options.mode === 'root' ? `ip netns exec ${name}` : `nsenter --target ${process.pid} --user --preserve-credentials --mount nsenter --net=${path}`,
     leftovers: adopted.size > 0,
     keepMarks: (wanted) => marks.keepOnly(wanted),
     onChange: () => node.request(),

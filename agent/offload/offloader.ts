@@ -41,6 +41,8 @@ export interface OffloaderOptions {
   /** Absent: this agent does not see the host's own network, and published ports stay with the relay. */
   readonly published?: PublishedOptions;
   readonly markOf: (...owner: MarkOwner) => Promise<number>;
+  /** What carries out a command in a sandbox, when it is put in front of it. */
+  readonly enter: (sandbox: Namespace) => string;
   /** An earlier agent may have handed over some services. */
   readonly leftovers: boolean;
   /** These are all that there are: other marks are free. */
@@ -280,11 +282,11 @@ export class Offloader {
   /** What is installed for a service, as commands, by network and place. */
   async show(serviceId: string): Promise<OffloadCommands[]> {
     await this.#adopted;
-    return [...this.#networks].flatMap(([id, { offload, ingress }]) => {
+    return [...this.#networks].flatMap(([id, { offload, ingress, placed }]) => {
       const network = this.#names.get(id) ?? '';
       const onHost = [...new Set(offload.marksOf(serviceId).flatMap((mark) => ingress?.driver.showHost(mark) ?? []))];
       const shown: OffloadCommands[] = [
-        { network, commands: [...new Set(offload.show(serviceId))] },
+        { network, enter: this.options.enter(placed.namespace), commands: [...new Set(offload.show(serviceId))] },
         { network, place: 'host', commands: onHost },
       ];
       return shown.filter(({ commands }) => commands.length > 0);

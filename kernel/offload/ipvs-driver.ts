@@ -148,7 +148,7 @@ export class IpvsDriver implements OffloadDriver {
 
   async flows(): Promise<KernelFlow[]> {
     if (!hasIpvs(this.#namespace)) return [];
-    const [connections, tracked] = await Promise.all([ipvsConnections(this.#namespace), trackedFlows(this.#namespace, { which: 'open' })]);
+    const [connections, tracked] = await Promise.all([ipvsConnections(this.#namespace), trackedFlows(this.#namespace)]);
     // IPVS knows its connections by addresses only; which mark one has, and how much it carried, connection tracking knows.
     const byTuple = new Map(tracked.map((flow) => [tupleKey(flow.protocol, ends(flow).client, ends(flow).virtual), flow]));
     return connections.flatMap(({ protocol, client, virtual, destination, state, expires }) => {

@@ -218,14 +218,14 @@ export class NftDriver implements OffloadDriver {
   }
 
   flows(): Promise<KernelFlow[]> {
-    return explained(async () => (await this.#tracked()).map((flow) => kernelFlow(flow, serviceMark(flow.mark))));
+    return explained(async () => (await this.#tracked({})).map((flow) => kernelFlow(flow, serviceMark(flow.mark))));
   }
 
   connections(marks: readonly number[], most: number): Promise<KernelFlow[]> {
     return explained(() => connectionsOf(this.#namespace, marks.map((mark) => [mark, conntrackMarks(mark)] as const), most));
   }
 
-  async #tracked(match: TrackedMatch = { which: 'open' }): Promise<TrackedFlow[]> {
+  async #tracked(match: TrackedMatch): Promise<TrackedFlow[]> {
     return (await trackedFlows(this.#namespace, match)).filter((flow) => isTranslated(flow) && this.#isOurs(serviceMark(flow.mark)));
   }
 

@@ -21,8 +21,8 @@ const offloadLs = command<LsOptions>({
   purpose: 'List every service on every network, and every published port, with its state: userspace, arming, offloaded or draining.',
   options: [{ flags: '--service <service>', about: 'only those of this service, by its name or id' }, ...listingOptions.filter(({ flags }) => !flags.includes('--quiet'))],
   notes: `OPENED counts the connections that userspace opened to the present endpoints, KERNEL
-those that the kernel has now, closed ones included until it forgets them, about a
-minute later. What is not offloaded says why. A PORT is a published one; other rows
+those that the kernel has now (with IPVS closed ones, too, until it forgets them,
+some two minutes later). What is not offloaded says why. A PORT is a published one; other rows
 are virtual addresses.\n\n${FORMAT_NOTE}`,
   examples: ['vipmesh offload ls', 'vipmesh offload ls --service vote', "vipmesh offload ls --format '{{.Service}} {{.State}} {{.Reason}}'"],
   async run(context, _, options) {
@@ -48,7 +48,8 @@ const offloadShow = command<ListingOptions>({
   args: [{ name: '<service>', about: 'name or id' }],
   purpose: 'Print what is installed in the kernel for a service, as commands that do it by hand.',
   options: inspectOptions.map((option) => (option.flags === '--json' ? { ...option, about: 'print a JSON array with one object for each network, and one for the host' } : option)),
-  notes: `An object has .Network, .Commands and, of what is on the host, .Place. Marks are
+  notes: `An object has .Network, .Commands, .Place of what is on the host, and .Enter of
+a sandbox: the command that carries out another in there. Marks are
 hexadecimal as in 'vipmesh offload ls'; with nftables a flow's mark is the service's
 with three digits more, which are its turn. ipvsadm takes decimal ones only.\n\n${FORMAT_NOTE}`,
   examples: ['vipmesh offload show vote', "vipmesh offload show vote --format '{{.Network}}: {{join .Commands \"; \"}}'"],
@@ -66,7 +67,7 @@ with three digits more, which are its turn. ipvsadm takes decimal ones only.\n\n
           : `nothing of service '${service}' is in the kernel: it has no virtual address and no published port, so nothing of it is balanced\n`,
       );
     }
-    context.write(shown.map(({ network, place, commands }) => `# ${place === 'host' ? 'on the host' : `in the sandbox of network ${network}`}\n${commands.map((line) => `${line}\n`).join('')}`).join('\n'));
+    context.write(shown.map(({ network, place, enter, commands }) => `# ${place === 'host' ? 'on the host' : `in the sandbox of network ${network}: ${enter ?? ''} sh`}\n${commands.map((line) => `${line}\n`).join('')}`).join('\n'));
   },
 });
 

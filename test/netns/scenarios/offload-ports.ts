@@ -219,7 +219,7 @@ async function handOverAndBack(agent: MeshAgent, by: DriverName): Promise<void> 
   await carried(agent, 'kernel');
   assert.match(await vipmesh('offload', 'ls'), /^vote +ingress +8080\/tcp +offloaded /m);
   const shown = await vipmesh('offload', 'show', 'vote');
-  assert.match(shown, /^# in the sandbox of network ingress\n/m);
+  assert.match(shown, /^# in the sandbox of network ingress: ip netns exec vm[0-9a-f]{4}-ingress sh\n/m);
   assert.match(shown, /^# on the host\n[^]*8080/m);
   const answers = asker.of('answer').length;
   await asker.until('UDP goes on', (flows) => flows.of('answer').length > answers + 10);

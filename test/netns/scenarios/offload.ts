@@ -82,7 +82,11 @@ export async function handedOverAndBack(by: DriverName = 'nft'): Promise<void> {
   await pollUntil('new connections are in the kernel', async () => (await agent.api.flows()).some((flow) => flow.path === 'kernel' && flow.vip.endsWith(':80')), ASKED);
   const late = Upload.begin();
   await carried(agent, 'kernel');
-  assert.match(await vipmesh('offload', 'show', 'vote'), new RegExp(`^# in the sandbox of network overlay1\\n[^]*^${TOOLS[by].command} `, 'm'));
+  const shown = await vipmesh('offload', 'show', 'vote');
+  assert.match(shown, new RegExp(`^# in the sandbox of network overlay1: .+ sh\\n[^]*^${TOOLS[by].command} `, 'm'));
+  // From outside, by whoever started the agent.
+  const [, enter = ''] = /^# in the sandbox of network overlay1: (.+)$/m.exec(shown) ?? [];
+  assert.match(await run('sh', ['-c', `echo 'ip -brief link' | ${enter}`], {}), /^vip0 /m);
   assert.match(await vipmesh('offload', 'ls'), /^vote +overlay1 +- +offloaded /m);
   const answers = asker.of('answer').length;
   await asker.until('UDP goes on', (flows) => flows.of('answer').length > answers + 10);

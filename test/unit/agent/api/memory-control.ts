@@ -235,7 +235,7 @@ export class MemoryControl implements Control {
   offloads = (): Promise<OffloadRecord[]> => Promise.resolve(this.offloadList);
   async offloadCommands(ref: string): Promise<OffloadCommands[]> {
     const { id } = await this.service(ref);
-    return this.offloadList.filter(({ serviceId, mark }) => serviceId === id && mark !== undefined).map(({ network, mark }) => ({ network, commands: [`mark ${mark}`] }));
+    return this.offloadList.filter(({ serviceId, mark }) => serviceId === id && mark !== undefined).map(({ network, mark }) => ({ network, enter: 'enter n1', commands: [`mark ${mark}`] }));
   }
   doctor = (): Promise<DoctorCheck[]> => Promise.reject(new Error('a fault of the test'));
 }

@@ -210,8 +210,8 @@ test('offload show: as commands, as JSON, by a template', async (t) => {
   const { run, control } = await start(t);
   const serviceId = (await ok(t, run('service', 'create', '--detach', '--name', 'vote', '--', 'x'))).trim();
   control.offloadList = [{ service: 'vote', serviceId, network: 'overlay1', mode: 'auto', state: 'offloaded', mark: 0x103, opened: 3, kernelFlows: 0 }];
-  t.is(await ok(t, run('offload', 'show', 'vote')), '# in the sandbox of network overlay1\nmark 259\n');
-  t.deepEqual(JSON.parse(await ok(t, run('offload', 'show', 'vote', '--json'))), [{ network: 'overlay1', commands: ['mark 259'] }]);
+  t.is(await ok(t, run('offload', 'show', 'vote')), '# in the sandbox of network overlay1: enter n1 sh\nmark 259\n');
+  t.deepEqual(JSON.parse(await ok(t, run('offload', 'show', 'vote', '--json'))), [{ network: 'overlay1', enter: 'enter n1', commands: ['mark 259'] }]);
   t.is(await ok(t, run('offload', 'show', 'vote', '--format', '{{.Network}}: {{join .Commands "; "}}')), 'overlay1: mark 259\n');
   t.is((await run('offload', 'show', 'vote', '--json', '--format', 'json')).code, 2);
 });

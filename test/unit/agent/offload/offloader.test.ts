@@ -49,6 +49,7 @@ class Successor {
       backend: () => backend,
       dataplane: { opened: () => 0, silentFlows: () => [], refuse: () => Promise.resolve() },
       markOf: () => Promise.resolve(0x103),
+      enter: ({ name }) => `enter ${name}`,
       leftovers: true,
       keepMarks: () => Promise.resolve(),
       onChange: () => void this.changes++,
