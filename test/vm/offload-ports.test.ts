@@ -9,4 +9,5 @@ const module = new URL('../netns/scenarios/offload-ports.js', import.meta.url);
 const guest = guestOfFile();
 const tools = ['conntrack', 'nc', 'curl'].map((name) => `command:${name}` as const);
 
-test.serial('IPVS serves published ports without an agent, and the next one adopts them', (t) => guest.runScenario(t, module, 'portsWithoutAgent ipvs', ...tools));
+test.serial('published ports handed to IPVS and taken back under traffic; without an agent, and by the next', (t) =>
+  guest.runScenario(t, module, 'portsWholeLife ipvs', ...tools));
