@@ -10,8 +10,8 @@ import { skipWithout, type Need } from '../../support/capability.js';
 import { Guest, GuestError, type GuestOptions } from './guest.js';
 import { HOST } from './init.js';
 
-/** Milliseconds. A bound for a scenario that takes a tenth of it on an idle machine. */
-const SCENARIO_TIMEOUT = 600_000;
+/** Milliseconds. A bound for scenarios of which the longest take two minutes on an idle machine. */
+const SCENARIO_TIMEOUT = 900_000;
 const BOOT_TIMEOUT = 120_000;
 
 export interface GuestOfFile {
