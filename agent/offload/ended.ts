@@ -41,7 +41,7 @@ export async function tellEnded(flows: readonly KernelFlow[], { namespace, index
     const mute = send === sendRaw && (await rawObstacle()) !== undefined;
     for (let at = 0; at < open.length; at += BATCH) {
       const batch = open.slice(at, at + BATCH);
-      if (!host) await dataplane.refuse(index, batch.map(({ client, virtual }) => refused(peerOf(client), peerOf(virtual))));
+      await dataplane.refuse(index, batch.map(({ client, virtual, endpoint, seenAs }) => (host ? refused(peerOf(endpoint), peerOf(seenAs)) : refused(peerOf(client), peerOf(virtual)))));
       if (mute) continue;
       const toEndpoints = batch.map(({ seenAs, endpoint }) => strangeAck(seenAs, endpoint));
       const toClients = batch.flatMap(({ virtual, asked, client }) => (host && asked === undefined ? [] : [strangeAck(asked ?? virtual, client)]));

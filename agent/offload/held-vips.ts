@@ -1,5 +1,8 @@
 /** VIPs of which the kernel has flows, may get some soon, or had some of late: what userspace does not know of them it does not refuse (proxy/dataplane/strays.ts). */
 
+/** In a VIP's place: published ports, which have none. */
+export const PUBLISHED = 0;
+
 /** Milliseconds for which a segment of a flow that userspace does not know may still be one of the kernel's, after the kernel had its service. */
 const HELD_MS = 5000;
 
@@ -11,9 +14,8 @@ export class HeldVips {
     return new Set(this.#until.keys());
   }
 
-  /** From now on, for as long as the kernel may have flows of it, and some time more. A published port has none. */
-  hold(vip: number | undefined, now: number): void {
-    if (vip === undefined) return;
+  /** From now on, for as long as the kernel may have flows of it, and some time more. */
+  hold(vip: number, now: number): void {
     this.#changed ||= !this.#until.has(vip);
     this.#until.set(vip, now + HELD_MS);
   }

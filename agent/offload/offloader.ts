@@ -17,6 +17,7 @@ import type { NetworkObject } from '../../overlay/model/object.js';
 import type { MarkOwner } from '../../overlay/service/marks.js';
 import type { ServiceConfig, Snapshot } from '../../proxy/config/snapshot.js';
 import type { Dataplane, FlowState } from '../../proxy/dataplane/handle.js';
+import { parseIpv4 } from '../../proxy/net/addr.js';
 import type { Clock } from '../../proxy/time/clock.js';
 import type { Logger } from '../log.js';
 import type { FlowSummary, OffloadCommands, OffloadRecord } from '../control.js';
@@ -26,6 +27,7 @@ import { candidateOf, portCandidateOf, type Candidate } from './candidates.js';
 import { condensed } from './condensed.js';
 import { tellEnded } from './ended.js';
 import { PortSessions } from './port-sessions.js';
+import { PUBLISHED } from './held-vips.js';
 import { SandboxOffload, type Userspace } from './sandbox-offload.js';
 import type { OffloadSettings } from './settings.js';
 import { dataplaneUserspace, RelayUserspace, type RelayFacts } from './userspace.js';
@@ -141,9 +143,16 @@ export class Offloader {
     const networks = snapshot.networks.map((network) => {
       const held = this.#networks.get(network.id)?.offload.held;
       const isHeld = ({ vip }: ServiceConfig): boolean => this.#leftovers || held?.has(vip) === true;
+      if (held?.has(PUBLISHED) === true) return { ...network, offloaded: this.#publishedEndpoints(network.id) };
       return network.services.some(isHeld) ? { ...network, services: network.services.map((service) => (isHeld(service) ? { ...service, offloaded: true } : service)) } : network;
     });
     return { ...snapshot, networks };
+  }
+
+  /** As of the last sync. */
+  #publishedEndpoints(networkId: string): number[] {
+    const published = this.#candidates.filter((candidate) => candidate.published !== undefined && candidate.networkId === networkId);
+    return [...new Set(published.flatMap(({ wanted }) => wanted.endpoints.map(({ address }) => parseIpv4(address))))];
   }
 
   /** Resolves when no new flow goes to an endpoint that is not in `snapshot`, or has weight 0 there, by way of the kernel. Never rejects. */

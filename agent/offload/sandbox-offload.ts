@@ -15,7 +15,7 @@ import type { Clock } from '../../proxy/time/clock.js';
 import type { Logger } from '../log.js';
 import type { Candidate } from './candidates.js';
 import { MOST as MOST_ENDED } from './ended.js';
-import { HeldVips } from './held-vips.js';
+import { HeldVips, PUBLISHED } from './held-vips.js';
 import { endpointsGone, plannedOf } from './planned.js';
 import { Recent } from './recent.js';
 import { sameCandidate, sameWanted } from './same.js';
@@ -210,7 +210,7 @@ export class SandboxOffload {
         if (mark === undefined) memory = { ...before.memory, reason: 'it has no packet mark' };
       }
       if (before.memory.state === 'arming' && memory.state === 'offloaded') taken.push(candidate);
-      if (memory.state !== 'userspace') this.#held.hold(candidate.vip, this.deps.clock.now());
+      if (memory.state !== 'userspace') this.#held.hold(candidate.vip ?? PUBLISHED, this.deps.clock.now());
       if (memory === before.memory && mark === before.mark && known?.candidate === candidate) continue;
       this.#services.set(candidate.id, { candidate, memory, mark });
       this.#tell(candidate, before.memory, memory);

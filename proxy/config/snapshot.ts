@@ -96,6 +96,8 @@ export interface NetworkConfig {
   readonly balancer6?: Ipv6;
   /** Largest packet that tasks of the network can exchange, bytes. Absent: not known, nothing is clamped or cut. */
   readonly mtu?: number;
+  /** IPv4 addresses of endpoints that the kernel sends flows of published ports to, or did of late: what comes from them and is not known here is not refused at once. */
+  readonly offloaded?: readonly number[];
   readonly services: readonly ServiceConfig[];
 }
 

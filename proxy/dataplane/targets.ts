@@ -128,6 +128,7 @@ export class NetworkTarget {
     const old = new Map(before?.services().map((service) => [service.config.id, service]));
     const services = config.services.map((service) => new ServiceTarget(service, epoch, old.get(service.id), shared, now, handleOf));
     this.#services = new Map(services.map((service) => [service.config.vip, service]));
+    for (const address of config.offloaded ?? []) this.#offloaded.add(address);
     for (const service of services) {
       const handle = handleOf(service.config.vip6);
       if (handle !== 0) this.#services6.set(handle, service);

@@ -40,9 +40,10 @@ test('userspace is told to refuse, then both sides are asked', async (t) => {
 });
 
 test('of a published port the client is asked by the host, as whom it asked, if that is known', async (t) => {
+  const refused = 'refuse 3 10.0.1.5:80 10.0.1.250:5001';
   const published = flow(5000, { client: '192.0.2.9:5000', virtual: '10.0.0.2:8080' });
-  t.deepEqual(await told([{ ...published, asked: '192.0.2.1:8080' }], { host: HOST }), ['10.0.1.250:5001 > 10.0.1.5:80', 'host 192.0.2.1:8080 > 192.0.2.9:5000']);
-  t.deepEqual(await told([published], { host: HOST }), ['10.0.1.250:5001 > 10.0.1.5:80']);
+  t.deepEqual(await told([{ ...published, asked: '192.0.2.1:8080' }], { host: HOST }), [refused, '10.0.1.250:5001 > 10.0.1.5:80', 'host 192.0.2.1:8080 > 192.0.2.9:5000']);
+  t.deepEqual(await told([published], { host: HOST }), [refused, '10.0.1.250:5001 > 10.0.1.5:80']);
 });
 
 test('nobody is asked about datagrams and connections that are over', async (t) => {

@@ -43,6 +43,16 @@ test('where the kernel has some, it is held for a while, in both directions, and
   t.is(mesh.table.size, 0);
 });
 
+test('an endpoint of published ports that the kernel has is held; others are not, nor is what is known to have ended', (t) => {
+  const config = snapshot(1, plain());
+  const mesh = new Mesh({ config: { ...config, networks: config.networks.map((network) => ({ ...network, offloaded: [parseIpv4(ENDPOINTS[0])] })) } });
+  t.deepEqual(everySecond(mesh, fromEndpoint, 3), []);
+  t.deepEqual(everySecond(mesh, () => fromEndpoint(ENDPOINTS[1]), 1), [0]);
+  t.deepEqual(everySecond(mesh, fromClient, 1), [0]);
+  mesh.pipeline.refuse(NETWORK, [{ client: parseIpv4(ENDPOINTS[0]), clientPort: 80, vip: parseIpv4(BALANCER), vipPort: 40000 }]);
+  t.deepEqual(everySecond(mesh, fromEndpoint, 1), [0]);
+});
+
 test('one that was taken meanwhile is held anew the next time', (t) => {
   const mesh = new Mesh({ config: OFFLOADED });
   t.deepEqual(everySecond(mesh, fromClient, 3), []);
