@@ -48,11 +48,11 @@ function forward(value: string): void {
 
 const start = (by: DriverName): Promise<MeshAgent> => MeshAgent.up('auto', ['--offload', 'always', '--offload-driver', by, '--offload-after', '1s']);
 
-async function startMesh(by: DriverName): Promise<MeshAgent> {
+async function startMesh(by: DriverName, ...options: string[]): Promise<MeshAgent> {
   const agent = await start(by);
   await vipmesh('network', 'create', 'overlay1');
   const ports = ['8080:80', '8007:7', 'published=8053,target=5300,protocol=udp'].flatMap((port) => ['-p', port]);
-  await vipmesh('service', 'create', '--name', 'vote', '--network', 'overlay1', '--replicas', '2', ...PATIENTLY, ...ports, '--', ...SERVE);
+  await vipmesh('service', 'create', '--name', 'vote', '--network', 'overlay1', '--replicas', '2', ...PATIENTLY, ...options, ...ports, '--', ...SERVE);
   await agent.settles('vote', 2);
   return agent;
 }
@@ -202,7 +202,7 @@ async function inIngress(...[command = '', ...args]: string[]): Promise<string> 
 /** Streams from before the switch, after it, and over the switch back; UDP from one port; clients that connect all the time, elsewhere and on the host. */
 export async function portsHandedOverAndBack(by: DriverName = 'nft'): Promise<void> {
   await prepare();
-  const agent = await startMesh(by);
+  const agent = await startMesh(by, '--offload', 'never');
   await handOverAndBack(agent, by);
   await agent.stop();
 }
@@ -217,6 +217,7 @@ async function handOverAndBack(agent: MeshAgent, by: DriverName): Promise<void> 
   const answeredBy = await silent.ask();
   const clients = await Promise.all([SteadyClient.under(CLIENT, HOST, 8080), SteadyClient.under([], HOST, 8080), SteadyClient.under([], '127.0.0.1', 8080)]);
 
+  await vipmesh('offload', 'enable', 'vote');
   const records = await reach(agent, 'offloaded');
   assert.equal(new Set(records.map(({ mark }) => mark)).size, 3, 'each has a mark of its own');
   await webInKernel();
@@ -306,7 +307,7 @@ export async function portsWithoutAgent(by: DriverName = 'nft'): Promise<void> {
 export async function portsWholeLife(by: DriverName = 'nft'): Promise<void> {
   await prepare();
   const before = hostState();
-  const agent = await startMesh(by);
+  const agent = await startMesh(by, '--offload', 'never');
   await handOverAndBack(agent, by);
   await vipmesh('offload', 'enable', 'vote');
   await killAndRemove(agent, by, before);
