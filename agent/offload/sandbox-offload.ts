@@ -85,6 +85,8 @@ export class SandboxOffload {
   /** What was found since the last step, in order. */
   #looks: Look[] = [];
   #lookedAt = -Infinity;
+  /** When the last plan was installed. */
+  #setAt = -Infinity;
   /** Milliseconds that the last look took. */
   #lookTook = 0;
   #adopted: Promise<ReadonlyMap<number, InstalledService>> | undefined;
@@ -322,6 +324,7 @@ export class SandboxOffload {
       for (const { mark, endpoint } of gone) await this.deps.onEnded(await this.driver.end(mark, endpoint));
       const ending = await this.#connections([...changes].flatMap(([mark, after]) => (after === undefined ? [mark] : [])));
       await this.driver.set(plan);
+      this.#setAt = this.deps.clock.now();
       this.#recent.forget();
       if (plan.services.length === 0) await this.driver.remove();
       this.#unsure = false;
@@ -342,9 +345,9 @@ export class SandboxOffload {
     }
   }
 
-  /** Flows of userspace that the kernel cannot have seen while it watched. */
+  /** Flows of userspace that the kernel cannot have seen while it watched, which on a slow machine it has not done for as long as the service is armed. */
   async #keep(candidate: Candidate): Promise<void> {
-    const flows = await this.deps.userspace.silentFlows(candidate, ARMING_MS);
+    const flows = await this.deps.userspace.silentFlows(candidate, Math.min(ARMING_MS, this.deps.clock.now() - this.#setAt));
     if (flows.length > 0) await this.driver.keep(flows);
   }
 

@@ -34,6 +34,8 @@ class Sandbox {
   readonly ended: KernelFlow[] = [];
   /** What the data plane is to hold, whenever it changed. */
   readonly told: string[] = [];
+  /** Milliseconds of silence of which userspace was asked for flows. */
+  readonly silences: number[] = [];
   obstacle: string | undefined;
   markOf = (_serviceId: string): Promise<number> => Promise.resolve(0x103);
 
@@ -43,7 +45,7 @@ class Sandbox {
       this.driver,
       { network: 'overlay1', subnet: '10.0.1.0/24', balancer: '10.0.1.250' },
       {
-        userspace: { opened: () => 0, silentFlows: () => Promise.resolve([silent]), obstacle: () => this.obstacle },
+        userspace: { opened: () => 0, silentFlows: (_, silence) => Promise.resolve(void this.silences.push(silence)).then(() => [silent]), obstacle: () => this.obstacle },
         markOf: ({ id }) => this.markOf(id),
         leftovers, after: AFTER, markBase: 0x100, schedulers: ['rr', 'wrr'], clock: this.clock, log: silentLogger,
         onEnded: (flows) => {
@@ -93,6 +95,22 @@ test('watched, then taken with the flows of userspace kept there; nothing is sai
   await sandbox.seconds(10);
   await sandbox.offload.apply([vote(BOTH)]);
   t.deepEqual(sandbox.driver.told, ['set 259 watch 10.0.1.11*1,10.0.1.12*1', 'keep 10.0.1.9 5000', 'set 259 take 10.0.1.11*1,10.0.1.12*1']);
+});
+
+test('flows are kept that said nothing since the kernel watches, however long it took to begin', async (t) => {
+  const sandbox = new Sandbox();
+  const { driver, clock, offload } = sandbox;
+  const set = driver.set.bind(driver);
+  driver.set = (plan) => {
+    clock.advance(3000);
+    return set(plan);
+  };
+  await offload.apply([vote(BOTH)]);
+  await sandbox.seconds(5);
+  t.is(sandbox.state, 'arming');
+  clock.advance(100);
+  await offload.tick();
+  t.deepEqual([sandbox.state, sandbox.silences], ['offloaded', [100]]);
 });
 
 test('an endpoint that goes has its flows ended before the others are told', async (t) => {
