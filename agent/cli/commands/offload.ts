@@ -22,8 +22,8 @@ const offloadLs = command<LsOptions>({
   options: [{ flags: '--service <service>', about: 'only those of this service, by its name or id' }, ...listingOptions.filter(({ flags }) => !flags.includes('--quiet'))],
   notes: `OPENED counts the connections that userspace opened to the present endpoints, KERNEL
 those that the kernel has now (with IPVS closed ones, too, until it forgets them,
-some two minutes later). What is not offloaded says why. A PORT is a published one; other rows
-are virtual addresses.\n\n${FORMAT_NOTE}`,
+some two minutes later). What is not offloaded says why. A PORT is a published one;
+other rows are virtual addresses.\n\n${FORMAT_NOTE}`,
   examples: ['vipmesh offload ls', 'vipmesh offload ls --service vote', "vipmesh offload ls --format '{{.Service}} {{.State}} {{.Reason}}'"],
   async run(context, _, options) {
     const print = await makePrinter(context, options);
@@ -49,9 +49,9 @@ const offloadShow = command<ListingOptions>({
   purpose: 'Print what is installed in the kernel for a service, as commands that do it by hand.',
   options: inspectOptions.map((option) => (option.flags === '--json' ? { ...option, about: 'print a JSON array with one object for each network, and one for the host' } : option)),
   notes: `An object has .Network, .Commands, .Place of what is on the host, and .Enter of
-a sandbox: the command that carries out another in there. Marks are
-hexadecimal as in 'vipmesh offload ls'; with nftables a flow's mark is the service's
-with three digits more, which are its turn. ipvsadm takes decimal ones only.\n\n${FORMAT_NOTE}`,
+a sandbox: the command that carries out another in there. Marks are hexadecimal
+as in 'vipmesh offload ls'; with nftables a flow's mark is the service's with three
+digits more, which are its turn. ipvsadm takes decimal ones only.\n\n${FORMAT_NOTE}`,
   examples: ['vipmesh offload show vote', "vipmesh offload show vote --format '{{.Network}}: {{join .Commands \"; \"}}'"],
   async run(context, [ref], options) {
     const service = ref as string;
