@@ -8,16 +8,15 @@ import { appendFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:f
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { OffloadRecord } from '../../../agent/control.js';
-import { trackedFlows } from '../../../kernel/conntrack/tool.js';
-import { openNamespace, type Namespace } from '../../../kernel/netns/netns.js';
 import type { DriverName } from '../../../kernel/offload/driver.js';
 import { rawObstacle } from '../../../kernel/raw/raw.js';
 import { run } from '../../../kernel/run/runner.js';
 import { pollUntil } from '../../support/poll-until.js';
 import { HeldFlows } from './support/held.js';
 import { ENOUGH, PATIENTLY, PAUSE, UDP_PACE } from './support/here.js';
-import { hostState, pinnedNamespaces, type HostState } from './support/host-state.js';
+import { hostState, type HostState } from './support/host-state.js';
 import { ASKED, inTask, MeshAgent, SERVE, vipmesh, type Running } from './support/mesh-agent.js';
+import { inSandbox, TOOLS, webInKernel } from './support/offload-sandbox.js';
 import { SteadyClient } from './support/steady.js';
 
 const offloadBy = (driver: DriverName): string[] => ['--offload-driver', driver, '--offload-after', '1s'];
@@ -124,6 +123,7 @@ export async function changedWhileOffloaded(by: DriverName = 'nft'): Promise<voi
   await reaches(agent, 'offloaded');
   await change(agent);
   await changedUnnoticed(steady);
+  await endpointDies(agent);
   await removedWithConnections(agent, HeldFlows.inTask('tcp', 'vote', '7', '1', '100'));
   await agent.stop();
 }
@@ -147,6 +147,21 @@ async function change(agent: MeshAgent, meanwhile: (third: string) => Promise<()
   await then();
 }
 
+/** A task's process is killed: its clients hear of it, those of the other endpoint go on, and so does the kernel, with a new endpoint. */
+async function endpointDies(agent: MeshAgent): Promise<void> {
+  const [dying = assert.fail()] = await agent.settles('vote', 2);
+  const { address } = dying.addresses[0] ?? assert.fail();
+  const { clients, theirs } = await holdIdle(agent, (endpoint) => endpoint === address);
+  assert.ok(theirs > 0 && theirs < IDLE, `${theirs} of ${IDLE}`);
+  process.kill(dying.status.pid ?? assert.fail(), 'SIGKILL');
+  const gone = (flows: HeldFlows): number => flows.of('end').length + flows.of('error').length;
+  await clients.until('its clients hear of it', (flows) => gone(flows) >= theirs);
+  await pollUntil('another is there', async () => (await agent.settles('vote', 2)).every(({ id }) => id !== dying.id), ASKED);
+  await reaches(agent, 'offloaded');
+  assert.equal(gone(clients), theirs);
+  await clients.end();
+}
+
 /** The service goes, and connections in the kernel with it: their clients hear of that. */
 async function removedWithConnections(agent: MeshAgent, clients: HeldFlows): Promise<void> {
   await carried(agent, 'kernel');
@@ -154,77 +169,6 @@ async function removedWithConnections(agent: MeshAgent, clients: HeldFlows): Pro
   await clients.areReset();
   await clients.end();
 }
-
-function openSandbox(): Namespace {
-  return openNamespace('/run/netns', pinnedNamespaces().find((name) => name.endsWith('-overlay1')) ?? assert.fail('no sandbox'));
-}
-
-/** A command in the sandbox of overlay1. */
-async function inSandbox(...[command = '', ...args]: string[]): Promise<string> {
-  const netns = openSandbox();
-  try {
-    return await run(command, args, { netns });
-  } finally {
-    netns.close();
-  }
-}
-
-interface KernelConnection {
-  /** Address and port. */
-  readonly client: string;
-  /** Address. */
-  readonly endpoint: string;
-}
-
-/**
- * Connections to port 80 that the kernel has, or had a minute ago: as the sandbox remembers them, since in a guest the agent takes long to say
- * so, or as the agent says where nobody else may look.
- */
-async function webInKernel(agent: MeshAgent): Promise<KernelConnection[]> {
-  if (process.getuid?.() !== 0) {
-    const web = (await agent.api.flows()).filter(({ path, vip }) => path === 'kernel' && vip.endsWith(':80'));
-    return web.map(({ client, endpoint }) => ({ client, endpoint: endpoint.replace(/:\d+$/, '') }));
-  }
-  const netns = openSandbox();
-  try {
-    const web = (await trackedFlows(netns)).filter(({ original, mark }) => original.destinationPort === 80 && mark !== 0);
-    return web.map(({ original, reply }) => ({ client: `${original.source}:${original.sourcePort}`, endpoint: reply.source }));
-  } finally {
-    netns.close();
-  }
-}
-
-interface Tools {
-  /** One of those that install what the driver wants. */
-  readonly command: string;
-  /** Part of what is installed. */
-  readonly ours: RegExp;
-  /** All that is installed, the same only if nothing was touched. */
-  ruleset(): Promise<string>;
-  /** Takes away what leads packets to the kernel's flows. */
-  flush(): Promise<unknown>;
-  /** What takes the kernel's flows away as well. */
-  readonly flushesFlows: readonly string[];
-}
-
-const IPTABLES_FLUSH = 'for table in mangle nat; do iptables -t $table -F; iptables -t $table -X; done';
-
-const TOOLS: Readonly<Record<DriverName, Tools>> = {
-  nft: {
-    command: 'nft',
-    ours: /table ip vipmesh/,
-    ruleset: () => inSandbox('nft', '--handle', 'list', 'ruleset'),
-    flush: () => inSandbox('nft', 'flush', 'ruleset'),
-    flushesFlows: [],
-  },
-  ipvs: {
-    command: 'ipvsadm',
-    ours: /-j VIPMESH-PRE[^]*-A -f \d+ -s rr/,
-    ruleset: async () => `${await inSandbox('iptables', '-t', 'mangle', '-S')}${await inSandbox('iptables', '-t', 'nat', '-S')}${await inSandbox('ipvsadm', '-Sn')}`,
-    flush: () => inSandbox('sh', '-ec', IPTABLES_FLUSH),
-    flushesFlows: ['ipvsadm -C', `${IPTABLES_FLUSH}; ipvsadm -C`],
-  },
-};
 
 /** Segments of flows of the kernel that userspace has seen, and did not refuse. */
 async function held(agent: MeshAgent): Promise<number> {
@@ -375,6 +319,7 @@ export async function wholeLife(by: DriverName = 'nft'): Promise<void> {
   const raw = (await rawObstacle()) === undefined ? dirname(createRequire(import.meta.url).resolve('raw-socket/package.json')) : undefined;
   await change(agent, raw === undefined ? undefined : (third) => idleClientsOf(agent, third));
   await changedUnnoticed(steady);
+  await endpointDies(agent);
   if (raw !== undefined) await run('mount', ['-t', 'tmpfs', 'tmpfs', raw], {});
   const next = await killAndAdopt(agent, by);
   await idleClientsHang(next);
