@@ -2,7 +2,7 @@
  * How many flows there are toward whom. That is asked for every second while a service drains, and there may be 100,000: so without a
  * tree of XML elements, which takes a hundred times as long as finding the few that matter here. Pure; tool.ts runs conntrack.
  */
-import { flowTexts } from './flow.js';
+import { flowTexts, isOver } from './flow.js';
 
 /** Flows that go on: of one mark, that were translated, by who answers. */
 export interface FlowCount {
@@ -24,11 +24,10 @@ export function* countFlows(xml: string): Generator<undefined, FlowCount[], unde
   let looked = 0;
   for (const flow of flowTexts(xml)) {
     if (++looked % BATCH === 0) yield undefined;
+    if (isOver(flow)) continue;
     const reply = flow.indexOf('<meta direction="reply">');
     const independent = flow.indexOf('<meta direction="independent">', reply);
     if (reply < 0 || independent < 0) continue;
-    const state = field(flow, 'state', independent);
-    if (state === 'TIME_WAIT' || state === 'CLOSE') continue;
     const [address, port] = [field(flow, 'src', reply), field(flow, 'sport', reply)];
     if (address === field(flow, 'dst', 0) && port === field(flow, 'dport', 0)) continue;
     const mark = field(flow, 'mark', independent);

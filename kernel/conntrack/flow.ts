@@ -39,7 +39,6 @@ export function readFlows(xml: string): TrackedFlow[] {
 const PIECE = 100;
 const MOST_LEFT_OUT = 10_000;
 const FLOW_END = '</flow>';
-/** The connection is over, and remembered for stray packets only. */
 const OVER = /<state>(?:TIME_WAIT|CLOSE)<\/state>/;
 
 /**
@@ -51,7 +50,7 @@ export function* piecesOf(xml: string, which: 'all' | 'open' = 'all'): Generator
   let kept = 0;
   let leftOut = 0;
   for (const flow of flowTexts(xml)) {
-    if (which === 'open' && OVER.test(flow)) leftOut++;
+    if (which === 'open' && isOver(flow)) leftOut++;
     else {
       piece += flow;
       kept++;
@@ -62,6 +61,11 @@ export function* piecesOf(xml: string, which: 'all' | 'open' = 'all'): Generator
     kept = leftOut = 0;
   }
   if (kept > 0) yield piece;
+}
+
+/** By the text of a flow: the connection is over, and remembered for stray packets only. */
+export function isOver(flow: string): boolean {
+  return OVER.test(flow);
 }
 
 /** The text of each flow that is whole. */
