@@ -4,9 +4,9 @@
  */
 import fs from 'node:fs';
 import { EBUSY, EEXIST, ENOENT } from '../ffi/constants.js';
-import { SystemError, write } from '../ffi/libc.js';
+import { SystemError } from '../ffi/libc.js';
 import type { Namespace } from '../netns/netns.js';
-import { answersOn, openNetfilter } from '../netlink/socket.js';
+import { exchange } from '../netlink/socket.js';
 import { OffloadError } from '../offload/error.js';
 import { encodeEntries, failuresIn, type Prolonged, type Remembered } from './netlink.js';
 
@@ -30,16 +30,9 @@ export async function remember(namespace: Namespace, entries: readonly (Remember
 
 function send(namespace: Namespace, messages: Uint8Array): Error | undefined {
   try {
-    const fd = openNetfilter(namespace);
-    try {
-      const sent = write(fd, messages, messages.length);
-      if (sent < 0) throw new SystemError('write', -sent, 'netlink');
-      for (const bytes of answersOn(fd)) {
-        const failed = failuresIn(bytes).find((errno) => !NO_FAILURE.has(errno));
-        if (failed !== undefined) throw new SystemError('conntrack', failed, namespace.name);
-      }
-    } finally {
-      fs.closeSync(fd);
+    for (const bytes of exchange(namespace, messages)) {
+      const failed = failuresIn(bytes).find((errno) => !NO_FAILURE.has(errno));
+      if (failed !== undefined) throw new SystemError('conntrack', failed, namespace.name);
     }
     return undefined;
   } catch (error) {

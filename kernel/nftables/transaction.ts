@@ -6,8 +6,8 @@
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { ERESTART } from '../ffi/constants.js';
-import { SystemError, write } from '../ffi/libc.js';
-import { answersOn, openNetfilter } from '../netlink/socket.js';
+import { SystemError } from '../ffi/libc.js';
+import { answersOn, exchange, openNetfilter } from '../netlink/socket.js';
 import type { Namespace } from '../netns/netns.js';
 import { decodeReplies, encodeBatch, encodeGetGeneration, type MapTypes, type Reply } from './netlink.js';
 import type { Command } from './render.js';
@@ -15,15 +15,7 @@ import type { Command } from './render.js';
 /** Of the ruleset of all tables; undefined where the kernel does not tell. Never 0. */
 export function generationOf(namespace: Namespace): number | undefined {
   try {
-    const fd = openNetfilter(namespace);
-    try {
-      const question = encodeGetGeneration();
-      const sent = write(fd, question, question.length);
-      if (sent < 0) throw new SystemError('write', -sent, 'netlink');
-      return replies(fd).find(({ generation }) => generation !== undefined)?.generation;
-    } finally {
-      fs.closeSync(fd);
-    }
+    return repliesIn(exchange(namespace, encodeGetGeneration())).find(({ generation }) => generation !== undefined)?.generation;
   } catch (error) {
     if (error instanceof SystemError) return undefined;
     throw error;
@@ -42,7 +34,7 @@ export async function transact(namespace: Namespace, table: string, commands: re
   let answers: Reply[];
   try {
     await promisify(fs.write)(fd, batch);
-    answers = replies(fd);
+    answers = repliesIn(answersOn(fd));
   } finally {
     fs.closeSync(fd);
   }
@@ -53,8 +45,8 @@ export async function transact(namespace: Namespace, table: string, commands: re
   return answers.some(({ error, sequence }) => error === 0 && sequence === commands.length);
 }
 
-function replies(fd: number): Reply[] {
+function repliesIn(answers: Iterable<Uint8Array>): Reply[] {
   const found: Reply[] = [];
-  for (const bytes of answersOn(fd)) found.push(...decodeReplies(bytes));
+  for (const bytes of answers) found.push(...decodeReplies(bytes));
   return found;
 }
