@@ -3,10 +3,11 @@
  * A `ref` is an id, a unique prefix of one (at least 4 digits), or a name. Every method rejects with a ControlError when
  * the request cannot be met.
  */
-import type { NetworkObject, NodeObject, ServiceObject, TaskObject } from '../overlay/model/object.js';
-import type { NetworkSpec, OffloadMode, ServiceSpec, NetworkAttachment } from '../overlay/model/spec.js';
+import type { Availability, NetworkObject, NodeObject, NodeProblem, ServiceObject, TaskObject } from '../overlay/model/object.js';
+import type { Labels, NetworkSpec, OffloadMode, ServiceSpec, NetworkAttachment } from '../overlay/model/spec.js';
 import type { DriverName } from '../kernel/offload/driver.js';
 import type { OffloadState } from '../kernel/offload/state.js';
+import type { UplinkStatus } from './uplink/uplink.js';
 import type { FlowRecord, PacketIo } from '../proxy/dataplane/handle.js';
 
 export type ControlErrorCode = 'not-found' | 'conflict' | 'invalid' | 'unavailable' | 'internal';
@@ -25,15 +26,30 @@ export class ControlError extends Error {
   }
 }
 
+/** Where the mesh's state is. */
+export interface StoreInfo {
+  readonly kind: 'embedded' | 'etcd';
+  readonly cluster?: string;
+  /** `host:port` */
+  readonly members?: readonly string[];
+  readonly reachable: boolean;
+  /** Milliseconds that its last answer took. */
+  readonly latency?: number;
+  /** Since when it has been out of reach, ISO 8601, and why. */
+  readonly unreachableSince?: string;
+  readonly problem?: string;
+}
+
 export interface AgentInfo {
   readonly name: string;
   readonly nodeId: string;
   readonly version: string;
-  readonly mode: 'root' | 'rootless';
+  readonly mode: 'root' | 'rootless' | 'sockets';
   readonly pid: number;
   readonly startedAt: string;
   readonly stateDirectory: string;
   readonly socket: string;
+  readonly store: StoreInfo;
   readonly networks: number;
   readonly services: number;
   readonly tasksRunning: number;
@@ -42,12 +58,20 @@ export interface AgentInfo {
   /** Flows that can be balanced at a time, and the threads that do it. */
   readonly maxFlows: number;
   readonly workers: number;
-  /** How packets get to them, and why not by io_uring where that was wanted. */
-  readonly packetIo: PacketIo;
+  /** How packets get to them, and why not by io_uring where that was wanted. Absent: there are only sockets (mode sockets), and no workers. */
+  readonly packetIo?: PacketIo;
+  /** Where names are answered in mode sockets: `127.0.0.1:10053`. In the other modes each task has a name server of its own. */
+  readonly dns?: string;
+  /** Who carries packets between nodes; absent on a node that is alone. */
+  readonly vxlan?: 'kernel' | 'userspace';
   /** Why the driver of kernel offload that `up` was told to use does not work here. Absent: it does, or `up` was told none. */
   readonly offloadProblem?: string;
   /** Why idle clients of an endpoint in the kernel are not told when it is gone. Absent: they are. */
   readonly resetsProblem?: string;
+  /** What does not work on this node now. */
+  readonly problems: readonly NodeProblem[];
+  /** How tasks reach the outside. Absent: as the host does, in mode sockets. */
+  readonly uplink?: UplinkStatus;
   readonly counters: Readonly<Record<string, number>>;
 }
 
@@ -107,6 +131,14 @@ export interface StackResult {
   readonly changes: readonly string[];
 }
 
+/** What is absent stays as it is. */
+export interface NodeUpdate {
+  readonly availability?: Availability;
+  readonly labelsAdd?: Labels;
+  /** Keys of labels. */
+  readonly labelsRemove?: readonly string[];
+}
+
 export interface StackInfo {
   readonly name: string;
   readonly services: number;
@@ -115,10 +147,14 @@ export interface StackInfo {
 
 export interface ServiceSummary extends ServiceObject {
   readonly running: number;
+  /** As many tasks as it is to have: its replicas, or one for each node that may have one. */
+  readonly wanted: number;
   /** Of its tasks that are to stop: how many wait for flows to end, and for how many flows. */
   readonly draining: { readonly tasks: number; readonly flows: number };
   /** Why it has fewer tasks than it should: one sentence. Absent when that is only a matter of time. */
   readonly problem?: string;
+  /** Published ports of it that a node does not serve, and why: one sentence each. Absent: none that is known of. */
+  readonly portProblems?: readonly { readonly node: string; readonly port: string; readonly message: string }[];
 }
 
 export interface TaskSummary extends TaskObject {
@@ -193,6 +229,8 @@ export interface Control {
   /** Whole new spec; the name cannot change. */
   updateService(ref: string, spec: ServiceSpec): Promise<ServiceObject>;
   scaleService(ref: string, replicas: number): Promise<ServiceObject>;
+  /** To what it was before its last update. */
+  rollBackService(ref: string): Promise<ServiceObject>;
   removeService(ref: string): Promise<void>;
   /** Newest first within a slot; ended tasks included (the last 5 of a slot are kept). */
   serviceTasks(ref: string): Promise<TaskSummary[]>;
@@ -210,6 +248,10 @@ export interface Control {
   removeStack(name: string): Promise<StackResult>;
 
   nodes(): Promise<NodeObject[]>;
+  node(ref: string): Promise<NodeObject>;
+  updateNode(ref: string, update: NodeUpdate): Promise<NodeObject>;
+  /** Of a node that is down; with `force` also while it has tasks that have not ended, as far as is known. */
+  removeNode(ref: string, force: boolean): Promise<void>;
   flows(): Promise<FlowSummary[]>;
   /** By service, then network, then port. */
   offloads(): Promise<OffloadRecord[]>;

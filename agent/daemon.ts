@@ -7,63 +7,95 @@
  *   API ─► control ─► store
  */
 import { join } from 'node:path';
-import { ownNamespace } from '../kernel/netns/netns.js';
+import { setLinkUp } from '../kernel/netns/interface.js';
+import { type Namespace, ownNamespace } from '../kernel/netns/netns.js';
 import { MARK_SPAN } from '../kernel/offload/driver.js';
 import { rawObstacle } from '../kernel/raw/raw.js';
 import { keepFromChildren } from '../kernel/run/descriptors.js';
 import type { Context } from '../overlay/model/context.js';
 import { newId } from '../overlay/model/id.js';
 import { DnsServer } from '../overlay/dns/server.js';
+import { appliedKey, NETWORKS, troublesKey } from '../overlay/store/keys.js';
+import { attachNode, detachNode, networkOnNode } from '../overlay/network/attached.js';
 import { ensureIngress } from '../overlay/network/networks.js';
+import { ROTATION_MS } from '../overlay/vxlan/keys.js';
+import { reachThrough } from '../overlay/store/etcd-client.js';
 import { completeServices } from '../overlay/service/complete.js';
+import { listObjects } from '../overlay/service/lookup.js';
 import { NodeMarks } from '../overlay/service/marks.js';
 import { markTask } from '../overlay/service/tasks.js';
-import { openEmbeddedStore } from '../overlay/store/embedded.js';
 import { DEFAULT_MAX_FLOWS } from '../proxy/flow/table.js';
 import { systemClock } from '../proxy/time/clock.js';
 import { serveApi } from './api/server.js';
+import { Encryption, encryptionProblem, removeEncryption } from './cluster/encryption.js';
+import { vxlanKind } from './cluster/vxlan-kind.js';
+import { rotateKeys } from './cluster/key-rotation.js';
+import { careForHeap } from './heap-care.js';
+import { Leadership } from './cluster/leader.js';
+import { openStore } from './cluster/open-store.js';
+import { Members } from './cluster/members.js';
+import { join as joinCluster, Presence, type OwnRecord } from './cluster/registration.js';
 import { defaultWorkers, startDataplane } from './dataplane/start.js';
 import { hostRoutes, ingressRoutes } from './host-routes.js';
 import { DaemonControl } from './intent/daemon-control.js';
+import { sandboxLimits } from './intent/limits.js';
 import { TaskLogs } from './intent/logs.js';
 import { ServiceChanges } from './intent/service-changes.js';
+import { ageOf } from './intent/store-reads.js';
 import { cleanedUpText, cleanUp } from './lifecycle/clean-up.js';
+import { StoreProxy } from './gateway/store-proxy.js';
+import { HostFilter, removeHostFilter } from './sandbox/host-filter.js';
 import { hostLinkName } from './sandbox/network-plan.js';
 import { SHUTDOWN_GRACE_MS, type Daemon, type DaemonOptions } from './lifecycle/program.js';
 import { chooseBackend, driverProblem, type OffloadBackend } from './offload/backend.js';
 import { Offloader } from './offload/offloader.js';
 import { DEFAULT_OFFLOAD } from './offload/settings.js';
 import { keptBy, recover } from './reconcile/adoption.js';
+import { OutageLog } from './outage-log.js';
 import { Mirror } from './reconcile/mirror.js';
-import { createSandbox, Node } from './reconcile/node.js';
+import { NodeProblems } from './reconcile/node-problems.js';
+import { Node } from './reconcile/node.js';
+import { SandboxPremises } from './reconcile/sandbox-premises.js';
+import { createSandbox } from './reconcile/sandboxes.js';
 import { Orchestrator } from './reconcile/orchestrator.js';
+import { takeLeave } from './reconcile/parting.js';
 import { Publisher } from './reconcile/publisher.js';
 import { StatusWriter } from './reconcile/status-writer.js';
+import { UserspaceWeaver } from './reconcile/userspace-weaver.js';
+import { Weaver } from './reconcile/weaver.js';
+import { UserspaceFabric } from './sandbox/userspace-fabric.js';
+import { FabricWorker } from './fabric-worker/start.js';
 import { startRelay } from './relay/relay.js';
+import { storedProblem } from './sockets/limits.js';
 import { findSurvivors } from './tasks/survivors.js';
+import { prefixed, takeDown, type Undo } from './undo.js';
+import { Uplink } from './uplink/uplink.js';
 
 /** What VXLAN's headers take from the underlay's MTU: IPv4 20, UDP 8, VXLAN 8, Ethernet 14 (RFC 7348 §5). */
 const VXLAN_OVERHEAD = 50;
 
+/** Milliseconds that clients of a port wait for its tasks after an agent has died, and longer than that they are refused. */
+const ENDPOINTS_MS = 20_000;
+
 /** Resolves once the API answers. What was built before a failure is taken down again. */
 export async function runDaemon(options: DaemonOptions): Promise<Daemon> {
-  const undo: (() => Promise<void> | void)[] = [];
+  const undo: Undo = [];
   try {
     return await build(options, undo);
   } catch (error) {
-    await takeDown(options, undo);
+    await takeDown(options.log, undo);
     throw error;
   }
 }
 
-async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[]): Promise<Daemon> {
+async function build(options: DaemonOptions, undo: Undo): Promise<Daemon> {
   const { log, paths, gateway, prefix } = options;
   const clock = systemClock;
   const context: Context = { clock, newId, node: options.nodeName };
   let resolveClosed = (): void => undefined;
   const closed = new Promise<void>((resolve) => (resolveClosed = resolve));
   let closing: Promise<void> | undefined;
-  const shutdown = (): Promise<void> => (closing ??= takeDown(options, undo).finally(resolveClosed));
+  const shutdown = (): Promise<void> => (closing ??= takeDown(log, undo).finally(resolveClosed));
   /** A worker thread that ended takes the traffic with it: nothing is left to do but to say so and start anew. */
   const failed = (what: string) => (error: Error): void => {
     log.error(`${what} failed, shutting down`, { err: error });
@@ -71,18 +103,33 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
     void shutdown();
   };
 
-  const store = openEmbeddedStore(paths.store);
+  if (options.mode === 'rootless' && options.cluster !== undefined) {
+    // This namespace leads nowhere.
+    setLinkUp('lo');
+    const proxy = await StoreProxy.begin(gateway, options.cluster.members);
+    undo.push(() => proxy.close());
+    reachThrough(proxy.url);
+  }
+  const store = openStore(paths.store, options.cluster);
   undo.push(() => store.close());
+  undo.push(careForHeap(clock));
+  const stored = options.cluster ? undefined : storedProblem(await listObjects(store, NETWORKS), options.mode, paths.stateDirectory);
+  if (stored !== undefined) throw new Error(stored);
+  const mtu = (await gateway.underlayMtu(options.cluster?.advertise)) - VXLAN_OVERHEAD;
+  const own = ownRecord(options, mtu);
+  await joinCluster(store, own, context, log);
   // Tasks may outlive this process, and must not hold its files.
   keepFromChildren();
   await completeServices(store);
   const survivors = findSurvivors(paths.taskFiles);
   const adopted = await recover(store, context, survivors);
   if (survivors.length > 0) {
-    const left = cleanedUpText(await cleanUp(paths, prefix, await keptBy(store, adopted, prefix)));
+    const left = cleanedUpText(await cleanUp(paths, prefix, await keptBy(store, adopted, prefix, options.cluster === undefined)));
     log.info('tasks have outlived an earlier agent', { tasks: adopted.size, ...(left !== undefined && { removed: left }) });
   }
-  const ingress = await ensureIngress(store, context, [...(await hostRoutes()), ...(await ingressRoutes(options.namespaceDirectory))]);
+  const presence = await Presence.begin({ store, own, context, log });
+  undo.push(() => presence.close());
+  const ingress = await ensureIngress(store, context, [...(await hostRoutes(gateway)), ...(await ingressRoutes(options.namespaceDirectory))]);
   const logs = new TaskLogs(join(paths.stateDirectory, 'logs'));
   undo.push(() => logs.close());
 
@@ -94,19 +141,23 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
     onError: failed('the data plane'),
     onDeviceLost: (network, cause) => {
       log.warn('a TUN device is gone, making it anew', { network, cause });
-      node.deviceLost(network);
+      premises.deviceLost(network);
     },
   });
   undo.push(() => dataplane.close());
-  const mtu = (await gateway.underlayMtu()) - VXLAN_OVERHEAD;
-  const ingressSandbox = await createSandbox(ingress, { namespaces: options.namespaceDirectory, prefix, mtu, dataplane, survivors: adopted });
+  const fabricWorker = own.vxlan === 'userspace' ? new FabricWorker({ onError: failed('VXLAN in userspace'), onLost: (vni, cause) => log.warn('the TUN of a VXLAN is gone', { vni, cause }) }) : undefined;
+  undo.push(() => fabricWorker?.close());
+  const makeFabric = fabricWorker && { makeFabric: (sandbox: Namespace, ipv6: boolean) => new UserspaceFabric({ sandbox, ipv6, worker: fabricWorker }) };
+  const ingressOwn = await attachNode(store, ingress.id, options.nodeId);
+  const ingressSandbox = await createSandbox(networkOnNode(ingress, ingressOwn), { namespaces: options.namespaceDirectory, prefix, mtu, dataplane, survivors: adopted, ...makeFabric });
   let placed = false;
   // As it was found: tasks that were adopted need it.
   undo.push(() => (placed ? undefined : adopted.size > 0 ? ingressSandbox.release() : ingressSandbox.destroy()));
-  const relay = await startRelay({ namespaceFd: ingressSandbox.namespace.fd, onError: failed('the relay') });
+  const relay = await startRelay({ namespaceFd: ingressSandbox.namespace.fd, threads: workers, onError: failed('the relay') });
   const dns = new DnsServer({ forward: (query, protocol) => gateway.resolve(query, protocol) });
   undo.push(() => dns.close());
-  const publisher = new Publisher(gateway, relay, (port, message) => log.error('a published port is not served', { port, message }));
+  const endpointsAwaited = clock.now() + ENDPOINTS_MS;
+  const publisher = new Publisher(gateway, relay, () => options.again === true && clock.now() < endpointsAwaited);
   undo.push(() => publisher.close());
 
   const settings = { ...DEFAULT_OFFLOAD, ...options.dataplane.offload };
@@ -135,29 +186,50 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
   undo.push(() => offloader.close());
 
   const following = new AbortController();
-  // Both are made below; the mirror tells nobody anything before it is started.
+  const leadership = new Leadership({ store, nodeId: own.id, context, log, onChange: () => orchestrator.request() });
+  undo.push(() => leadership.close());
+  const onMembers = (): void => {
+    orchestrator.request();
+    node.request();
+  };
+  // These are made below; the mirror tells nobody anything before it is started.
+  const outages = new OutageLog(log, clock, 'the store cannot be followed, trying again', 'the store is followed again');
   const mirror: Mirror = new Mirror(
     store,
     clock,
     () => {
+      outages.works();
+      presence.observe(mirror.nodes.has(own.id) && mirror.alive.has(own.id), mirror.revision);
+      leadership.observe(mirror.leader);
+      members.observe();
       orchestrator.request();
       node.request();
       logs.keepOnly((id) => mirror.tasks.has(id));
     },
-    (error) => log.error('the store cannot be followed, trying again', { err: error }),
+    (error) => outages.failed(error),
   );
-  const orchestrator = new Orchestrator(store, mirror, context, log);
+  const members = new Members({ own: own.id, mirror, store, clock, onChange: onMembers });
+  undo.push(() => members.close());
+  const orchestrator = new Orchestrator(leadership, mirror, members, context, log);
   const statuses = new StatusWriter(
     (taskId, observed) => markTask(store, taskId, observed, context),
     clock,
     (error) => log.error('the state of a task cannot be stored, trying again', { err: error }),
   );
-  const node = new Node({
-    name: options.nodeName,
+  const filter = own.vxlan === 'kernel' && hostNamespace ? new HostFilter(hostNamespace, prefix) : undefined;
+  // Of an agent that had the kernel's.
+  if (fabricWorker && hostNamespace) for (const remove of [removeHostFilter, removeEncryption]) await remove(hostNamespace, prefix).catch((error: unknown) => log.warn('what an agent with another VXLAN left on the host cannot be removed', { err: error }));
+  const uplink = await Uplink.open({ mode: options.mode, choice: options.uplink ?? 'auto', channel: process, mtu, clock, log });
+  undo.push(() => uplink.close());
+  const premises = new SandboxPremises({
+    nodeId: options.nodeId,
+    ...(filter &&
+      hostNamespace && { weaver: new Weaver({ nodeId: own.id, mirror, filter, encryption: new Encryption({ nodeId: own.id, host: hostNamespace, prefix, mirror, store }) }) }),
+    attach: (networkId, had) => attachNode(store, networkId, options.nodeId, had),
+    detach: (networkId) => detachNode(store, networkId, options.nodeId),
     mirror,
     dataplane,
     relay,
-    publisher,
     dns,
     offloader,
     clock,
@@ -165,35 +237,68 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
     namespaces: options.namespaceDirectory,
     prefix,
     runtime: paths.taskFiles,
+    survivors: adopted,
+    ...(fabricWorker && { weaver: new UserspaceWeaver({ nodeId: own.id, mirror, worker: fabricWorker, gateway }) }),
+    ...makeFabric,
+    mtu,
+    uplink,
+    onChange: () => node.request(),
+  });
+  const problems = new NodeProblems({ clock, log, write: (all) => presence.put(troublesKey(own.id), all) });
+  const node = new Node({
+    name: options.nodeName,
+    nodeId: options.nodeId,
+    clustered: options.cluster !== undefined,
+    mirror,
+    premises,
+    publisher,
+    problems,
+    clock,
+    log,
     outlives: options.mode === 'root',
     survivors: adopted,
-    mtu,
+    upNodes: () => members.upNames(),
+    noteApplied: (applied) => {
+      // Whoever waits for it does not wait for long.
+      presence.put(appliedKey(own.id), applied).catch((error: unknown) => log.debug('others were not told what is applied here', { err: error }));
+    },
     outputOf: (task) => logs.open(task.id),
     onStatus: (task, observed) => {
       statuses.write(task, observed);
       if (observed.state === 'failed' || observed.state === 'complete' || observed.state === 'shutdown') logs.ended(task.id);
     },
   });
-  await node.adopt(ingress.id, ingressSandbox);
+  await premises.adopt(ingress.id, ingressSandbox, ingressOwn);
   placed = true;
   undo.push(() => relay.close());
+  if (options.cluster) undo.push(() => takeLeave({ store, statuses, context }));
   undo.push(() => node.close(SHUTDOWN_GRACE_MS));
   undo.push(() => offloader.releaseHost());
   undo.push(() => orchestrator.close());
+  // Others are to know it before the tasks stop, and to have a leader.
+  undo.push(() => presence.close());
+  undo.push(() => problems.close());
+  undo.push(() => leadership.close());
   undo.push(() => following.abort());
-  // What stops because the agent does is meant to run: the next agent starts the very same tasks again.
-  undo.push(() => statuses.close());
+  // What stops because the agent does is meant to run: where there is no other node, the next agent starts the very same tasks again.
+  if (!options.cluster) undo.push(() => statuses.close());
+  // The first thing that a task does may be to load something.
+  await uplink.settled();
   await mirror.start(following.signal);
+  if (options.cluster) undo.push(rotateKeys({ leader: leadership, mirror, clock, log, rotation: options.cluster.keyRotation ?? ROTATION_MS }));
   await node.settled();
+  node.start();
   // Tasks that were adopted take part now as they did. Not waited for: the API is to answer at once.
   void offloader.start().then(() => node.request());
 
   const control = new DaemonControl({
+    limits: sandboxLimits({ mtu, routes: () => hostRoutes(gateway), encryptionProblem: () => encryptionProblem(hostNamespace, own.vxlan) }),
     store,
     mirror,
+    members,
     node,
+    problems,
     offloader,
-    orchestrator,
     changes: new ServiceChanges(store, publisher, context),
     logs,
     context,
@@ -207,33 +312,31 @@ async function build(options: DaemonOptions, undo: (() => Promise<void> | void)[
       maxFlows,
       workers,
       packetIo: dataplane.packetIo,
+      ...(own.vxlan && { vxlan: own.vxlan }),
       ...(offloadProblem !== undefined && { offloadProblem }),
       ...(resetsProblem !== undefined && { resetsProblem }),
       stateDirectory: paths.stateDirectory,
       socket: paths.socket,
+      store: options.cluster === undefined ? { kind: 'embedded' } : { kind: 'etcd', cluster: options.cluster.cluster, members: options.cluster.members },
     },
-    address: '127.0.0.1',
-    mtu,
-    counters: async () => ({ ...dataplane.counters(), ...prefixed('relay', await relay.counters()), ...prefixed('dns', dns.counters()) }),
+    uplink: () => uplink.status,
+    counters: async () => ({
+      ...dataplane.counters(),
+      ...prefixed('relay', await relay.counters()),
+      ...prefixed('dns', dns.counters()),
+      // Without nftables there is nothing to count, which is told where the filter is to be set.
+      ...prefixed('vxlanDropped', (fabricWorker?.drops() ?? (await filter?.drops().catch(() => undefined))) ?? {}),
+      ...prefixed('vxlan', fabricWorker?.traffic() ?? {}),
+    }),
     shutdown,
   });
-  const api = await serveApi({ control, socketPath: paths.socket, log });
+  const api = await serveApi({ control, socketPath: paths.socket, log, age: () => ageOf(store.contact) });
   undo.push(() => api.close());
   log.info('the agent is ready', { mode: options.mode, socket: paths.socket });
   return { closed, shutdown };
 }
 
-/** Steps in reverse, every one of them, whatever the ones before came to. */
-async function takeDown(options: DaemonOptions, undo: (() => Promise<void> | void)[]): Promise<void> {
-  for (const step of undo.splice(0).reverse()) {
-    try {
-      await step();
-    } catch (error) {
-      options.log.error('a step of the shutdown failed', { err: error });
-    }
-  }
-}
-
-function prefixed(prefix: string, counters: Record<string, number>): Record<string, number> {
-  return Object.fromEntries(Object.entries(counters).map(([name, value]) => [`${prefix}.${name}`, value]));
+/** What this node says of itself in the store. */
+function ownRecord({ nodeId, nodeName, mode, version, cluster }: DaemonOptions, mtu: number): OwnRecord {
+  return { id: nodeId, hostname: nodeName, mode, version, mtu, ...(cluster === undefined ? { address: '127.0.0.1' } : { address: cluster.advertise, vxlanPort: cluster.vxlanPort, vxlan: vxlanKind(cluster.vxlan ?? 'auto', mode) }) };
 }

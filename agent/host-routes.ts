@@ -1,5 +1,5 @@
 /**
- * Subnets that the agent's own network namespace has routes to: a network should keep clear of them, or its tasks could
+ * Subnets that the host has routes to: a network should keep clear of them, or its tasks could
  * be mistaken for machines of the host's network in every log and packet capture. And those of other agents' ingress networks: of two
  * that are alike only one can have published ports in the kernel.
  */
@@ -8,13 +8,14 @@ import { AddressError, parseCidr } from '../proxy/net/addr.js';
 import { listNamespaces, openNamespace } from '../kernel/netns/netns.js';
 import { ROUTE_PROTOCOL } from '../kernel/offload/host-link.js';
 import { run } from '../kernel/run/runner.js';
+import type { HostGateway } from './host-gateway.js';
 
 /** An agent's ingress sandbox: `vm1a2b-ingress`. */
 const INGRESS = /^vm[0-9a-f]{4}-ingress$/;
 const ADDRESS = /^[0-9.]+$/;
 
-export async function hostRoutes(): Promise<Cidr[]> {
-  return parseRoutes(await run('ip', ['-json', '-4', 'route', 'show']));
+export async function hostRoutes(gateway: Pick<HostGateway, 'routes'>): Promise<Cidr[]> {
+  return parseRoutes(await gateway.routes());
 }
 
 /** Of the ingress networks of other agents on this host, a route for each address that they have: what is pinned in `directory`. */

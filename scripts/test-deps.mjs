@@ -15,6 +15,7 @@ const missing = installTools('the tests', {
   ping: 'iputils-ping',
   traceroute: 'traceroute',
   curl: 'curl',
+  perl: 'perl-base',
   // The kernel with IPVS that test/vm starts, and what works on it.
   'linux.uml': 'user-mode-linux',
   modprobe: 'kmod',
@@ -22,5 +23,9 @@ const missing = installTools('the tests', {
   iptables: 'iptables',
   conntrack: 'conntrack',
   nft: 'nftables',
+  pasta: 'passt',
+  slirp4netns: 'slirp4netns',
+  etcd: 'etcd-server',
+  etcdctl: 'etcd-client',
 });
 if (missing.length > 0) console.log(`not found: ${missing.join(', ')}; tests that need them are skipped`);

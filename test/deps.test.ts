@@ -25,6 +25,8 @@ const IMPORT_SITE: Readonly<Record<string, string>> = {
   'raw-socket': 'kernel/raw/raw.ts',
   'fast-xml-parser': 'kernel/xml/xml.ts',
   dns2: 'overlay/dns/wire.ts',
+  etcd3: 'overlay/store/etcd-client.ts',
+  cockatiel: 'overlay/store/etcd-client.ts',
   lmdb: 'overlay/store/embedded.ts',
   zod: 'overlay/model/validate.ts',
   yaml: 'agent/compose/yaml.ts',

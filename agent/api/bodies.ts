@@ -3,11 +3,11 @@
  * and an unknown key is refused. Each function throws ValidationError.
  */
 import {
-  attachmentsSchema, check, commandSchema, dnsLabelSchema, envSchema, networkSpecSchema, serviceSpecSchema,
+  attachmentsSchema, check, commandSchema, dnsLabelSchema, envSchema, labelsSchema, networkSpecSchema, serviceSpecSchema,
   validateNetworkSpec, validateReplicas, validateServiceSpec, workdirSchema, z,
 } from '../../overlay/model/validate.js';
 import type { NetworkSpec, ServiceSpec } from '../../overlay/model/spec.js';
-import type { ExecRequest, LogQuery, RunRequest, StackRequest } from '../control.js';
+import type { ExecRequest, LogQuery, NodeUpdate, RunRequest, StackRequest } from '../control.js';
 
 export const parseNetworkSpec = (body: unknown): NetworkSpec => validateNetworkSpec(body ?? {});
 export const parseServiceSpec = (body: unknown): ServiceSpec => validateServiceSpec(body ?? {});
@@ -45,6 +45,19 @@ const stackSchema: z.ZodType<StackRequest> = z.strictObject({
 });
 
 export const parseStackRequest = (body: unknown): StackRequest => check(stackSchema, body ?? {});
+
+const nodeUpdateSchema: z.ZodType<NodeUpdate> = z.strictObject({
+  availability: z.enum(['active', 'pause', 'drain']).exactOptional(),
+  labelsAdd: labelsSchema.exactOptional(),
+  labelsRemove: z.array(z.string()).exactOptional(),
+});
+
+export const parseNodeUpdate = (body: unknown): NodeUpdate => check(nodeUpdateSchema, body ?? {});
+
+/** From a query string: `?force=true`. */
+export function parseForce(query: unknown): boolean {
+  return check(z.strictObject({ force: z.enum(['true', 'false']).default('false') }), query ?? {}).force === 'true';
+}
 
 const logSchema = z.strictObject({
   tail: z.string().regex(/^[0-9]{1,9}$/, 'is not a whole number of lines').transform(Number).exactOptional(),

@@ -33,6 +33,8 @@ export interface Target {
   readonly stateOption?: string;
   /** Where its log is if it ran in the background. */
   readonly log?: string;
+  /** An answer is not current: the agent's store has been out of reach for that many seconds. */
+  readonly onStale?: (seconds: number) => void;
 }
 
 /** From a failure to connect, or a connection that broke. */

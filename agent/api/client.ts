@@ -7,7 +7,7 @@ import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
 import type { NetworkObject, NodeObject, ServiceObject } from '../../overlay/model/object.js';
 import type {
-  AgentInfo, Control, DoctorCheck, ExecRequest, ExecSession, FlowSummary, LogLine, LogQuery, OffloadCommands, OffloadRecord, RunRequest, ServiceSummary, StackInfo, StackRequest, StackResult,
+  AgentInfo, Control, DoctorCheck, ExecRequest, ExecSession, FlowSummary, LogLine, LogQuery, NodeUpdate, OffloadCommands, OffloadRecord, RunRequest, ServiceSummary, StackInfo, StackRequest, StackResult,
   TaskSummary,
 } from '../control.js';
 import { ClientError, clientErrorOf, connectionError, lostConnection } from './client-error.js';
@@ -16,7 +16,7 @@ import type { NetworkInput, ServiceInput } from './inputs.js';
 
 export { ClientError } from './client-error.js';
 
-type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 export class AgentClient implements Control {
   readonly socketPath: string;
@@ -43,6 +43,7 @@ export class AgentClient implements Control {
   createService = (spec: ServiceInput): Promise<ServiceObject> => this.#json('POST', '/v1/services', spec);
   updateService = (ref: string, spec: ServiceInput): Promise<ServiceObject> => this.#json('PUT', `/v1/services/${enc(ref)}`, spec);
   scaleService = (ref: string, replicas: number): Promise<ServiceObject> => this.#json('POST', `/v1/services/${enc(ref)}/scale`, { replicas });
+  rollBackService = (ref: string): Promise<ServiceObject> => this.#json('POST', `/v1/services/${enc(ref)}/rollback`);
   removeService = (ref: string): Promise<void> => this.#json('DELETE', `/v1/services/${enc(ref)}`);
   serviceTasks = (ref: string): Promise<TaskSummary[]> => this.#json('GET', `/v1/services/${enc(ref)}/tasks`);
   serviceLogs = (ref: string, query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine> => this.#logs(`/v1/services/${enc(ref)}/logs`, query, signal);
@@ -59,6 +60,9 @@ export class AgentClient implements Control {
   removeStack = (name: string): Promise<StackResult> => this.#json('DELETE', `/v1/stacks/${enc(name)}`);
 
   nodes = (): Promise<NodeObject[]> => this.#json('GET', '/v1/nodes');
+  node = (ref: string): Promise<NodeObject> => this.#json('GET', `/v1/nodes/${enc(ref)}`);
+  updateNode = (ref: string, update: NodeUpdate): Promise<NodeObject> => this.#json('PATCH', `/v1/nodes/${enc(ref)}`, update);
+  removeNode = (ref: string, force: boolean): Promise<void> => this.#json('DELETE', `/v1/nodes/${enc(ref)}?force=${force}`);
   flows = (): Promise<FlowSummary[]> => this.#json('GET', '/v1/flows');
   offloads = (): Promise<OffloadRecord[]> => this.#json('GET', '/v1/offloads');
   offloadCommands = (ref: string): Promise<OffloadCommands[]> => this.#json('GET', `/v1/services/${enc(ref)}/offload`);
@@ -73,6 +77,8 @@ export class AgentClient implements Control {
   async #json<T>(method: Method, path: string, body?: unknown): Promise<T> {
     const response = await this.#request(method, path, body);
     const text = await readAll(response);
+    const { age } = response.headers;
+    if (age !== undefined) this.#target.onStale?.(Number(age));
     const failed = (response.statusCode ?? 500) >= 300;
     if (text === '' && !failed) return undefined as T;
     let value: unknown;

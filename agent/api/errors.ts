@@ -35,19 +35,19 @@ export interface Failure {
   readonly error: ErrorBody & { readonly code: ControlErrorCode };
 }
 
-/** Total: anything thrown has an answer. */
-export function failureOf(thrown: unknown): Failure {
+/** Total: anything thrown has an answer. @param url of what was asked */
+export function failureOf(thrown: unknown, url = ''): Failure {
   if (!(thrown instanceof Error)) return { status: 500, error: { code: 'internal', message: String(thrown) } };
   const { code: ownCode, remedy, statusCode, exitCode } = thrown as { code?: unknown; remedy?: unknown; statusCode?: unknown; exitCode?: unknown };
   const code = isCode(ownCode) ? ownCode : (CODE_OF_NAME[thrown.name] ?? codeOfStatus(statusCode));
-  const advice = typeof remedy === 'string' ? remedy : thrown instanceof NotFoundError ? whereToLook(thrown) : undefined;
+  const advice = typeof remedy === 'string' ? remedy : thrown instanceof NotFoundError ? whereToLook(thrown, url) : undefined;
   return { status: STATUS[code], error: { code, message: thrown.message, ...(advice === undefined ? {} : { remedy: advice }), ...(typeof exitCode === 'number' ? { exitCode } : {}) } };
 }
 
-/** The model knows nothing of commands. A service is seldom what one forgot to create; a network is. */
-function whereToLook({ kind, ref }: NotFoundError): string {
+/** The model knows nothing of commands. A service is seldom what one forgot to create; a network is, unless it was itself asked for. */
+function whereToLook({ kind, ref }: NotFoundError, url: string): string {
   const look = `see 'vipmesh ${kind} ls'`;
-  return kind === 'network' ? `${look}, or create it: vipmesh network create ${ref}` : look;
+  return kind === 'network' && !url.startsWith('/v1/networks/') ? `${look}, or create it: vipmesh network create ${ref}` : look;
 }
 
 /** The HTTP library's own refusals (a body that is not JSON, or too long) carry a status. */

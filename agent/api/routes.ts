@@ -5,10 +5,12 @@
  *   GET    /v1/info                     POST   /v1/shutdown
  *   GET    /v1/networks[/:ref]          POST   /v1/networks             DELETE /v1/networks/:ref
  *   GET    /v1/services[/:ref]          POST   /v1/services             PUT|DELETE /v1/services/:ref
- *   POST   /v1/services/:ref/scale      GET    /v1/services/:ref/tasks  GET    /v1/services/:ref/logs?tail=&follow=
+ *   POST   /v1/services/:ref/scale      POST   /v1/services/:ref/rollback
+ *   GET    /v1/services/:ref/tasks      GET    /v1/services/:ref/logs?tail=&follow=
  *   GET    /v1/tasks[/:ref]             DELETE /v1/tasks/:ref           GET    /v1/tasks/:ref/logs?tail=&follow=
  *   GET    /v1/stacks                   PUT|DELETE /v1/stacks/:name
- *   GET    /v1/nodes   /v1/flows   /v1/doctor   /v1/offloads   /v1/services/:ref/offload
+ *   GET    /v1/nodes[/:ref]             PATCH  /v1/nodes/:ref           DELETE /v1/nodes/:ref?force=
+ *   GET    /v1/flows   /v1/doctor   /v1/offloads   /v1/services/:ref/offload
  *   WebSocket  /v1/run   /v1/tasks/:ref/exec        (frames.ts)
  *
  * Logs are one JSON object per line; an error after the first line is a last object `{ "error": … }`.
@@ -16,7 +18,7 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Control, LogLine, LogQuery } from '../control.js';
-import { parseExecRequest, parseLogQuery, parseNetworkSpec, parseRunRequest, parseScale, parseServiceSpec, parseStackRequest } from './bodies.js';
+import { parseExecRequest, parseForce, parseLogQuery, parseNetworkSpec, parseNodeUpdate, parseRunRequest, parseScale, parseServiceSpec, parseStackRequest } from './bodies.js';
 import { failureOf } from './errors.js';
 import type { App, Reply } from './server.js';
 import type { StartSession } from './sessions.js';
@@ -44,6 +46,7 @@ export function addRoutes(app: App, control: Control, closing: AbortSignal, onSh
   app.post('/v1/services', async ({ body }, reply) => reply.status(201).send(await control.createService(parseServiceSpec(body))));
   app.put<Ref>('/v1/services/:ref', ({ params, body }) => control.updateService(params.ref, parseServiceSpec(body)));
   app.post<Ref>('/v1/services/:ref/scale', ({ params, body }) => control.scaleService(params.ref, parseScale(body)));
+  app.post<Ref>('/v1/services/:ref/rollback', ({ params }) => control.rollBackService(params.ref));
   app.delete<Ref>('/v1/services/:ref', ({ params }, reply) => noContent(reply, control.removeService(params.ref)));
   app.get<Ref>('/v1/services/:ref/tasks', ({ params }) => control.serviceTasks(params.ref));
   app.get<Ref>('/v1/services/:ref/logs', async ({ params, query }, reply) => {
@@ -66,6 +69,9 @@ export function addRoutes(app: App, control: Control, closing: AbortSignal, onSh
   app.delete<Ref>('/v1/stacks/:ref', ({ params }) => control.removeStack(params.ref));
 
   app.get('/v1/nodes', () => control.nodes());
+  app.get<Ref>('/v1/nodes/:ref', ({ params }) => control.node(params.ref));
+  app.patch<Ref>('/v1/nodes/:ref', ({ params, body }) => control.updateNode(params.ref, parseNodeUpdate(body)));
+  app.delete<Ref>('/v1/nodes/:ref', ({ params, query }, reply) => noContent(reply, control.removeNode(params.ref, parseForce(query))));
   app.get('/v1/flows', () => control.flows());
   app.get('/v1/offloads', () => control.offloads());
   app.get<Ref>('/v1/services/:ref/offload', ({ params }) => control.offloadCommands(params.ref));

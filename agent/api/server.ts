@@ -24,6 +24,9 @@ import type { WebSocketServer } from './websocket.js';
 /** Longest request body, in bytes: a stack of many services fits many times over. */
 const BODY_LIMIT = 4 * 1024 * 1024;
 
+/** What the store has, or had when it was last in reach. */
+const LISTED = /^\/v1\/(networks|services|tasks|stacks|nodes)\b/;
+
 /** The socket path cannot be used; the message says by what it is taken. */
 export class SocketError extends Error {
   override readonly name = 'SocketError';
@@ -38,6 +41,8 @@ export interface ApiOptions {
   readonly socketPath: string;
   readonly log?: Pick<Logger, 'error'>;
   readonly clock?: Clock;
+  /** Milliseconds since what is listed was current; undefined: it is. */
+  readonly age?: () => number | undefined;
 }
 
 export interface ApiServer {
@@ -47,18 +52,23 @@ export interface ApiServer {
 
 /** Rejects with SocketError when something answers on the path already, or when what is there is not a socket. */
 export async function serveApi(options: ApiOptions): Promise<ApiServer> {
-  const { control, socketPath, log, clock = systemClock } = options;
+  const { control, socketPath, log, clock = systemClock, age = () => undefined } = options;
   await removeStaleSocket(socketPath);
   const app = fastify({ bodyLimit: BODY_LIMIT, logger: false, forceCloseConnections: true, return503OnClosing: false });
   const closing = new AbortController();
   app.setErrorHandler((error, request, reply) => {
-    const { status, error: body } = failureOf(error);
+    const { status, error: body } = failureOf(error, request.url);
     if (status === 500) log?.error('request failed', { err: error, method: request.method, url: request.url });
     return reply.status(status).send({ error: body });
   });
   app.setNotFoundHandler((request, reply) =>
     reply.status(404).send({ error: { code: 'not-found', message: `no such request: ${request.method} ${request.url}` } }),
   );
+  app.addHook('onSend', async (request, reply) => {
+    const milliseconds = request.method === 'GET' && LISTED.test(request.url) ? age() : undefined;
+    // RFC 9111 §5.1.
+    if (milliseconds !== undefined) void reply.header('age', String(Math.floor(milliseconds / 1000)));
+  });
   addRoutes(app, control, closing.signal, (error) => log?.error('shutdown failed', { err: error }));
   await app.ready();
   const sockets = webSocketServer();

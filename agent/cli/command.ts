@@ -116,6 +116,8 @@ export async function runProgram(program: ProgramSpec, argv: readonly string[], 
       if (argv[0] === 'help') return { help: written };
       throw new UsageError(argv.length === 0 ? 'there is no command' : `'${commandPath(program, argv)}' needs a command`, written.trimEnd());
     }
+    const unset = error.code === 'commander.excessArguments' ? optionWithoutValue(program, argv) : undefined;
+    if (unset) throw new UsageError(`${unset.option} has no value: '${unset.taken}', which follows it, was taken for one`, `is a variable of your shell empty? See '${commandPath(program, argv)} --help'`);
     throw new UsageError(plainMessage(error.message), `see '${commandPath(program, argv)} --help'`);
   }
 }
@@ -187,6 +189,18 @@ function plainMessage(message: string): string {
   return message
     .replace(/^error: /, '')
     .replace(/\n\(Did you mean (?:one of )?(.+?)\?\)/, (_, names: string) => ` (did you mean ${names.split(', ').map((name) => `'${name}'`).join(' or ')}?)`);
+}
+
+/** An option that got another one for its value: its own was empty, as an unset variable of a shell is. */
+function optionWithoutValue(program: ProgramSpec, argv: readonly string[]): { readonly option: string; readonly taken: string } | undefined {
+  const item = program.commands.find(({ name }) => name === argv[0]);
+  const spec = item && 'commands' in item ? item.commands.find(({ name, alias }) => argv[1] === name || argv[1] === alias) : item;
+  const valued = new Set((spec?.options ?? []).filter(({ flags }) => flags.includes('<')).flatMap(({ flags }) => flags.match(/--?[a-z][a-z0-9-]*/g) ?? []));
+  for (const [index, option] of argv.entries()) {
+    const taken = argv[index + 1];
+    if (valued.has(option) && taken?.startsWith('--') === true) return { option, taken };
+  }
+  return undefined;
 }
 
 /** As much of the command line as names a command. */

@@ -1,6 +1,6 @@
 /** Whether a service has become what was asked for, judged from what is observed. Pure; the waiting is in wait.ts. */
 import type { ServiceObject, TaskObject } from '../../overlay/model/object.js';
-import { isEnded } from '../../overlay/model/task-state.js';
+import { isCurrent, isEnded } from '../../overlay/model/task-state.js';
 import type { ServiceSummary } from '../control.js';
 import { errorText } from './views/tasks.js';
 
@@ -9,25 +9,38 @@ export type Convergence =
   /** `message` is for a progress line. */
   | { readonly state: 'waiting'; readonly ready: number; readonly message: string }
   /** It will not get there by itself. */
-  | { readonly state: 'failed'; readonly message: string };
+  | { readonly state: 'failed'; readonly message: string; readonly remedy?: string };
 
 /** A slot whose tasks failed this often without ever being ready is given up on (the agent goes on trying). */
 const HOPELESS_FAILURES = 3;
 
-/** @param now milliseconds since the epoch, by this host's clock */
-export function convergence(service: ServiceObject & Pick<ServiceSummary, 'problem'>, tasks: readonly TaskObject[], now: number): Convergence {
-  const wanted = service.spec.replicas;
-  const current = tasks.filter(({ version }) => version === service.version);
+/**
+ * @param now milliseconds since the epoch, by this host's clock
+ * @param version to which the service was updated, if it is an update that is waited for
+ */
+export function convergence(service: ServiceObject & Partial<Pick<ServiceSummary, 'problem' | 'wanted'>>, tasks: readonly TaskObject[], now: number, version?: number): Convergence {
+  const { wanted = service.spec.replicas, updateStatus } = service;
+  const isBack = version !== undefined && service.version > version && updateStatus?.state.startsWith('rollback') === true;
+  const why = updateStatus?.message === undefined ? '' : `: ${updateStatus.message}`;
+  if (isBack && updateStatus?.state === 'rollback_completed') return { state: 'failed', message: `the update was rolled back${why}` };
+  // One that goes back when it fails is only done when it can no longer fail.
+  const isUndecided = isBack || (version !== undefined && updateStatus?.state === 'updating' && service.spec.update.failureAction === 'rollback');
+  const current = tasks.filter((task) => isCurrent(task, service));
   const ready = current.filter((task) => isReady(task, now)).length;
   // With a policy that does not restart, a task that has done its work is as good as one that runs.
   const done = service.spec.restart.condition === 'any' ? 0 : current.filter(({ status }) => status.state === 'complete').length;
   // A task that failed was meant to run to its end, and for ever after.
-  const surplus = tasks.filter((task) => task.desired === 'running' && !isEnded(task) && (task.version !== service.version || task.slot > wanted));
-  if (surplus.length === 0 && ready + done >= wanted) return { state: 'converged' };
-  const hopeless = hopelessTask(service, current, now);
+  const surplus = tasks.filter((task) => task.desired === 'running' && !isEnded(task) && (!isCurrent(task, service) || task.slot > wanted));
+  if (surplus.length === 0 && ready + done >= wanted && !isUndecided) return { state: 'converged' };
+  if (updateStatus?.state === 'paused' || updateStatus?.state === 'rollback_paused') return pausedUpdate(service, `${updateStatus.state === 'paused' ? 'the update' : 'the rollback'} is paused${why}`);
+  const hopeless = isUndecided ? undefined : hopelessTask(service, current.filter((task) => task.version === service.version), now);
   if (hopeless) return { state: 'failed', message: failureOf(hopeless) };
   const newest = current.find(({ status }) => status.state === 'failed' && status.message !== undefined);
-  return { state: 'waiting', ready, message: service.problem ?? (newest ? errorText(newest.status) : '') };
+  return { state: 'waiting', ready, message: isBack ? `(rolling back${why})` : service.problem ?? (newest ? errorText(newest.status) : '') };
+}
+
+function pausedUpdate({ spec: { name } }: ServiceObject, message: string): Convergence {
+  return { state: 'failed', message, remedy: `mend it with 'vipmesh service update', go on with 'vipmesh service update --resume ${name}', or go back with 'vipmesh service rollback ${name}'` };
 }
 
 /** A command that could not be executed: 125 to 127, with more to say than that a process ended with that code. */

@@ -61,11 +61,20 @@ function makeContext(options: { readonly socket?: unknown; readonly stateDir?: u
     wall: () => Date.now(),
     client: () =>
       (client ??= Promise.all([import('../api/client.js'), import('../lifecycle/paths.js')]).then(
-        ([api, paths]) => new api.AgentClient(paths.clientTarget({ socket: text(options.socket), stateDir: text(options.stateDir), env, uid })),
+        ([api, paths]) => new api.AgentClient({ ...paths.clientTarget({ socket: text(options.socket), stateDir: text(options.stateDir), env, uid }), onStale: warnOnce() }),
       )),
     interrupted: () => (signal ??= onInterrupt()),
     outliveReader: () => void (endsWithItsReader = false),
     exitCode: 0,
+  };
+}
+
+/** Says once on standard error that what is printed is not current. */
+function warnOnce(): (seconds: number) => void {
+  let told = false;
+  return (seconds) => {
+    if (!told) process.stderr.write(`vipmesh: the store is out of reach: this is what was known ${seconds}s ago ('vipmesh status' says why)\n`);
+    told = true;
   };
 }
 

@@ -3,10 +3,13 @@ import type { OptionSpec, ProgramSpec } from './command.js';
 import { downCommand, upCommand } from './commands/agent.js';
 import { execCommand, runCommand } from './commands/attach.js';
 import { networkCommands } from './commands/network.js';
-import { doctorCommand, flowsCommand, nodeCommands, statusCommand, versionCommand } from './commands/node.js';
+import { doctorCommand } from './commands/doctor.js';
+import { flowsCommand, statusCommand, versionCommand } from './commands/node.js';
+import { nodeCommands } from './commands/nodes.js';
 import { offloadCommands } from './commands/offload.js';
 import { serviceCommands } from './commands/service.js';
 import { stackCommands } from './commands/stack.js';
+import { storeCommands } from './commands/store.js';
 import { taskCommands } from './commands/task.js';
 import { FORMAT_HELP } from './format/help.js';
 
@@ -32,7 +35,7 @@ pass on that of their process.`,
     topics: [{ name: 'format', purpose: 'how --format prints what is listed: templates, paths, JSON', text: FORMAT_HELP }],
     commands: [
       upCommand, downCommand, statusCommand,
-      networkCommands, serviceCommands, runCommand, execCommand, taskCommands, stackCommands, nodeCommands, offloadCommands,
+      networkCommands, serviceCommands, runCommand, execCommand, taskCommands, stackCommands, nodeCommands, storeCommands, offloadCommands,
       flowsCommand, doctorCommand, versionCommand,
     ],
   };

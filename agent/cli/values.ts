@@ -14,6 +14,13 @@ export function wholeNumber(least: number, most?: number): (text: string) => num
   };
 }
 
+/** 0 to 1: `0.25` */
+export function ratio(text: string): number {
+  const value = /^[0-9]+(\.[0-9]+)?$/.test(text) ? Number(text) : NaN;
+  if (!(value <= 1)) throw new UsageError(`'${text}' is not a number from 0 to 1`);
+  return value;
+}
+
 /** `vote=5` */
 export function parseScaleTarget(text: string): { readonly ref: string; readonly replicas: number } {
   const match = /^(?<ref>[^=]+)=(?<replicas>[0-9]{1,9})$/.exec(text)?.groups;

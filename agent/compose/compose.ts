@@ -5,6 +5,7 @@
  * Names are Docker's: a service is STACK_SERVICE, with SERVICE as an alias on each of its networks; a network is
  * STACK_NETWORK unless it has a `name` or is external. `x-vipmesh: { prefix: false }` at the top keeps names as written.
  */
+import { driverOption, type DriverOptions } from '../grammar/driver-options.js';
 import { ValidationError } from '../../overlay/model/errors.js';
 import { STACK_LABEL, STACK_SERVICE_LABEL } from '../../overlay/model/spec.js';
 import type { NetworkAttachment, NetworkSpec, ServiceSpec } from '../../overlay/model/spec.js';
@@ -115,7 +116,21 @@ class StackBuilder {
     const internal = reader.boolean(keys.get('internal'), `${path}.internal`) ?? false;
     const ipv6 = reader.boolean(keys.get('enable_ipv6'), `${path}.enable_ipv6`) ?? false;
     const labels = { ...reader.pairs(keys.get('labels'), `${path}.labels`, () => ''), [STACK_LABEL]: this.stack };
-    return { line: entry.line, name, spec: { name, driver: 'overlay', ipv6, internal, labels, ...this.#readIpam(keys.get('ipam'), `${path}.ipam`) } };
+    const options = this.#readDriverOptions(keys.get('driver_opts'), `${path}.driver_opts`);
+    return { line: entry.line, name, spec: { name, driver: 'overlay', ipv6, internal, labels, ...options, ...this.#readIpam(keys.get('ipam'), `${path}.ipam`) } };
+  }
+
+  #readDriverOptions(entry: YamlEntry | undefined, path: string): DriverOptions {
+    let options: DriverOptions = {};
+    for (const [name, value] of Object.entries(this.reader.pairs(entry, path, () => ''))) {
+      const line = entry?.line ?? 0;
+      this.reader.attempt(line, path, () => {
+        const said = driverOption(name, value);
+        if (said) options = { ...options, ...said };
+        else this.reader.warn(line, `${path}.${name} is not supported and ignored`);
+      });
+    }
+    return options;
   }
 
   /** `external: true`, and the older `external: { name: x }`. */

@@ -24,7 +24,7 @@ export const TOP_KEYS: KeyTable = {
 };
 
 export const SERVICE_KEYS: KeyTable = {
-  ...used('command', 'environment', 'networks', 'ports', 'healthcheck', 'deploy', 'labels', 'stop_grace_period', 'working_dir', 'x-vipmesh'),
+  ...used('command', 'environment', 'networks', 'ports', 'expose', 'healthcheck', 'deploy', 'labels', 'stop_grace_period', 'working_dir', 'x-vipmesh'),
   ...ignored(
     'annotations', 'attach', 'blkio_config', 'cap_add', 'cap_drop', 'cgroup', 'cgroup_parent', 'configs', 'container_name', 'cpu_count',
     'cpu_percent', 'cpu_period', 'cpu_quota', 'cpu_rt_period', 'cpu_rt_runtime', 'cpu_shares', 'cpus', 'cpuset', 'credential_spec', 'develop',
@@ -42,14 +42,13 @@ export const SERVICE_KEYS: KeyTable = {
   volumes_from: HOST_FILES,
   entrypoint: "put the whole command line in 'command'",
   depends_on: 'services start at the same time, and names resolve to healthy tasks only',
-  expose: 'every port of a task is reachable on its networks',
   restart: 'use deploy.restart_policy',
   scale: 'use deploy.replicas',
 };
 
 export const NETWORK_KEYS: KeyTable = {
-  ...used('driver', 'internal', 'ipam', 'external', 'name', 'labels', 'enable_ipv6'),
-  ...ignored('driver_opts', 'enable_ipv4'),
+  ...used('driver', 'internal', 'ipam', 'external', 'name', 'labels', 'enable_ipv6', 'driver_opts'),
+  ...ignored('enable_ipv4'),
   attachable: 'every network is',
 };
 
@@ -61,14 +60,18 @@ export const ATTACHMENT_KEYS: KeyTable = {
   ...ignored('interface_name', 'ipv4_address', 'ipv6_address', 'link_local_ips', 'mac_address', 'driver_opts', 'gw_priority', 'priority'),
 };
 
-export const PORT_KEYS: KeyTable = { ...used('target', 'published', 'protocol', 'mode', 'host_ip'), ...ignored('name', 'app_protocol') };
+export const PORT_KEYS: KeyTable = { ...used('target', 'published', 'protocol', 'mode', 'host_ip', 'x-proxy-protocol'), ...ignored('name', 'app_protocol') };
 
 export const HEALTH_KEYS: KeyTable = { ...used('test', 'interval', 'timeout', 'retries', 'start_period', 'disable'), ...ignored('start_interval') };
 
 export const DEPLOY_KEYS: KeyTable = {
-  ...used('replicas', 'endpoint_mode', 'restart_policy', 'labels', 'mode', 'x-vipmesh'),
-  ...ignored('placement', 'resources', 'update_config', 'rollback_config'),
+  ...used('replicas', 'endpoint_mode', 'restart_policy', 'labels', 'mode', 'placement', 'update_config', 'rollback_config', 'x-vipmesh'),
+  ...ignored('resources'),
 };
+
+export const PLACEMENT_KEYS: KeyTable = { ...used('constraints', 'preferences'), ...ignored('max_replicas_per_node') };
+export const PREFERENCE_KEYS: KeyTable = used('spread');
+export const POLICY_KEYS: KeyTable = used('parallelism', 'delay', 'order', 'monitor', 'failure_action', 'max_failure_ratio');
 
 /** Ours: not of the specification. */
 export const BALANCING_KEYS: KeyTable = used(

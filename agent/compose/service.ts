@@ -1,9 +1,10 @@
 /** One service of a compose file, but for its names: what it runs, its ports, health check and deployment. */
-import { parsePort } from '../../overlay/model/port.js';
-import type { PortSpec, RestartPolicy } from '../../overlay/model/spec.js';
+import { parseExposed, parsePort } from '../../overlay/model/port.js';
+import type { ExposedPort, PortSpec, RestartPolicy } from '../../overlay/model/spec.js';
 import type { HealthCheckInput, ServiceInput } from '../api/inputs.js';
 import { shellWords } from '../grammar/words.js';
 import { readBalancing, type ComposeBalancing } from './balancing.js';
+import { readDeployment } from './deployment.js';
 import { ATTACHMENT_KEYS, DEPLOY_KEYS, HEALTH_KEYS, PORT_KEYS, RESTART_KEYS, SERVICE_KEYS } from './keys.js';
 import { isNull } from './reader.js';
 import type { Reader } from './reader.js';
@@ -24,8 +25,7 @@ export function readService(reader: Reader, entry: YamlEntry): ComposeService {
   const path = `services.${entry.key}`;
   const keys = reader.map(entry.value, path, SERVICE_KEYS);
   const deploy = reader.map(keys.get('deploy')?.value, `${path}.deploy`, DEPLOY_KEYS);
-  const mode = reader.oneOf(deploy.get('mode'), `${path}.deploy.mode`, ['replicated', 'global', 'replicated-job', 'global-job']);
-  if (mode !== undefined && mode !== 'replicated') reader.warn(deploy.get('mode')?.line ?? entry.line, `${path}.deploy.mode '${mode}' is not supported: the service is replicated`);
+  const deployment = readDeployment(reader, deploy, `${path}.deploy`);
   const replicas = reader.number(deploy.get('replicas'), `${path}.deploy.replicas`, 0);
   const endpointMode = reader.oneOf(deploy.get('endpoint_mode'), `${path}.deploy.endpoint_mode`, ['vip', 'dnsrr'] as const);
   const restart = readRestart(reader, deploy.get('restart_policy'), `${path}.deploy.restart_policy`);
@@ -33,11 +33,12 @@ export function readService(reader: Reader, entry: YamlEntry): ComposeService {
   const workdir = reader.text(keys.get('working_dir'), `${path}.working_dir`);
   const stopGracePeriod = reader.duration(keys.get('stop_grace_period'), `${path}.stop_grace_period`);
   const balancing = readExtension(reader, keys.get('x-vipmesh'), deploy.get('x-vipmesh'), path, replicas ?? 1);
+  const expose = readExposed(reader, keys.get('expose'), `${path}.expose`);
   const noLabelValue = (): string => '';
   return {
     key: entry.key,
     line: entry.line,
-    lines: balancing?.lines ?? new Map(),
+    lines: new Map([...deployment.lines, ...(balancing?.lines ?? [])]),
     networks: readAttachments(reader, keys.get('networks'), `${path}.networks`),
     body: {
       labels: { ...reader.pairs(keys.get('labels'), `${path}.labels`, noLabelValue), ...reader.pairs(deploy.get('labels'), `${path}.deploy.labels`, noLabelValue) },
@@ -49,10 +50,12 @@ export function readService(reader: Reader, entry: YamlEntry): ComposeService {
         ...(stopGracePeriod === undefined ? {} : { stopGracePeriod }),
       },
       ports: readPorts(reader, keys.get('ports'), `${path}.ports`),
+      ...(expose.length === 0 ? {} : { expose }),
       ...(replicas === undefined ? {} : { replicas }),
       ...(endpointMode === undefined ? {} : { endpointMode }),
       ...(restart === undefined ? {} : { restart }),
       ...(balancing === undefined ? {} : { balancing: balancing.input }),
+      ...deployment.input,
     },
   };
 }
@@ -94,10 +97,14 @@ function readPorts(reader: Reader, entry: YamlEntry | undefined, path: string): 
   });
 }
 
+function readExposed(reader: Reader, entry: YamlEntry | undefined, path: string): ExposedPort[] {
+  return reader.strings(entry?.value, path).flatMap((text) => reader.attempt(entry?.line ?? 0, path, () => parseExposed(text)) ?? []);
+}
+
 /** The same port in the command line's long syntax, which has one parser. */
 function longPort(reader: Reader, item: YamlValue, path: string): string | undefined {
   const keys = reader.map(item, path, PORT_KEYS);
-  const fields = [['target', 'target'], ['published', 'published'], ['protocol', 'protocol'], ['mode', 'mode'], ['host_ip', 'address']] as const;
+  const fields = [['target', 'target'], ['published', 'published'], ['protocol', 'protocol'], ['mode', 'mode'], ['host_ip', 'address'], ['x-proxy-protocol', 'proxy-protocol']] as const;
   const parts = fields.flatMap(([key, name]) => {
     const text = reader.text(keys.get(key), `${path}.${key}`);
     return text === undefined ? [] : [`${name}=${text}`];

@@ -1,6 +1,6 @@
 /**
  * The demonstration service: an HTTP server that says which task has answered. A program by itself, run in a task:
- *   node vote.js            serves on $PORT, 80 unless told otherwise
+ *   node vote.js            serves on $PORT, 80 unless told otherwise; in mode sockets on its own address
  *   node vote.js --check    exit code 0 when that server answers: the health check
  *
  * On SIGTERM it finishes what it has begun. It goes on accepting for LINGER, since a connection may have been given to it just
@@ -14,6 +14,7 @@ const LINGER = 250;
 const CHECK_TIMEOUT = 2000;
 
 const port = Number(process.env['PORT'] ?? '80');
+const address = process.env['VIPMESH_ADDRESS'];
 
 function serve(): void {
   const id = process.env['HOSTNAME'] ?? hostname();
@@ -28,7 +29,7 @@ function serve(): void {
     console.error(`cannot serve on port ${port}: ${error.message}`);
     process.exit(1);
   });
-  server.listen(port, () => console.log(`${id} serves on port ${port}`));
+  server.listen({ port, host: address }, () => console.log(`${id} serves on port ${port}`));
   const leave = (): void => {
     if (leaving) return;
     leaving = true;
@@ -42,7 +43,7 @@ function serve(): void {
 }
 
 function check(): void {
-  const request = get({ host: '127.0.0.1', port, agent: false, timeout: CHECK_TIMEOUT }, (response) => {
+  const request = get({ host: address ?? '127.0.0.1', port, agent: false, timeout: CHECK_TIMEOUT }, (response) => {
     response.resume();
     process.exitCode = response.statusCode === 200 ? 0 : 1;
   });

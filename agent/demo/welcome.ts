@@ -25,11 +25,18 @@ export function demoWelcome({ agent, detached, networks, services, tasks, wall, 
   const live = tasks.filter(({ desired, serviceId }) => desired === 'running' && serviceId !== undefined).sort(byName(({ name }) => name));
   // `down` takes no socket: it is told by the state directory which agent is meant.
   const down = `npx vipmesh down${agent.stateOption}`;
+  const vip = services.find(({ spec }) => spec.name === 'vote')?.vips[0]?.address ?? 'vote';
+  const inside: [string, string][] = agent.mode === 'sockets' ? [
+    [`curl -s ${vip}:8000; curl -s ${vip}:8000`, 'the VIP, both tasks'],
+    ["npx vipmesh run --rm --network overlay1 -- sh -c 'echo $VIPMESH_ADDRESS; echo $VIPMESH_DNS'", 'what a task is told: where to listen, and who knows the names (dig)'],
+  ] : [
+    [`npx vipmesh run --rm --network overlay1 -- sh -c 'getent hosts vote; curl -s vote; curl -s vote'`, 'from inside: the name, the VIP, both tasks'],
+    ['npx vipmesh run --rm --network overlay1 -- dig +short tasks.vote', 'every task behind the VIP'],
+  ];
   const commands: [string, string][] = [
     [`curl -s localhost:${DEMO_PORT}`, 'the published port; again: the other task'],
     ['npx vipmesh service ps vote', 'its tasks'],
-    [`npx vipmesh run --rm --network overlay1 -- sh -c 'getent hosts vote; curl -s vote; curl -s vote'`, 'from inside: the name, the VIP, both tasks'],
-    ['npx vipmesh run --rm --network overlay1 -- dig +short tasks.vote', 'every task behind the VIP'],
+    ...inside,
     ['npx vipmesh service scale vote=5', 'more of them; the VIP stays'],
     ['npx vipmesh flows --watch', 'who talks to whom'],
     [detached ? down : 'Ctrl-C (here)', 'stop everything and leave nothing behind'],

@@ -1,5 +1,5 @@
 /**
- * `vipmesh doctor`: looks at this host and says which modes can run, and what is missing for the rest. Needs no agent.
+ * `vipmesh doctor`: looks at this host and says what is missing, and which modes can run. Needs no agent.
  */
 import { release } from 'node:os';
 import { ownNamespace } from '../../kernel/netns/netns.js';
@@ -9,22 +9,42 @@ import { HostProbe } from '../../kernel/offload/host-probe.js';
 import { findMarkUsers } from '../../kernel/offload/mark-users.js';
 import { probeNft } from '../../kernel/offload/nft-capability.js';
 import { rawObstacle } from '../../kernel/raw/raw.js';
-import { run } from '../../kernel/run/runner.js';
+import { whyNoIoUring } from '../../kernel/uring/available.js';
 import { systemClock } from '../../proxy/time/clock.js';
-import type { DoctorCheck } from '../control.js';
+import type { StoreSettings } from '../cluster/settings.js';
+import type { DoctorCheck, StoreInfo } from '../control.js';
 import { LocalGateway } from '../gateway/local.js';
 import { ResolvConf } from '../gateway/resolv-conf.js';
 import { findFacts, readSysctl } from '../lifecycle/facts.js';
 import { ROOT_NAMESPACES } from '../lifecycle/paths.js';
-import { doctorChecks, type DoctorFacts } from './checks.js';
+import { doctorChecks } from './checks.js';
+import type { DoctorFacts, UplinkFacts } from './facts.js';
+import { findIptables, findIpvs, findNftables, findVxlan, versionOf } from './find-filters.js';
+import { appArmorIsAtWork, findNamespaces } from './find-namespaces.js';
+import { askStore, findClock } from './find-store.js';
 
-export async function doctor(): Promise<DoctorCheck[]> {
-  const [host, iproute2, utilLinux, underlayMtu, noRaw, ...offload] = await Promise.all([
-    findFacts(),
-    version('ip', '-V'),
-    version('unshare', '--version'),
+export interface DoctorOptions {
+  /** A store to be asked, as `up` would. */
+  readonly store?: StoreSettings;
+  /** What the agent that runs here says of its own, where none was named. */
+  readonly agentStore?: StoreInfo;
+}
+
+export async function doctor(options: DoctorOptions = {}): Promise<DoctorCheck[]> {
+  // Before anything is tried, which takes namespaces of its own.
+  const namespacesSeen = findNamespaces();
+  const store = options.store === undefined ? options.agentStore : await askStore(options.store);
+  const host = await findFacts();
+  const [iproute2, utilLinux, underlayMtu, noRaw, vxlan, clock, uplinks, iptables, nftables, ...offload] = await Promise.all([
+    versionOf('ip', '-V'),
+    versionOf('unshare'),
     findUnderlayMtu(),
     rawObstacle(),
+    findVxlan(host),
+    findClock(store),
+    findUplinks(),
+    findIptables(host.uid),
+    findNftables(host),
     probeIpvs(),
     probeNft(),
   ]);
@@ -34,13 +54,28 @@ export async function doctor(): Promise<DoctorCheck[]> {
     node: process.versions.node,
     iproute2,
     utilLinux,
+    namespacesSeen,
+    appArmor: appArmorIsAtWork(),
     unprivilegedPortStart: readSysctl('net.ipv4.ip_unprivileged_port_start'),
     resolvers: new ResolvConf().servers(),
     underlayMtu,
+    vxlan,
+    uringObstacle: whyNoIoUring(),
+    store,
+    clock,
+    uplinks,
+    iptables,
+    nftables,
+    ipvs: findIpvs(offload),
     offload,
     ...(await published(host.uid, offload)),
     rawObstacle: noRaw,
   });
+}
+
+async function findUplinks(): Promise<UplinkFacts> {
+  const [pasta, slirp4netns] = await Promise.all([versionOf('pasta'), versionOf('slirp4netns')]);
+  return { ...(pasta !== undefined && { pasta }), ...(slirp4netns !== undefined && { slirp4netns }) };
 }
 
 async function published(uid: number, offload: readonly Capability[]): Promise<Pick<DoctorFacts, 'portObstacles' | 'markUsers'>> {
@@ -52,14 +87,6 @@ async function published(uid: number, offload: readonly Capability[]): Promise<P
     return { portObstacles, markUsers };
   } finally {
     host.close();
-  }
-}
-
-async function version(tool: string, option: string): Promise<string | undefined> {
-  try {
-    return (await run(tool, [option], { timeout: 5000 })).split('\n')[0]?.trim();
-  } catch {
-    return undefined;
   }
 }
 

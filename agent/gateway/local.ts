@@ -4,7 +4,9 @@
  */
 import { isIP } from 'node:net';
 import { bindUdp, listenTcp } from '../../kernel/netns/sockets.js';
+import { run } from '../../kernel/run/runner.js';
 import { ListenError, type HostGateway } from '../host-gateway.js';
+import { connectTcp } from './connect.js';
 import { explainListenError, unprivilegedPortStart } from './listen-error.js';
 import { underlayMtu } from './mtu.js';
 import { ResolvConf } from './resolv-conf.js';
@@ -31,12 +33,25 @@ export class LocalGateway implements HostGateway {
     return obtain('udp', address, port, (literal) => bindUdp(undefined, literal, port));
   }
 
+  /** Nobody but the caller has it. */
+  release(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  connectTcp(host: string, port: number): Promise<number> {
+    return connectTcp(host, port);
+  }
+
   resolve(query: Buffer, protocol: 'udp' | 'tcp'): Promise<Buffer | undefined> {
     return this.#upstream.resolve(query, protocol);
   }
 
-  underlayMtu(): Promise<number> {
-    return underlayMtu();
+  routes(): Promise<string> {
+    return run('ip', ['-json', '-4', 'route', 'show']);
+  }
+
+  underlayMtu(own?: string): Promise<number> {
+    return underlayMtu(own);
   }
 
   close(): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * The MTU that packets to the rest of the world have, as the routing table knows it. Nothing is sent.
+ * The MTU that packets to the rest of the world have, or to other nodes, as the routing table and the devices know it. Nothing is sent.
  */
 import { run } from '../../kernel/run/runner.js';
 
@@ -27,15 +27,24 @@ export function parseLinkMtu(json: string): number | undefined {
   return link?.mtu;
 }
 
-export async function underlayMtu(): Promise<number> {
+/** What `ip -json address show to ADDRESS` says of the device that has the address. */
+export function parseOwner(json: string): { device: string; mtu: number } | undefined {
+  const [link] = JSON.parse(json) as { ifname?: string; mtu?: number }[];
+  return link?.ifname === undefined || link.mtu === undefined ? undefined : { device: link.ifname, mtu: link.mtu };
+}
+
+/** @param own address of this host at which other nodes reach it: what counts, then, is the device that has it */
+export async function underlayMtu(own?: string): Promise<number> {
+  const owner = own === undefined ? undefined : await ip('address', 'show', 'to', own).then(parseOwner, () => undefined);
   for (const address of FAR_AWAY) {
     const route = await ip('route', 'get', address).then(parseRoute, () => undefined);
     if (!route) continue;
+    if (owner && owner.device !== route.device) break;
     if (route.mtu !== undefined) return route.mtu;
     const mtu = await ip('link', 'show', 'dev', route.device).then(parseLinkMtu, () => undefined);
     if (mtu !== undefined) return mtu;
   }
-  return DEFAULT_MTU;
+  return owner?.mtu ?? DEFAULT_MTU;
 }
 
 function ip(...args: string[]): Promise<string> {

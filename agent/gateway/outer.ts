@@ -1,95 +1,107 @@
 /**
- * The outer half of a rootless agent's host gateway: does in the caller's network namespace what the inner process asks
- * for, and hands the sockets over. Starting and ending the inner process is for others (agent/lifecycle).
+ * The outer half of a rootless agent's host gateway: does in the caller's network namespace what one inner process asks
+ * for, and hands it the sockets. What is kept for the inner process after it is in kept-sockets.ts; starting and ending inner
+ * processes is for others (agent/lifecycle).
  */
-import type { ChildProcess, SendHandle } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { closeSync } from 'node:fs';
+import { setTimeout as wait } from 'node:timers/promises';
+import { openSocket } from '../../kernel/netns/sockets.js';
+import { MAX_DESCRIPTORS, sendDescriptors } from '../../kernel/run/descriptor-channel.js';
 import type { HostGateway } from '../host-gateway.js';
-import { inodeOf, wrapDatagram, wrapListener } from './descriptor.js';
+import type { KeptSockets, SocketWish } from './kept-sockets.js';
 import { asInnerMessage, type GatewayCall, type OuterMessage } from './protocol.js';
 
-export class OuterGateway {
-  /** What is kept of sockets that are on their way, by call: run when the inner process has them, or is gone. */
-  readonly #letGo = new Map<number, () => void>();
-  readonly #onMessage = (message: unknown): void => this.#receive(message);
-  readonly #onGone = (): void => this.#stop();
+/** Milliseconds until the inner process is looked at again that has not taken what it was sent. */
+const LATER_MS = 5;
 
-  /** Serves until the child exits, its channel closes, or close(). `local` is this object's to close. */
-  constructor(
-    private readonly child: ChildProcess,
-    private readonly local: HostGateway,
-  ) {
-    child.on('message', this.#onMessage);
-    child.once('exit', this.#onGone);
-    child.once('disconnect', this.#onGone);
+export interface OuterGatewayOptions {
+  readonly child: ChildProcess;
+  /** Our end of the descriptor channel; this object's to close. */
+  readonly channel: number;
+  readonly local: HostGateway;
+  readonly kept: KeptSockets;
+}
+
+export class OuterGateway {
+  readonly #child: ChildProcess;
+  readonly #onMessage = (message: unknown): void => this.#receive(message);
+  readonly #onGone = (): void => this.close();
+  #open = true;
+
+  /** Serves until the child exits, its channel closes, or close(). */
+  constructor(private readonly options: OuterGatewayOptions) {
+    this.#child = options.child;
+    this.#child.on('message', this.#onMessage);
+    this.#child.once('exit', this.#onGone);
+    this.#child.once('disconnect', this.#onGone);
   }
 
   /** Stops serving; sockets handed over stay with the inner process. Idempotent. */
-  async close(): Promise<void> {
-    this.#stop();
-    await this.local.close();
-  }
-
-  #stop(): void {
-    this.child.off('message', this.#onMessage);
-    for (const letGo of this.#letGo.values()) letGo();
-    this.#letGo.clear();
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#child.off('message', this.#onMessage).off('exit', this.#onGone).off('disconnect', this.#onGone);
+    closeSync(this.options.channel);
   }
 
   #receive(received: unknown): void {
     const message = asInnerMessage(received);
     if (!message) return;
-    if (message.gateway === 'call') {
-      this.#serve(message.id, message.call).catch((error: unknown) => {
-        const { name, message: text } = error instanceof Error ? error : new Error(String(error));
-        this.#send({ gateway: 'failed', id: message.id, error: name, message: text });
-      });
-    } else {
-      this.#letGo.get(message.id)?.();
-      this.#letGo.delete(message.id);
-    }
+    this.#serve(message.id, message.call).catch((error: unknown) => {
+      const { name, message: text } = error instanceof Error ? error : new Error(String(error));
+      this.#reply({ gateway: 'failed', id: message.id, error: name, message: text });
+    });
   }
 
   async #serve(id: number, call: GatewayCall): Promise<void> {
+    const { local, kept } = this.options;
     switch (call.method) {
-      case 'listenTcp': {
-        const fd = await this.local.listenTcp(call.address, call.port);
-        const inode = inodeOf(fd);
-        if (!this.#isConnected(fd)) return;
-        const socket = wrapListener(fd);
-        this.#letGo.set(id, () => socket.destroy());
-        this.#send({ gateway: 'socket', id, inode }, socket);
-        return;
-      }
+      case 'listenTcp':
       case 'bindUdp': {
-        const fd = await this.local.bindUdp(call.address, call.port);
-        const inode = inodeOf(fd);
-        if (!this.#isConnected(fd)) return;
-        const socket = wrapDatagram(fd);
-        this.#letGo.set(id, () => socket.close());
-        this.#send({ gateway: 'socket', id, inode }, socket);
-        return;
+        const wish: SocketWish = { protocol: call.method === 'listenTcp' ? 'tcp' : 'udp', address: call.address, port: call.port };
+        const claimed = kept.claim(wish);
+        if (claimed !== undefined) return this.#hand(id, [claimed], false);
+        const fd = await local[call.method](call.address, call.port);
+        // It may have died while the socket was made: then nobody will ask for it by this name.
+        return this.#hand(id, [fd], !this.#open || !kept.keep(wish, fd));
       }
-      case 'resolve': {
-        const answer = await this.local.resolve(Buffer.from(call.query, 'base64'), call.protocol);
-        this.#send({ gateway: 'resolved', id, ...(answer && { answer: answer.toString('base64') }) });
-        return;
+      case 'connectTcp':
+        return this.#hand(id, [await local.connectTcp(call.host, call.port)], true);
+      case 'sockets': {
+        const count = Math.min(call.count, MAX_DESCRIPTORS);
+        return this.#hand(id, Array.from({ length: count }, () => openSocket(call.protocol, call.family)), true);
       }
+      case 'release':
+        kept.release({ protocol: call.protocol, address: call.address, port: call.port });
+        this.#reply({ gateway: 'done', id });
+        return;
+      case 'routes':
+        this.#reply({ gateway: 'routes', id, routes: await local.routes() });
+        return;
       case 'underlayMtu':
-        this.#send({ gateway: 'mtu', id, mtu: await this.local.underlayMtu() });
+        this.#reply({ gateway: 'mtu', id, mtu: await local.underlayMtu(call.own) });
     }
   }
 
-  /** False, and the descriptor closed, when the inner process went while it was made. */
-  #isConnected(fd: number): boolean {
-    if (this.child.connected) return true;
-    closeSync(fd);
-    return false;
+  /** `ours`: closed here as soon as the inner process has them, or is gone. */
+  async #hand(id: number, descriptors: readonly number[], ours: boolean): Promise<void> {
+    try {
+      for (;;) {
+        if (!this.#open) return;
+        const outcome = sendDescriptors(this.options.channel, id, descriptors);
+        if (outcome === 'gone') return;
+        if (outcome === 'sent') break;
+        await wait(LATER_MS);
+      }
+      this.#reply({ gateway: 'sockets', id });
+    } finally {
+      if (ours) for (const fd of descriptors) closeSync(fd);
+    }
   }
 
-  #send(message: OuterMessage, handle?: SendHandle): void {
+  #reply(message: OuterMessage): void {
     // A channel that is closing is reported by its 'disconnect', here and on the other side.
-    // Node would close a net.Socket itself once it has arrived, but not when the child dies meanwhile: hence keepOpen.
-    if (this.child.connected) this.child.send(message, handle, { keepOpen: true }, () => undefined);
+    if (this.#open && this.#child.connected) this.#child.send(message, () => undefined);
   }
 }

@@ -1,27 +1,33 @@
 /**
  * What the inner and the outer process of a rootless agent say to each other about the host, over the child's IPC channel.
- * The channel carries other messages too: these have a `gateway` member. Binary data is base64, so they pass through either
- * of Node's serializations.
+ * The channel carries other messages too: these have a `gateway` member.
  *
- * Every request is answered by one reply with the same number. The reply to listenTcp and bindUdp comes with the socket
- * attached, and the inner process tells when it has it (`taken`), so that the outer one can let go of its own.
+ * Every request is answered by one reply with the same number. Sockets come over a channel of their own (kernel/run/descriptor-channel), with the
+ * request's number, before the reply is sent: no byte that passes through a socket is ever on either channel.
  */
+
+/** The descriptor of an inner process that sockets come over: the one after its IPC channel. */
+export const DESCRIPTOR_CHANNEL = 4;
 
 export type GatewayCall =
   | { readonly method: 'listenTcp' | 'bindUdp'; readonly address?: string; readonly port: number }
-  | { readonly method: 'resolve'; readonly query: string; readonly protocol: 'udp' | 'tcp' }
-  | { readonly method: 'underlayMtu' };
+  | { readonly method: 'release'; readonly protocol: 'tcp' | 'udp'; readonly address?: string; readonly port: number }
+  | { readonly method: 'connectTcp'; readonly host: string; readonly port: number }
+  /** Unbound ones. */
+  | { readonly method: 'sockets'; readonly protocol: 'tcp' | 'udp'; readonly family: 'ipv4' | 'ipv6'; readonly count: number }
+  | { readonly method: 'routes' }
+  | { readonly method: 'underlayMtu'; readonly own?: string };
 
-export type InnerMessage =
-  | { readonly gateway: 'call'; readonly id: number; readonly call: GatewayCall }
-  | { readonly gateway: 'taken'; readonly id: number };
+export interface InnerMessage {
+  readonly gateway: 'call';
+  readonly id: number;
+  readonly call: GatewayCall;
+}
 
 export type OuterMessage =
-  /** `inode` names the socket that is attached, see agent/gateway/descriptor. */
-  | { readonly gateway: 'socket'; readonly id: number; readonly inode: string }
-  /** `answer` is absent when no resolver answered. */
-  | { readonly gateway: 'resolved'; readonly id: number; readonly answer?: string }
+  | { readonly gateway: 'sockets' | 'done'; readonly id: number }
   | { readonly gateway: 'mtu'; readonly id: number; readonly mtu: number }
+  | { readonly gateway: 'routes'; readonly id: number; readonly routes: string }
   | { readonly gateway: 'failed'; readonly id: number; readonly error: string; readonly message: string };
 
 /** The message when it is one of ours. What comes over the channel is our own other half's: no need to look deeper. */

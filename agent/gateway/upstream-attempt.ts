@@ -3,11 +3,15 @@
  * rejects. Whether a message is the answer is the caller's to say.
  */
 import { createSocket } from 'node:dgram';
-import { connect } from 'node:net';
+import { closeSync } from 'node:fs';
+import { connect, Socket } from 'node:net';
+import { beginConnect } from '../../kernel/netns/sockets.js';
 
 export interface AttemptOptions {
   readonly address: string;
   readonly port: number;
+  /** An unbound socket to ask with, closed afterwards; undefined: a new one of this process's namespace. */
+  readonly fd: number | undefined;
   readonly query: Buffer;
   readonly isAnswer: (message: Buffer) => boolean;
   /** Milliseconds. */
@@ -31,6 +35,7 @@ export const tryUdp: Attempt = (options) =>
     socket.once('connect', () => {
       if (open) socket.send(options.query, (error) => error && finish());
     });
+    if (options.fd !== undefined) socket.bind({ fd: options.fd });
     socket.connect(options.port, options.address);
     return () => {
       open = false;
@@ -40,16 +45,14 @@ export const tryUdp: Attempt = (options) =>
 
 export const tryTcp: Attempt = (options) =>
   settled(options, (finish) => {
-    const socket = connect({ host: options.address, port: options.port, noDelay: true });
+    const socket = connectionOf(options);
     let received: Buffer = Buffer.alloc(0);
     socket.on('error', () => finish());
     socket.on('end', () => finish());
-    socket.on('connect', () => {
-      // RFC 1035 section 4.2.2: two bytes of length before each message.
-      const length = Buffer.alloc(2);
-      length.writeUInt16BE(options.query.length);
-      socket.write(Buffer.concat([length, options.query]));
-    });
+    // RFC 1035 section 4.2.2: two bytes of length before each message. It goes out as soon as there is a connection.
+    const length = Buffer.alloc(2);
+    length.writeUInt16BE(options.query.length);
+    socket.write(Buffer.concat([length, options.query]));
     socket.on('data', (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
       if (received.length < 2) return;
@@ -60,6 +63,13 @@ export const tryTcp: Attempt = (options) =>
     });
     return () => void socket.destroy();
   });
+
+function connectionOf({ fd, address, port }: AttemptOptions): Socket {
+  if (fd === undefined) return connect({ host: address, port, noDelay: true });
+  // Node connects none that it has not made itself; one that is about to be connected is to it a slow one.
+  beginConnect(fd, address, port);
+  return new Socket({ fd });
+}
 
 /** Runs `start` until it calls `finish`, time is up or the signal comes, then what `start` returned to clean up. */
 function settled(options: AttemptOptions, start: (finish: (answer?: Buffer) => void) => () => void): Promise<Buffer | undefined> {
@@ -77,7 +87,13 @@ function settled(options: AttemptOptions, start: (finish: (answer?: Buffer) => v
     const onAbort = (): void => finish();
     const timer = setTimeout(finish, options.timeout);
     options.signal.addEventListener('abort', onAbort);
-    cleanUp = start(finish);
+    try {
+      cleanUp = start(finish);
+    } catch {
+      // No route to it: nothing has the socket yet.
+      if (options.fd !== undefined) closeSync(options.fd);
+      finish();
+    }
     if (over) cleanUp();
   });
 }

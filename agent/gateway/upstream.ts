@@ -6,12 +6,16 @@
  * kernel's choice), connected, so only the resolver's own address is heard, and the question compared.
  */
 import { randomInt } from 'node:crypto';
+import { closeSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
 import { tryTcp, tryUdp, type Attempt } from './upstream-attempt.js';
 
 /** RFC 1035 section 4.1.1. */
 const SERVFAIL = 2;
 const REFUSED = 5;
 const HEADER = 12;
+/** There is none to be had: the limit on open files. */
+const NO_SOCKET = -1;
 
 export interface UpstreamOptions {
   /** Addresses of the resolvers, in order. Asked anew for every query. */
@@ -20,6 +24,8 @@ export interface UpstreamOptions {
   readonly port?: number;
   /** Milliseconds for each resolver. */
   readonly timeout?: number;
+  /** An unbound socket to ask with, the callee's to close; absent: one of this process's own namespace. */
+  readonly open?: (protocol: 'udp' | 'tcp', family: 'ipv4' | 'ipv6') => Promise<number>;
   /** Queries at once. */
   readonly maxInFlight?: number;
 }
@@ -29,6 +35,7 @@ export class Upstream {
   readonly #port: number;
   readonly #timeout: number;
   readonly #maxInFlight: number;
+  readonly #open: UpstreamOptions['open'];
   readonly #closing = new AbortController();
   #inFlight = 0;
 
@@ -37,6 +44,7 @@ export class Upstream {
     this.#port = options.port ?? 53;
     this.#timeout = options.timeout ?? 4000;
     this.#maxInFlight = options.maxInFlight ?? 1024;
+    this.#open = options.open;
   }
 
   /**
@@ -55,7 +63,11 @@ export class Upstream {
         const asked = Buffer.from(query);
         asked.writeUInt16BE(randomInt(0x1_0000), 0);
         const isAnswer = (message: Buffer): boolean => answers(asked, message);
-        const answer = await attempt({ address, port: this.#port, query: asked, isAnswer, timeout: this.#timeout, signal: closed });
+        const fd = await this.#open?.(protocol, isIPv6(address) ? 'ipv6' : 'ipv4').catch(() => NO_SOCKET);
+        if (closed.aborted && fd !== undefined && fd !== NO_SOCKET) closeSync(fd);
+        if (closed.aborted) return undefined;
+        if (fd === NO_SOCKET) continue;
+        const answer = await attempt({ address, port: this.#port, fd, query: asked, isAnswer, timeout: this.#timeout, signal: closed });
         if (closed.aborted) return undefined;
         if (!answer) continue;
         query.copy(answer, 0, 0, 2);

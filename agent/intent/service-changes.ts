@@ -5,7 +5,7 @@
 import type { Context } from '../../overlay/model/context.js';
 import type { ResolvedPort, ServiceObject } from '../../overlay/model/object.js';
 import type { PortSpec, ServiceSpec } from '../../overlay/model/spec.js';
-import { createService, removeService, updateService } from '../../overlay/service/services.js';
+import { createService, removeService, rollBackService, updateService } from '../../overlay/service/services.js';
 import type { Store } from '../../overlay/store/store.js';
 import { ListenError } from '../host-gateway.js';
 import type { Publisher } from '../reconcile/publisher.js';
@@ -15,6 +15,8 @@ export class ServiceChanges {
     private readonly store: Store,
     private readonly publisher: Publisher,
     private readonly context: Context,
+    /** What else is to be listened to for a service: its VIPs, where these are sockets. */
+    private readonly listeners: (service: ServiceObject) => readonly ResolvedPort[] = () => [],
   ) {}
 
   create(spec: ServiceSpec): Promise<ServiceObject> {
@@ -29,7 +31,15 @@ export class ServiceChanges {
     return this.#withPorts(
       spec,
       (busyPorts) => updateService(this.store, old.id, spec, this.context, { busyPorts }),
-      async () => void (await updateService(this.store, old.id, old.spec, this.context)),
+      async () => void (await rollBackService(this.store, old.id, this.context)),
+    );
+  }
+
+  rollBack({ id, spec, previousSpec = spec }: ServiceObject): Promise<ServiceObject> {
+    return this.#withPorts(
+      previousSpec,
+      (busyPorts) => rollBackService(this.store, id, this.context, { busyPorts }),
+      async () => void (await rollBackService(this.store, id, this.context)),
     );
   }
 
@@ -47,13 +57,29 @@ export class ServiceChanges {
       try {
         service = await write(busy);
       } catch (error) {
-        this.publisher.release(named);
+        await this.publisher.release(named);
         throw error;
       }
       const refused = await this.#reserveChosen(service);
-      if (!refused) return service;
+      if (!refused) {
+        await this.#reserveListeners(service, undo);
+        // Where they are served is where tasks run, which may be nowhere near.
+        await this.publisher.release(service.ports.filter(({ mode }) => mode === 'host'));
+        return service;
+      }
       await undo(service);
       busy.add(`${refused.protocol}/${refused.published}`);
+    }
+  }
+
+  /** All or none, and then nothing of the service either. */
+  async #reserveListeners(service: ServiceObject, undo: (service: ServiceObject) => Promise<void>): Promise<void> {
+    try {
+      await this.publisher.reserve(this.listeners(service));
+    } catch (error) {
+      await this.publisher.release(service.ports);
+      await undo(service);
+      throw error;
     }
   }
 

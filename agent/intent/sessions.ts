@@ -18,8 +18,8 @@ export async function execInTask(node: Node, task: TaskObject, request: ExecRequ
   return process.exec(request);
 }
 
-/** Rejects, and leaves nothing, when the command cannot be started. */
-export async function runTask(store: Store, node: Node, context: Context, request: RunRequest): Promise<ExecSession> {
+/** Rejects, and leaves nothing, when the command cannot be started. @param seen resolves when this node knows what was written to the store */
+export async function runTask(store: Store, node: Node, context: Context, request: RunRequest, seen: () => Promise<void>): Promise<ExecSession> {
   const task = await createOneOffTask(
     store,
     {
@@ -35,6 +35,8 @@ export async function runTask(store: Store, node: Node, context: Context, reques
     },
     context,
   );
+  // Its networks may have no sandbox here yet.
+  await seen();
   const runner = await node.runOnce(task, request.terminal ? { terminal: request.terminal } : 'pipe');
   const process = await runner.started;
   if (!process?.session) {

@@ -7,11 +7,17 @@
 import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { listNamespaces, ownNamespace, removeNamespace } from '../../kernel/netns/netns.js';
+import { CAP_NET_ADMIN } from '../../kernel/ffi/constants.js';
+import { listNamespaces, ownNamespace, removeNamespace, type Namespace } from '../../kernel/netns/netns.js';
 import { removeHostPorts } from '../../kernel/offload/host-ports.js';
+import { mayUse, ownPrivileges } from '../../kernel/run/privileges.js';
+import { removeEncryption } from '../cluster/encryption.js';
+import { removeHostFilter } from '../sandbox/host-filter.js';
 import { hostLinkName } from '../sandbox/network-plan.js';
+import { killMarked, NODE_MARK } from '../tasks/marked.js';
 import { findSurvivors, type Survivor } from '../tasks/survivors.js';
 import { adoptTask } from '../tasks/task.js';
+import { readIdentity } from './identity.js';
 import type { Paths } from './paths.js';
 import { killProcessesIn, namespaceId, processesIn, type NamespaceId } from './processes.js';
 import { SHUTDOWN_GRACE_MS } from './program.js';
@@ -23,7 +29,7 @@ const KILL_MS = 5000;
 export interface CleanedUp {
   /** Names of the network namespaces that were removed. */
   readonly namespaces: readonly string[];
-  /** How many processes still lived in them. */
+  /** How many processes still lived in them, or were tasks of mode sockets. */
   readonly processes: number;
   readonly files: readonly string[];
 }
@@ -52,14 +58,18 @@ export async function cleanUp(paths: Paths, prefix: string | undefined, kept = N
   const namespaces: string[] = [];
   const link = prefix === undefined ? undefined : hostLinkName(prefix);
   // First: clients are refused, then, and do not wait for tasks that are being ended. Who keeps the sandbox keeps the link of the same name.
-  if (link !== undefined && !kept.namespaces.has(link)) await removeFromHost(link).catch((error: unknown) => errors.push(error));
+  if (link !== undefined && !kept.namespaces.has(link)) await onHost((host) => removeHostPorts(host, link)).catch((error: unknown) => errors.push(error));
   const found = prefix === undefined ? [] : [ROOT_NAMESPACES, paths.rootlessNamespaces].flatMap((directory) => list(directory, prefix, errors));
   const pinned = found.filter(({ name }) => !kept.namespaces.has(name));
   const ids = pinned.map(({ directory, name }) => namespaceId(join(directory, name))).filter((id): id is NamespaceId => id !== undefined);
   const processes = ids.length === 0 ? 0 : processesIn('net', ids).length;
+  // Tasks of mode sockets are in no namespace of ours.
+  const identity = readIdentity(paths.identity);
+  let plain = 0;
   try {
     await endTasks(findSurvivors(paths.taskFiles).filter(({ id }) => !kept.tasks.has(id)));
     await killProcessesIn('net', ids, KILL_MS);
+    plain = identity === undefined ? 0 : await killMarked(NODE_MARK, identity.id, KILL_MS);
   } catch (error) {
     errors.push(error);
   }
@@ -69,6 +79,10 @@ export async function cleanUp(paths: Paths, prefix: string | undefined, kept = N
       namespaces.push(name);
     });
   }
+  // After the sandboxes whose VXLAN it guards. Whoever keeps one keeps it.
+  if (prefix !== undefined && kept.namespaces.size === 0) {
+    for (const remove of [removeHostFilter, removeEncryption]) await onHost((host) => remove(host, prefix)).catch((error: unknown) => errors.push(error));
+  }
   const there = [paths.socket, ...taskFiles(paths, kept), paths.rootlessNamespaces].filter((path) => existsSync(path));
   // An agent that ended in order leaves its directories, and nothing in them: no news.
   const files = there.filter((path) => !isEmptyDirectory(path));
@@ -77,15 +91,15 @@ export async function cleanUp(paths: Paths, prefix: string | undefined, kept = N
     const causes = errors.map((error) => (error instanceof Error ? error.message : String(error))).join('; ');
     throw new CleanUpError(errors, `what an agent left cannot all be removed: ${causes}`);
   }
-  return { namespaces, processes, files };
+  return { namespaces, processes: processes + plain, files };
 }
 
-/** What sends published ports to the ingress sandbox. Only the host's root can have put it there. */
-async function removeFromHost(link: string): Promise<void> {
-  if (process.geteuid?.() !== 0) return;
+/** What sends published ports to the ingress sandbox, who may speak to the VXLAN, and its encryption. Only who may change the host's network can have put it there. */
+async function onHost(remove: (host: Namespace) => Promise<void>): Promise<void> {
+  if (!mayUse(ownPrivileges(), CAP_NET_ADMIN)) return;
   const host = ownNamespace();
   try {
-    await removeHostPorts(host, link);
+    await remove(host);
   } finally {
     host.close();
   }

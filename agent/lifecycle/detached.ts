@@ -5,6 +5,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { ChildProcess } from 'node:child_process';
 import { start } from '../../kernel/run/runner.js';
+import { withoutSecrets, withSecrets } from '../cluster/secret.js';
 import { runForeground, type AgentRequest } from './foreground.js';
 import { onShutdownSignals } from './interruptions.js';
 import { AgentFailedError, asLifecycleMessage, endText, failedMessage, tellParent, whenEnded, type ReadyAgent } from './messages.js';
@@ -31,11 +32,13 @@ export async function startDetached(
   let agent: ReadyAgent;
   try {
     const before = fstatSync(log).size;
-    const argument: DetachedArgument = { request, paths };
+    const { request: open, env } = withoutSecrets(request);
+    const argument: DetachedArgument = { request: open, paths };
     const child = start(process.execPath, [...process.execArgv, program.main, DETACHED_COMMAND, JSON.stringify(argument)], {
       detached: true,
       // Not where the user happens to be: that file system must stay free to be unmounted.
       cwd: '/',
+      env: { ...process.env, ...env },
       stdio: ['ignore', log, log, 'ipc'],
     });
     const stopListening = onShutdownSignals(() => child.kill('SIGTERM'));
@@ -57,7 +60,7 @@ export async function startDetached(
 export async function runDetached(argument: string, program: Program = vipmesh): Promise<number> {
   const { request, paths } = JSON.parse(argument) as DetachedArgument;
   try {
-    return await runForeground(request, paths, program, { ready: (agent) => tellParent({ lifecycle: 'ready', agent }) });
+    return await runForeground(withSecrets(request, process.env), paths, program, { ready: (agent) => tellParent({ lifecycle: 'ready', agent }) });
   } catch (error) {
     // Both: the command that waits prints it, and so does the log, which is all there is later on.
     process.stderr.write(`vipmesh: ${error instanceof Error ? error.message : String(error)}\n`);

@@ -43,6 +43,11 @@ export async function findFacts(uid: number = process.getuid?.() ?? 0): Promise<
   };
 }
 
+/** What the gateway's privileges are decided from. */
+export function privilegeFacts(): Pick<HostFacts, 'uid' | 'sysctls'> {
+  return { uid: process.geteuid?.() ?? 0, sysctls: readSysctls() };
+}
+
 /** Absolute path of a program; looks in the sbin directories too, which are not in every user's PATH. */
 export function findTool(tool: string, path = process.env['PATH'] ?? ''): string | undefined {
   for (const directory of [...path.split(':'), '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin']) {

@@ -4,30 +4,37 @@
  * end nothing of it is left in the runtime directory.
  *
  * Every reason not to start is an error with a message for the user: PathError, ModeError, AlreadyRunningError,
- * IdentityError, AgentFailedError, or what the daemon's own start throws.
+ * IdentityError, MembershipError, AgentFailedError, or what the daemon's own start throws.
  */
 import { hostname } from 'node:os';
+import { checkMembership, noteMembership } from '../cluster/membership.js';
+import type { ClusterSettings } from '../cluster/settings.js';
 import type { LogFormat, LogLevel } from '../log.js';
 import { findSurvivors, killSurvivors } from '../tasks/survivors.js';
+import type { UplinkChoice } from '../uplink/programs.js';
 import { acquireAgentLock } from './agent-lock.js';
 import { cleanedUpText, cleanUp } from './clean-up.js';
 import { findFacts } from './facts.js';
 import { loadIdentity, namePrefix } from './identity.js';
 import { Interruptions, onShutdownSignals } from './interruptions.js';
 import type { ReadyAgent } from './messages.js';
-import { decideMode, type ModeRequest } from './modes.js';
+import { decideMode, refuseInSockets, type ModeRequest } from './modes.js';
 import { startRootless } from './outer.js';
 import { ensureDirectories, shellWord, type Paths } from './paths.js';
 import type { DataplaneSettings, Program } from './program.js';
 import { agentLogger, startHere, type AgentSettings, type RunningAgent } from './running.js';
 
-/** Plain data: a detached agent gets it as JSON. */
+/** Plain data: a detached agent gets it as JSON, but for what is secret. */
 export interface AgentRequest {
   readonly mode: ModeRequest;
   readonly stateDir?: string;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   readonly dataplane: DataplaneSettings;
+  readonly uplink?: UplinkChoice;
+  readonly cluster?: ClusterSettings;
+  /** It is to be alone, whatever it was before. */
+  readonly leavesCluster?: boolean;
   readonly version: string;
 }
 
@@ -64,21 +71,25 @@ export async function runForeground(request: AgentRequest, paths: Paths, program
   });
   const uid = process.getuid?.() ?? 0;
   const { mode, note } = decideMode(request.mode, await findFacts(uid));
+  const { mode: offload, driver = 'auto' } = request.dataplane.offload ?? {};
+  if (mode === 'sockets') refuseInSockets({ cluster: request.cluster !== undefined, offload: offload === 'always' || driver !== 'auto' }, note);
   ensureDirectories(paths, uid);
   const startedAt = new Date().toISOString();
   const lock = acquireAgentLock(paths, { name: hostname(), pid: process.pid, since: startedAt });
   locked = true;
   try {
+    checkMembership(paths.membership, request.cluster, request.leavesCluster === true, paths.stateOption);
     const identity = loadIdentity(paths.identity, hostname());
-    const { version, logLevel, logFormat, dataplane } = request;
-    const settings: AgentSettings = { paths, identity, pid: process.pid, startedAt, version, logLevel, logFormat, dataplane };
+    const { version, logLevel, logFormat, dataplane, uplink, cluster } = request;
+    const settings: AgentSettings = { paths, identity, pid: process.pid, startedAt, version, logLevel, logFormat, dataplane, ...(uplink && { uplink }), ...(cluster && { cluster }) };
     const log = agentLogger(settings);
-    if (note !== undefined) log.warn(`running rootless: ${note}`);
+    if (note !== undefined) log.warn(`running in mode ${mode}, see 'vipmesh doctor' for what would help: ${note}`);
     // What is left beside tasks that outlived it is for the agent to remove: it knows what is wanted.
     const adopts = mode === 'root' && findSurvivors(paths.taskFiles).length > 0;
     const left = adopts ? undefined : cleanedUpText(await cleanUp(paths, namePrefix(identity)));
     if (left !== undefined) log.info(`removed what an earlier agent left: ${left}`);
-    agent = mode === 'root' ? await startHere(settings, program) : await startRootless(settings, lock.fds, program);
+    agent = mode === 'rootless' ? await startRootless(settings, lock.fds, program) : await startHere(mode, settings, program);
+    noteMembership(paths.membership, cluster);
     const { socket, stateDirectory } = paths;
     const readyAgent: ReadyAgent = { name: identity.name, mode, pid: process.pid, socket, stateDirectory, log: paths.log, stateOption: paths.stateOption };
     if (shutdownAsked) agent.shutdown();

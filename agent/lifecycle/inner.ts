@@ -5,6 +5,7 @@
  * It ends for one of three reasons, all the same to it: the outer process says so, a signal (a Ctrl-C reaches both), or
  * the channel closes because the outer process is gone.
  */
+import { withSecrets } from '../cluster/secret.js';
 import { connectOuterGateway } from '../gateway/remote.js';
 import { onShutdownSignals } from './interruptions.js';
 import { asLifecycleMessage, failedMessage, tellParent } from './messages.js';
@@ -14,7 +15,7 @@ import { agentLogger, daemonIdentity, type AgentSettings } from './running.js';
 
 /** Answers the exit code. `argument` is AgentSettings as JSON. */
 export async function runInner(argument: string, program: Program = vipmesh): Promise<number> {
-  const settings = JSON.parse(argument) as AgentSettings;
+  const settings = withSecrets(JSON.parse(argument) as AgentSettings, process.env);
   const log = agentLogger(settings);
   let daemon: Daemon | undefined;
   let ending = false;
@@ -46,7 +47,8 @@ export async function runInner(argument: string, program: Program = vipmesh): Pr
     // Asked to end while it was starting.
     if (ending) end();
     await daemon.closed;
-    return 0;
+    // Set when a worker thread has failed: the outer process starts another agent then.
+    return Number(process.exitCode ?? 0);
   } catch (error) {
     await tellParent(failedMessage(error));
     return 1;

@@ -3,11 +3,14 @@
  * tested as text. Says what is missing and what the user can do; starts nothing.
  */
 
-/** `root`: in the host's own namespaces. `rootless`: in a user namespace, behind an outer gateway process. */
-export type Mode = 'root' | 'rootless';
+/**
+ * `root`: in the host's own namespaces. `rootless`: in a user namespace, behind an outer gateway process. `sockets`: in no namespace,
+ * with nothing but sockets of the host.
+ */
+export type Mode = 'root' | 'rootless' | 'sockets';
 export type ModeRequest = 'auto' | Mode;
 
-export const MODE_REQUESTS: readonly ModeRequest[] = ['auto', 'root', 'rootless'];
+export const MODE_REQUESTS: readonly ModeRequest[] = ['auto', 'root', 'rootless', 'sockets'];
 
 /** No mode that was asked for can run here. The message has a line for each cause, with its remedy. */
 export class ModeError extends Error {
@@ -71,6 +74,14 @@ export function rootlessObstacles(facts: HostFacts): Obstacle[] {
   return obstaclesToRootless(facts, obstaclesToRoot(facts, false).length === 0);
 }
 
+/** What plain tasks are started by; the rest of the tools make namespaces. */
+const SOCKETS_TOOLS = ['setpriv', 'setsid'];
+
+/** Why an agent cannot run here in mode sockets; empty when it can. */
+export function socketsObstacles(facts: HostFacts): Obstacle[] {
+  return toolObstacles({ ...facts, missingTools: facts.missingTools.filter(({ tool }) => SOCKETS_TOOLS.includes(tool)) });
+}
+
 function obstaclesToRoot(facts: HostFacts, rootlessRuns: boolean): Obstacle[] {
   const orRootless = rootlessRuns ? ', or use --mode rootless' : '';
   if (facts.uid !== 0) {
@@ -106,18 +117,33 @@ function obstaclesToRootless(facts: HostFacts, rootRuns: boolean): Obstacle[] {
 
 /** The mode to run in; `note` says why it is not the one that auto would rather have had. Throws ModeError. */
 export function decideMode(request: ModeRequest, facts: HostFacts): { readonly mode: Mode; readonly note?: string } {
-  const forRoot = rootObstacles(facts);
-  const forRootless = rootlessObstacles(facts);
-  if (request !== 'rootless' && forRoot.length === 0) return { mode: 'root' };
-  if (request === 'root') throw modeError('mode root cannot run here', forRoot);
-  if (forRootless.length > 0) {
-    // For somebody who is not root, that root is needed for mode root is no news: the way to rootless is what helps.
-    const forAuto = request === 'auto' && facts.uid === 0 ? merge(forRoot, forRootless) : forRootless;
-    throw modeError(request === 'auto' && facts.uid === 0 ? 'neither mode can run here' : 'mode rootless cannot run here', forAuto);
+  const obstaclesTo: Record<Mode, Obstacle[]> = { root: rootObstacles(facts), rootless: rootlessObstacles(facts), sockets: socketsObstacles(facts) };
+  // For somebody who is not root, that root is needed for mode root is no news: the way to rootless is what helps.
+  const wanted: readonly Mode[] = request !== 'auto' ? [request] : facts.uid === 0 ? ['root', 'rootless', 'sockets'] : ['rootless', 'sockets'];
+  const mode = wanted.find((each) => obstaclesTo[each].length === 0);
+  if (mode === undefined) {
+    // What is in the way of sockets is in the way of the others, too, with more of its kind.
+    const told = request === 'auto' ? wanted.filter((each) => each !== 'sockets') : wanted;
+    throw modeError(request === 'auto' ? 'no mode can run here' : `mode ${request} cannot run here`, told.map((each) => obstaclesTo[each]).reduce(merge));
   }
-  return request === 'auto' && facts.uid === 0
-    ? { mode: 'rootless', note: `mode root cannot run here: ${forRoot.map((obstacle) => obstacle.cause).join('; ')}` }
-    : { mode: 'rootless' };
+  const passedOver = wanted.slice(0, wanted.indexOf(mode));
+  if (passedOver.length === 0) return { mode };
+  return { mode, note: passedOver.map((each) => `mode ${each} cannot run here: ${obstaclesTo[each].map(({ cause }) => cause).join('; ')}`).join('. ') };
+}
+
+/** What an agent is asked for that mode sockets does not have. */
+export interface Beyond {
+  readonly cluster: boolean;
+  readonly offload: boolean;
+}
+
+/** Throws ModeError. @param note why it is not another mode */
+export function refuseInSockets({ cluster, offload }: Beyond, note?: string): void {
+  const because = note === undefined ? '' : ` (${note})`;
+  const obstacles: Obstacle[] = [];
+  if (cluster) obstacles.push({ cause: `a node of a cluster (--store) needs namespaces, and this would be mode sockets${because}`, remedy: 'start it in mode root or rootless, or without --store, alone' });
+  if (offload) obstacles.push({ cause: `nothing is captured that the kernel could balance (--offload, --offload-driver) in mode sockets${because}`, remedy: 'start it in mode root or rootless, or leave these options out' });
+  if (obstacles.length > 0) throw modeError('mode sockets is not enough', obstacles);
 }
 
 /** `cause: remedy`, one sentence. */

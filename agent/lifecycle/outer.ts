@@ -1,108 +1,149 @@
 /**
  * Mode rootless, seen from outside: this process stays in the caller's namespaces as the gateway, and the agent runs in a
- * child of it, in a user, network and mount namespace of its own.
+ * child of it, in a user, network and mount namespace of its own (inner-process.ts).
  *
- * unshare(1) executes the child in its own place, so the IPC channel (descriptor 3) reaches it: the gateway hands sockets
- * over on it, and agent/lifecycle/messages.ts travels beside them. The child inherits the agent's locks too. Should this
- * process be killed, the child sees the channel close and shuts down, and until it has, no second agent starts.
+ * A child that dies is followed by another, which gets the very sockets that the first one had: whoever connects meanwhile waits, and is
+ * not refused. Its tasks died with it; the next one starts them again, the same ones. restarts.ts says when that is hopeless. This process
+ * keeps no privilege that it does not need for that (gateway-privileges.ts).
  */
-import type { ChildProcess } from 'node:child_process';
-import { start } from '../../kernel/run/runner.js';
+import { closeSync } from 'node:fs';
+import { systemClock } from '../../proxy/time/clock.js';
+import { KeptSockets } from '../gateway/kept-sockets.js';
 import { LocalGateway } from '../gateway/local.js';
-import { OuterGateway } from '../gateway/outer.js';
-import { findTool } from './facts.js';
-import { AgentFailedError, asLifecycleMessage, endText, whenEnded, type LifecycleMessage, type ProcessEnd } from './messages.js';
-import { killProcessesIn, namespaceId, type NamespaceId } from './processes.js';
-import { INNER_COMMAND, type Program } from './program.js';
-import type { AgentSettings, RunningAgent } from './running.js';
+import type { Logger } from '../log.js';
+import { givePrivilegesUp } from '../../kernel/run/privileges.js';
+import { cleanUp } from './clean-up.js';
+import { privilegeFacts } from './facts.js';
+import { keptCapabilities } from './gateway-privileges.js';
+import { namePrefix } from './identity.js';
+import { InnerProcess } from './inner-process.js';
+import { AgentFailedError } from './messages.js';
+import type { Program } from './program.js';
+import { Restarts } from './restarts.js';
+import { agentLogger, type AgentSettings, type RunningAgent } from './running.js';
 
-/** Rejects with AgentFailedError when the inner process did not start; its own message then. */
+/** Milliseconds that a new inner process has, from when it is ready, to ask for a socket of the one before. */
+const CLAIM_MS = 30_000;
+
+/** Rejects with AgentFailedError when the first inner process did not start; its own message then. */
 export async function startRootless(settings: AgentSettings, lockFds: readonly number[], program: Program): Promise<RunningAgent> {
-  const child = start(
-    findTool('unshare') ?? 'unshare',
-    ['--user', '--map-root-user', '--net', '--mount', process.execPath, ...process.execArgv, program.main, INNER_COMMAND, JSON.stringify(settings)],
-    { stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...lockFds] },
-  );
-  const gateway = new OuterGateway(child, new LocalGateway());
-  const inner = new InnerProcess(child, settings.paths.stateOption);
-  try {
-    await inner.ready;
-  } catch (error) {
-    await gateway.close();
-    throw error;
-  }
-  return {
-    closed: inner.ended.finally(() => gateway.close()),
-    shutdown: () => inner.shutdown(),
-    kill: () => inner.kill(),
-  };
+  const agent = new RootlessAgent(settings, lockFds, program);
+  await agent.started;
+  return agent;
 }
 
-class InnerProcess {
-  /** Resolves when the agent inside answers on its socket. Rejects with AgentFailedError. */
-  readonly ready: Promise<void>;
-  /** Resolves after an orderly end, rejects with AgentFailedError after any other. */
-  readonly ended: Promise<void>;
-  #killed = false;
-  #userNamespace: NamespaceId | undefined;
-  #failure: AgentFailedError | undefined;
+class RootlessAgent implements RunningAgent {
+  readonly started: Promise<void>;
+  readonly closed: Promise<void>;
+  readonly #local = new LocalGateway();
+  readonly #kept = new KeptSockets(closeSync);
+  readonly #restarts = new Restarts(systemClock);
+  readonly #log: Logger;
+  #inner: InnerProcess;
+  /** Nothing is to be started any more. */
+  #ending = false;
+  #endPause: () => void = () => undefined;
 
   constructor(
-    private readonly child: ChildProcess,
-    private readonly stateOption: string,
+    private readonly settings: AgentSettings,
+    private readonly lockFds: readonly number[],
+    private readonly program: Program,
   ) {
-    let isReady: () => void = () => undefined;
-    const becameReady = new Promise<void>((resolve) => (isReady = resolve));
-    child.on('message', (message) => {
-      const heard = asLifecycleMessage(message);
-      if (heard?.lifecycle === 'failed') this.#failure = AgentFailedError.from(heard);
-      if (heard?.lifecycle !== 'ready') return;
-      this.#userNamespace = namespaceId(`/proc/${child.pid}/ns/user`);
-      isReady();
+    this.#log = agentLogger(settings);
+    // Before there is an inner process: what the first one can do without, every other can.
+    givePrivilegesUp(keptCapabilities(privilegeFacts()));
+    this.#inner = this.#start(false);
+    this.started = this.#inner.ready;
+    this.closed = this.#supervise().finally(async () => {
+      this.#kept.closeAll();
+      await this.#local.close();
     });
-    this.ended = new Promise<void>((resolve, reject) => {
-      child.once('error', (error) => reject(new AgentFailedError(`unshare cannot be started: ${error.message}`)));
-      void whenEnded(child)
-        .then(async (how) => {
-          await this.sweep();
-          if (how.code !== 0 || this.#failure !== undefined || this.#killed) throw this.failure(how);
-        })
-        .then(resolve, reject);
-    });
-    this.ready = Promise.race([
-      becameReady,
-      this.ended.then(() => {
-        throw new AgentFailedError('the agent ended before it was ready');
-      }),
-    ]);
-    // Whoever waits for `ready` hears of a failed start there.
-    this.ended.catch(() => undefined);
+    // Who waits for the start hears of its failure there.
+    this.closed.catch(() => undefined);
   }
 
   shutdown(): void {
-    const message: LifecycleMessage = { lifecycle: 'shutdown' };
-    if (this.child.connected) this.child.send(message, () => undefined);
+    this.#ending = true;
+    this.#inner.shutdown();
+    this.#endPause();
   }
 
   kill(): void {
-    this.#killed = true;
-    this.child.kill('SIGKILL');
+    this.#ending = true;
+    this.#inner.kill();
+    this.#endPause();
   }
 
-  private failure(how: ProcessEnd): AgentFailedError {
-    if (this.#failure !== undefined) return this.#failure;
-    if (this.#killed) return new AgentFailedError('ended before it had shut down');
-    return new AgentFailedError(
-      `the inner agent process (pid ${this.child.pid}) ${endText(how)}: \`vipmesh up${this.stateOption}\` starts it again, its state is kept`,
+  #start(again: boolean): InnerProcess {
+    const { settings, lockFds, program } = this;
+    return new InnerProcess({ settings: again ? { ...settings, again: true } : settings, lockFds, program, local: this.#local, kept: this.#kept });
+  }
+
+  async #supervise(): Promise<void> {
+    let wasReady = false;
+    const first = this.#inner;
+    void first.ready.then(() => (wasReady = true), () => undefined);
+    for (;;) {
+      const failure = await this.#inner.ended;
+      if (failure === undefined) return;
+      // One that never ran would not the next time, either.
+      if (this.#ending || !wasReady) throw failure;
+      const pause = this.#restarts.died();
+      if (pause === undefined) {
+        await this.#cleanUp();
+        throw this.#hopeless(failure);
+      }
+      this.#log.error(`${failure.message}: starting it again`, { pause });
+      this.#kept.orphan();
+      if (await this.#paused(pause)) return;
+      await this.#startAgain();
+    }
+  }
+
+  async #startAgain(): Promise<void> {
+    await this.#cleanUp();
+    this.#restarts.started();
+    const inner = this.#start(true);
+    this.#inner = inner;
+    // Asked to end while it was cleaned up.
+    if (this.#ending) inner.shutdown();
+    void inner.ready.then(
+      () => {
+        this.#log.info('the inner agent process is ready again', { sockets: this.#kept.size });
+        systemClock.after(CLAIM_MS, () => this.#closeUnclaimed(inner));
+      },
+      () => undefined,
     );
   }
 
-  /** Its network and mounts went with its namespaces, unless a process of its own survived it in there. */
-  private async sweep(): Promise<void> {
-    const own = namespaceId('/proc/self/ns/user');
-    const theirs = this.#userNamespace;
-    if (theirs === undefined || (own !== undefined && own.device === theirs.device && own.inode === theirs.inode)) return;
-    await killProcessesIn('user', [theirs]);
+  /** Of what an inner process has left that died. */
+  async #cleanUp(): Promise<void> {
+    const { paths, identity } = this.settings;
+    await cleanUp(paths, namePrefix(identity));
+  }
+
+  /** Unless that is by now another one's affair. */
+  #closeUnclaimed(inner: InnerProcess): void {
+    if (this.#inner !== inner || this.#ending) return;
+    const closed = this.#kept.closeUnclaimed();
+    if (closed.length > 0) this.#log.warn('ports that are published no more are closed', { ports: closed });
+  }
+
+  /** Answers whether the end came first. */
+  #paused(ms: number): Promise<boolean> {
+    if (this.#ending) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      // Nothing else may keep this process alive meanwhile.
+      const timer = setTimeout(() => resolve(false), ms);
+      this.#endPause = () => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+    });
+  }
+
+  #hopeless(last: AgentFailedError): AgentFailedError {
+    const again = `\`vipmesh up${this.settings.paths.stateOption}\` starts it again, its state is kept`;
+    return new AgentFailedError(`the inner agent process died ${this.#restarts.deaths} times in a row shortly after its start, the last time: ${last.message}. See the log above for the cause; ${again}`);
   }
 }
-

@@ -34,6 +34,8 @@ export interface Paths {
   /** Held likewise: two state directories may still share one runtime directory. */
   readonly runtimeLock: string;
   readonly identity: string;
+  /** Of which cluster the node was last. */
+  readonly membership: string;
   /** The embedded store's directory. */
   readonly store: string;
   /** Output of a detached agent, appended. */
@@ -90,6 +92,7 @@ export function resolvePaths(options: PathOptions): Paths {
     stateLock: join(stateDirectory, 'agent.lock'),
     runtimeLock: join(runtimeDirectory, 'agent.lock'),
     identity: join(stateDirectory, 'node.json'),
+    membership: join(stateDirectory, 'cluster.json'),
     store: join(stateDirectory, 'store'),
     log: join(stateDirectory, 'agent.log'),
     rootlessNamespaces: join(runtimeDirectory, 'netns'),

@@ -3,10 +3,12 @@
  * argument to whatever starts something, so that its tests start a small agent in place of the whole one.
  */
 import { fileURLToPath } from 'node:url';
+import type { ClusterSettings } from '../cluster/settings.js';
 import type { PacketIoChoice } from '../dataplane/packet-io.js';
 import type { HostGateway } from '../host-gateway.js';
 import type { Logger } from '../log.js';
 import type { OffloadSettings } from '../offload/settings.js';
+import type { UplinkChoice } from '../uplink/programs.js';
 import type { Mode } from './modes.js';
 import type { Paths } from './paths.js';
 
@@ -21,6 +23,8 @@ export interface DataplaneSettings {
   /** Flows that can be balanced at a time, 1 to 2^24. */
   readonly maxFlows?: number;
   readonly offload?: Partial<OffloadSettings>;
+  /** Of the name server in mode sockets, where tasks have none of their own; 1 to 65535. */
+  readonly dnsPort?: number;
 }
 
 export interface DaemonOptions {
@@ -34,11 +38,17 @@ export interface DaemonOptions {
   readonly version: string;
   /** How the name of everything this node makes on the machine begins, e.g. `vm1a2b-`. */
   readonly prefix: string;
-  /** Where network namespaces are pinned. */
+  /** Where network namespaces are pinned; mode sockets makes none. */
   readonly namespaceDirectory: string;
   /** The process that holds the lock and takes signals: this one, or the outer one in mode rootless. */
   readonly pid: number;
   readonly dataplane: DataplaneSettings;
+  /** How tasks reach the outside; absent: auto. */
+  readonly uplink?: UplinkChoice;
+  /** Absent: this node is alone, with a store of its own. */
+  readonly cluster?: ClusterSettings;
+  /** It follows one that has died a moment ago, whose published ports were kept open. */
+  readonly again?: true;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
 }
@@ -63,6 +73,6 @@ export const DETACHED_COMMAND = '__agent';
 
 /** Loaded when it is needed: most commands only talk to an agent. */
 export const vipmesh: Program = {
-  runDaemon: async (options) => (await import('../daemon.js')).runDaemon(options),
+  runDaemon: async (options) => (options.mode === 'sockets' ? await import('../sockets/daemon.js') : await import('../daemon.js')).runDaemon(options),
   main: fileURLToPath(new URL('../cli/main.js', import.meta.url)),
 };

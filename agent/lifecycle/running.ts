@@ -1,12 +1,15 @@
 /**
- * An agent seen from the process that a user started: in mode root the daemon in this very process, in mode rootless the
+ * An agent seen from the process that a user started: in modes root and sockets the daemon in this very process, in mode rootless the
  * inner process behind this one (agent/lifecycle/outer.ts). Also what both are started from.
  */
+import type { ClusterSettings } from '../cluster/settings.js';
 import { createLogger, type LogFormat, type LogLevel, type Logger } from '../log.js';
 import { LocalGateway } from '../gateway/local.js';
 import { killSurvivors } from '../tasks/survivors.js';
+import type { UplinkChoice } from '../uplink/programs.js';
 import { namePrefix, type Identity } from './identity.js';
 import { AgentFailedError } from './messages.js';
+import type { Mode } from './modes.js';
 import { namespaceDirectory, type Paths } from './paths.js';
 import type { DataplaneSettings, Program } from './program.js';
 
@@ -20,6 +23,10 @@ export interface AgentSettings {
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   readonly dataplane: DataplaneSettings;
+  readonly uplink?: UplinkChoice;
+  readonly cluster?: ClusterSettings;
+  /** It follows one that has died, whose sockets wait for it. */
+  readonly again?: true;
 }
 
 export interface RunningAgent {
@@ -35,16 +42,16 @@ export function agentLogger(settings: Pick<AgentSettings, 'logLevel' | 'logForma
   return createLogger({ level: settings.logLevel, format: settings.logFormat, colour: process.stderr.isTTY });
 }
 
-/** Mode root: the daemon in this process. Rejects with what the daemon's start rejected with. */
-export async function startHere(settings: AgentSettings, program: Program): Promise<RunningAgent> {
+/** Modes root and sockets: the daemon in this process. Rejects with what the daemon's start rejected with. */
+export async function startHere(mode: Exclude<Mode, 'rootless'>, settings: AgentSettings, program: Program): Promise<RunningAgent> {
   const gateway = new LocalGateway();
   try {
     const daemon = await program.runDaemon({
-      mode: 'root',
+      mode,
       gateway,
       log: agentLogger(settings),
       ...daemonIdentity(settings),
-      namespaceDirectory: namespaceDirectory('root', settings.paths),
+      namespaceDirectory: namespaceDirectory(mode, settings.paths),
     });
     let failed: (error: unknown) => void = () => undefined;
     const failure = new Promise<never>((_, reject) => (failed = reject));
@@ -73,7 +80,10 @@ export function daemonIdentity(settings: AgentSettings): {
   pid: number;
   startedAt: string;
   dataplane: DataplaneSettings;
+  uplink?: UplinkChoice;
+  cluster?: ClusterSettings;
+  again?: true;
 } {
-  const { paths, identity, version, pid, startedAt, dataplane } = settings;
-  return { paths, nodeId: identity.id, nodeName: identity.name, prefix: namePrefix(identity), version, pid, startedAt, dataplane };
+  const { paths, identity, version, pid, startedAt, dataplane, uplink, cluster, again } = settings;
+  return { paths, nodeId: identity.id, nodeName: identity.name, prefix: namePrefix(identity), version, pid, startedAt, dataplane, ...(uplink && { uplink }), ...(cluster && { cluster }), ...(again && { again }) };
 }

@@ -43,7 +43,8 @@ export interface Published {
 /** @param mode of services that do not say themselves */
 export function candidateOf(network: NetworkObject, service: ServiceObject, config: ServiceConfig, mode: OffloadMode): Candidate {
   const { balancing } = service.spec;
-  const taking = config.endpoints.filter(({ weight }) => weight > 0);
+  const endpoints = withoutPreference(config);
+  const taking = endpoints.filter(({ weight }) => weight > 0);
   return {
     id: service.id,
     serviceId: service.id,
@@ -59,9 +60,22 @@ export function candidateOf(network: NetworkObject, service: ServiceObject, conf
       scheduler: config.scheduler,
       affinity: config.policy?.affinity ?? 0,
       maxConnections: config.policy?.maxConnections ?? 0,
-      endpoints: config.endpoints.map(offloadEndpoint),
+      endpoints: endpoints.map(offloadEndpoint),
     },
   };
+}
+
+/**
+ * The kernel does not know which node an endpoint is on. Where local ones are preferred it is given those alone as long as one of them takes flows: of
+ * the others each only finishes what it has.
+ */
+function withoutPreference(config: Pick<ServiceConfig, 'policy' | 'endpoints'>): readonly EndpointConfig[] {
+  if (!prefersSome(config)) return config.endpoints;
+  return config.endpoints.map((endpoint) => (endpoint.remote ? { ...endpoint, weight: 0 } : endpoint));
+}
+
+function prefersSome({ policy, endpoints }: Pick<ServiceConfig, 'policy' | 'endpoints'>): boolean {
+  return policy?.preferLocal === true && endpoints.some(({ weight, remote }) => weight > 0 && !remote);
 }
 
 function offloadEndpoint({ address, weight }: EndpointConfig): OffloadEndpoint {
@@ -72,7 +86,8 @@ function offloadEndpoint({ address, weight }: EndpointConfig): OffloadEndpoint {
 export function portCandidateOf(network: NetworkObject, service: ServiceObject, [key, { port, relay }]: readonly [string, DesiredPort], others: readonly ResolvedPort[], mode: OffloadMode): Candidate {
   const { balancing } = service.spec;
   const { protocol, published, target, address } = port;
-  const taking = relay.endpoints.filter(({ weight }) => weight > 0);
+  const endpoints = withoutPreference(relay);
+  const taking = endpoints.filter(({ weight }) => weight > 0);
   const twins = others.filter((other) => other.protocol === protocol && other.published === published);
   return {
     id: `${service.id} ${markPortOf(port)}`,
@@ -80,7 +95,7 @@ export function portCandidateOf(network: NetworkObject, service: ServiceObject, 
     service: service.spec.name,
     networkId: network.id,
     mode: balancing.offload ?? mode,
-    obstacle: addressObstacle(address) ?? (twins.length > 1 ? 'the same port is published on another address, too' : taking.length === 0 ? 'no endpoint takes flows' : obstacleOf(balancing, relay)),
+    obstacle: addressObstacle(address) ?? proxyObstacle(port) ?? (twins.length > 1 ? 'the same port is published on another address, too' : taking.length === 0 ? 'no endpoint takes flows' : obstacleOf(balancing, relay)),
     published: { key, text: `${published}/${protocol}`, agreed: balancing.offload === 'always' },
     taking: taking.map(({ id }) => id),
     held: true,
@@ -90,7 +105,7 @@ export function portCandidateOf(network: NetworkObject, service: ServiceObject, 
       scheduler: relay.scheduler,
       affinity: relay.policy?.affinity ?? 0,
       maxConnections: relay.policy?.maxConnections ?? 0,
-      endpoints: relay.endpoints.map(({ address: endpoint, weight }) => ({ address: formatIpv4(endpoint), port: target, weight })),
+      endpoints: endpoints.map(({ address: endpoint, weight }) => ({ address: formatIpv4(endpoint), port: target, weight })),
     },
   };
 }
@@ -105,9 +120,18 @@ function addressObstacle(address: string | undefined): string | undefined {
   return address?.startsWith('127.') ? 'packets to a loopback address cannot leave the host: the relay serves them' : undefined;
 }
 
+/** The header is part of the stream, which no kernel adds to. */
+function proxyObstacle({ proxyProtocol }: ResolvedPort): string | undefined {
+  return proxyProtocol === undefined ? undefined : 'the header of the PROXY protocol is written by the relay';
+}
+
 /** What userspace does and no kernel can. */
-function obstacleOf({ slowStart }: BalancingSpec, { timeouts = DEFAULT_TIMEOUTS }: Pick<ServiceConfig, 'timeouts'>): string | undefined {
+function obstacleOf({ slowStart, maxConns }: BalancingSpec, config: Pick<ServiceConfig, 'timeouts' | 'policy' | 'endpoints'>): string | undefined {
+  const { timeouts = DEFAULT_TIMEOUTS, endpoints } = config;
   if (slowStart > 0) return 'the kernel has no slow start';
+  if (maxConns > 0 && prefersSome(config) && endpoints.some(({ weight, remote }) => weight > 0 && remote)) {
+    return "the kernel would not go to another node's endpoints when the local ones are full";
+  }
   const { established, transitory, udp } = DEFAULT_TIMEOUTS;
   const own = timeouts.established !== established || timeouts.transitory !== transitory || timeouts.udp !== udp;
   return own ? 'its flow timeouts are its own, and the kernel has the same for all' : undefined;

@@ -24,7 +24,7 @@ import type { FlowSummary, OffloadCommands, OffloadRecord } from '../control.js'
 import { portKey, projectPorts, type World } from '../reconcile/project.js';
 import type { OffloadBackend } from './backend.js';
 import { candidateOf, portCandidateOf, type Candidate } from './candidates.js';
-import { condensed } from './condensed.js';
+import { condensed } from '../condensed.js';
 import { tellEnded } from './ended.js';
 import { PortSessions } from './port-sessions.js';
 import { PUBLISHED } from './held-vips.js';

@@ -1,28 +1,27 @@
 /**
  * This node: makes what runs here match what the mirror says should.
  *
- * One pass, in this order: sandboxes for the networks, runners for the tasks, then the three projections (balancer, name
- * server, published ports), then the sandboxes that nothing needs any more. A pass never waits for a task to start or to
+ * One pass, in this order: what the networks need here, runners for the tasks, then the three projections (balancer, name
+ * server, published ports), then what nothing needs any more. A pass never waits for a task to start or to
  * stop; both tell it to run again.
  */
-import type { DnsServer } from '../../overlay/dns/server.js';
 import type { NetworkObject, TaskObject } from '../../overlay/model/object.js';
-import type { Dataplane, FlowRecord } from '../../proxy/dataplane/handle.js';
-import { parseIpv4 } from '../../proxy/net/addr.js';
-import { parseIpv6 } from '../../proxy/net/addr6.js';
-import type { Relay } from '../../proxy/relay/relay.js';
+import { isEnded } from '../../overlay/model/task-state.js';
+import type { Applied } from '../../overlay/store/keys.js';
+import type { FlowRecord } from '../../proxy/dataplane/handle.js';
 import type { Clock } from '../../proxy/time/clock.js';
 import type { Logger } from '../log.js';
-import { NetworkSandbox } from '../sandbox/network-sandbox.js';
 import type { Survivor } from '../tasks/survivors.js';
-import type { Offloader } from '../offload/offloader.js';
 import type { TaskOutput } from '../tasks/task.js';
-import { type DepartedVip, departedVips, type Vip, vipsOf, withDeparted } from './departed.js';
+import { Acknowledgements, nextNote, revisionToNote } from './acknowledgement.js';
+import { portProblems, problemOf } from './failure.js';
 import { Loop } from './loop.js';
 import type { Mirror } from './mirror.js';
+import type { NodeProblems } from './node-problems.js';
+import type { Premises } from './premises.js';
 import type { World } from './project.js';
-import { projectDns, projectPorts, projectSnapshot, viewOf } from './project.js';
 import type { Publisher } from './publisher.js';
+import { remoteTasks } from './remote.js';
 import type { ObservedStatus } from './task-runner.js';
 import { TaskRunner } from './task-runner.js';
 
@@ -30,67 +29,58 @@ import { TaskRunner } from './task-runner.js';
 const PORT_RETRY_MS = 5000;
 
 export interface NodeOptions {
+  /** Host name: tasks name their node by it. */
   readonly name: string;
+  readonly nodeId: string;
+  /** There may be other nodes. Then a network has a sandbox here only as long as a task needs it. */
+  readonly clustered: boolean;
   readonly mirror: Mirror;
-  readonly dataplane: Dataplane;
-  readonly relay: Relay;
+  readonly premises: Premises;
   readonly publisher: Publisher;
-  readonly dns: DnsServer;
-  readonly offloader: Offloader;
+  /** Is told what does not work. */
+  readonly problems: Pick<NodeProblems, 'set'>;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly namespaces: string;
-  readonly prefix: string;
-  readonly runtime: string;
-  readonly mtu: number;
   /** Tasks of services go on when the agent is killed. */
   readonly outlives: boolean;
   /** Tasks of an earlier agent that are to be taken over, by id. */
   readonly survivors: ReadonlyMap<string, Survivor>;
+  /** Host names of the nodes that are there. */
+  upNodes(): ReadonlySet<string>;
+  /** How far this node has come: other nodes wait to hear that. */
+  noteApplied(applied: Applied): void;
   outputOf(task: TaskObject): TaskOutput;
   onStatus(task: TaskObject, observed: ObservedStatus): void;
 }
 
-interface PlacedSandbox {
-  readonly index: number;
-  readonly sandbox: NetworkSandbox;
-  /** Its vip0 is gone: somebody removed it. */
-  lost: boolean;
-}
-
-/** The sandbox of a network on this node, under the name that the node gives it; the one that an earlier agent left, if it fits. */
-export function createSandbox(network: NetworkObject, node: Pick<NodeOptions, 'namespaces' | 'prefix' | 'mtu' | 'dataplane' | 'survivors'>): Promise<NetworkSandbox> {
-  const { subnet, gateway, balancer, subnet6, gateway6, balancer6, spec } = network;
-  const ipv6 = subnet6 === undefined || gateway6 === undefined || balancer6 === undefined ? {} : { ipv6: { subnet: subnet6, gateway: gateway6, balancer: balancer6 } };
-  const options = { directory: node.namespaces, name: `${node.prefix}${spec.name}`, subnet, gateway, balancer, ...ipv6, mtu: node.mtu, queues: node.dataplane.workers };
-  return NetworkSandbox.open(options, node.survivors.keys());
-}
-
 export class Node {
-  readonly #sandboxes = new Map<string, PlacedSandbox>();
+  readonly #acknowledgements: Acknowledgements;
   readonly #runners = new Map<string, TaskRunner>();
   /** Tasks that had a runner. The mirror may still show one as pending when it has ended already: a task starts once. */
   readonly #begun = new Set<string>();
   readonly #loop: Loop;
-  #nextIndex = 0;
-  #epoch = 0;
-  #lastSnapshot = '';
-  /** At the last pass. */
-  #vips: readonly Vip[] = [];
-  #departed: readonly DepartedVip[] = [];
-  #cancelFarewell: () => void = () => undefined;
+  #cancelRemoval: () => void = () => undefined;
+  /** What others were told that is applied here. */
+  #noted: Applied = { revision: 0, keys: 0 };
   #closing = false;
 
   constructor(private readonly options: NodeOptions) {
+    this.#acknowledgements = new Acknowledgements(options.mirror, options.nodeId, options.clock);
     this.#loop = new Loop(
-      () => this.#pass(),
+      () => this.#tellingPass(),
       options.clock,
-      (error) => options.log.error(`reconciling this node failed, trying again: ${error instanceof Error ? error.message : String(error)}`),
+      (error) => options.log.debug('reconciling this node failed, trying again', { err: error }),
     );
+  }
+
+  /** What is made is looked after from now on, until `close`. */
+  start(): void {
+    this.options.premises.start();
   }
 
   /** Something changed: look again soon. */
   request(): void {
+    this.#acknowledgements.look();
     this.#loop.request();
   }
 
@@ -113,22 +103,7 @@ export class Node {
   async ejectedFor(task: TaskObject): Promise<number> {
     const service = this.options.mirror.services.get(task.serviceId ?? '');
     if (service === undefined || service.spec.balancing.ejectAfter === 0) return 0;
-    const indexes = task.addresses.flatMap(({ networkId }) => this.#sandboxes.get(networkId)?.index ?? []);
-    const onPorts = service.ports.length > 0 ? await this.options.relay.ejectedFor(task.id) : 0;
-    return Math.max(onPorts, ...indexes.map((index) => this.options.dataplane.ejectedFor(index, task.id)));
-  }
-
-  /** Takes over a sandbox that was made before the node was (ingress, which the relay lives in). */
-  async adopt(networkId: string, sandbox: NetworkSandbox): Promise<void> {
-    const index = this.#nextIndex++;
-    await this.options.dataplane.attach(index, sandbox.tunFds);
-    this.#sandboxes.set(networkId, { index, sandbox, lost: false });
-  }
-
-  /** The data plane says that a network's TUN failed: the next pass makes it anew. */
-  deviceLost(index: number): void {
-    for (const placed of this.#sandboxes.values()) if (placed.index === index) placed.lost = true;
-    this.request();
+    return this.options.premises.ejectedFor(task, service);
   }
 
   /** Starts a task that no service asked for, with its output where the caller wants it. */
@@ -137,8 +112,8 @@ export class Node {
     return this.#run(task, output);
   }
 
-  async flows(): Promise<FlowRecord[]> {
-    return [...this.options.dataplane.flows(), ...(await this.options.relay.flows())];
+  flows(): Promise<FlowRecord[]> {
+    return this.options.premises.flows();
   }
 
   /** Stops every task and removes every sandbox. `graceMs` bounds each task's own grace. */
@@ -151,65 +126,62 @@ export class Node {
       ),
     );
     await this.#loop.close();
-    this.#cancelFarewell();
-    this.options.offloader.close();
-    for (const [id, placed] of this.#sandboxes) {
-      await this.options.dataplane.detach(placed.index);
-      await placed.sandbox.destroy();
-      this.#sandboxes.delete(id);
-    }
+    this.#cancelRemoval();
+    await this.options.premises.close();
   }
 
   #world(): World {
-    const { mirror } = this.options;
-    const live = [...this.#runners.values()].flatMap((runner) => runner.live ?? []);
-    return { networks: [...mirror.networks.values()], services: [...mirror.services.values()], live };
+    const { mirror, name, premises } = this.options;
+    const own = [...this.#runners.values()].flatMap((runner) => runner.live ?? []);
+    const live = [...own, ...remoteTasks(mirror.tasks.values(), name, this.options.upNodes())];
+    return { networks: [...mirror.networks.values()].map((network) => premises.localized(network)), services: [...mirror.services.values()], live };
   }
 
-  async #pass(): Promise<void> {
+  /** Throws when something failed: then there is another soon. */
+  async #tellingPass(): Promise<void> {
+    const { mirror, problems } = this.options;
     const failures: unknown[] = [];
+    await this.#pass(failures).catch((error: unknown) => failures.push(error));
+    problems.set('reconcile', failures.map((failure) => problemOf(failure, (id) => mirror.networks.get(id)?.spec.name ?? id)));
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /** @param failures is given what failed and kept nothing else from being done */
+  async #pass(failures: unknown[]): Promise<void> {
+    const { mirror, name, premises } = this.options;
+    const seen = mirror.revision;
+    // One that comes while the sandboxes are made has its own in the next pass.
+    const tasks = [...mirror.tasks.values()];
+    const needed = this.#neededNetworks(tasks);
     if (!this.#closing) {
-      failures.push(...(await this.#ensureSandboxes()));
-      // Before a task begins: its address may be one that has just been a VIP.
-      this.#seeOff();
-      failures.push(...(await this.#routeVips()));
-      const begun = this.#startTasks();
+      failures.push(...(await premises.prepare(needed)));
+      const begun = this.#startTasks(tasks);
       this.#stopTasks();
       // What is there already must not be missing from what is projected, not even once.
       await Promise.all(begun.map((runner) => runner.takenOver));
     }
+    const leaving = revisionToNote(mirror, name);
     await this.#project();
-    if (!this.#closing) await this.#removeSandboxes();
-    if (failures.length > 0) throw failures[0];
+    const note = nextNote(this.#noted, { leaving, seen, keys: premises.appliedKeys });
+    if (note) this.options.noteApplied((this.#noted = note));
+    if (!this.#closing) await this.#removeUnneeded(needed);
   }
 
-  /** Answers what failed: a network that cannot be had here (IPv6 was turned off since) must not keep the others from being made. */
-  async #ensureSandboxes(): Promise<unknown[]> {
-    const failures: unknown[] = [];
-    for (const network of this.options.mirror.networks.values()) {
-      const placed = this.#sandboxes.get(network.id);
-      try {
-        if (placed?.lost) await this.#renew(placed);
-        if (!placed) await this.adopt(network.id, await createSandbox(network, this.options));
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    return failures;
-  }
-
-  async #renew(placed: PlacedSandbox): Promise<void> {
-    await this.options.dataplane.detach(placed.index);
-    await placed.sandbox.renewTun();
-    await this.options.dataplane.attach(placed.index, placed.sandbox.tunFds);
-    placed.lost = false;
+  /** On a node that is alone every network has a sandbox, ready for the first task. */
+  #neededNetworks(tasks: readonly TaskObject[]): NetworkObject[] {
+    const { mirror, name, clustered } = this.options;
+    const networks = [...mirror.networks.values()];
+    if (!clustered) return networks;
+    const joined = new Set<string>();
+    for (const task of tasks) if (task.node === name && !isEnded(task)) for (const { networkId } of task.addresses) joined.add(networkId);
+    return networks.filter(({ id, ingress }) => ingress || joined.has(id));
   }
 
   /** Answers those that were begun now. */
-  #startTasks(): TaskRunner[] {
+  #startTasks(tasks: readonly TaskObject[]): TaskRunner[] {
     const { mirror, name } = this.options;
     const begun: TaskRunner[] = [];
-    for (const task of mirror.tasks.values()) {
+    for (const task of tasks) {
       const survivor = this.options.survivors.get(task.id);
       if (survivor && !this.#begun.has(task.id)) begun.push(this.#run(task, this.options.outputOf(task), survivor));
       if (task.node !== name || task.serviceId === undefined || task.status.state !== 'pending' || this.#begun.has(task.id)) continue;
@@ -225,22 +197,17 @@ export class Node {
     const { options } = this;
     // Published, or a sibling listens: so will this one. A rolling update then waits until it does.
     const service = options.mirror.services.get(task.serviceId ?? '');
-    const siblings = [...this.#runners.values()].filter((other) => service !== undefined && other.task.serviceId === service.id);
-    const expectListener = (service?.ports.length ?? 0) > 0 || siblings.some((sibling) => sibling.listens);
+    const expectListener = service !== undefined && (service.ports.length > 0 || this.#listens(service.id));
     const runner = new TaskRunner(
       task,
       {
         clock: options.clock,
         log: options.log,
-        namespaces: options.namespaces,
-        prefix: options.prefix,
-        runtime: options.runtime,
-        dns: options.dns,
-        sandbox: (networkId) => this.#sandboxes.get(networkId)?.sandbox,
-        viewOf: (wanted) => this.#viewOf(wanted),
+        home: options.premises.home(task, () => this.#world(), survivor),
         flowsTo: (wanted) => this.#flowsTo(wanted),
         drainTimeout: (wanted) => this.#drainTimeout(wanted),
         applied: () => this.settled(),
+        acknowledged: (wanted, signal) => this.#acknowledgements.waitFor(wanted, signal),
         onChange: () => this.request(),
         onStatus: (changed, observed) => options.onStatus(changed, observed),
       },
@@ -255,6 +222,12 @@ export class Node {
     return runner;
   }
 
+  /** Some task of the service was seen to listen, here or elsewhere. */
+  #listens(serviceId: string): boolean {
+    if ([...this.#runners.values()].some((runner) => runner.task.serviceId === serviceId && runner.listens)) return true;
+    return [...this.options.mirror.tasks.values()].some((task) => task.serviceId === serviceId && task.node !== this.options.name && task.status.listens === true);
+  }
+
   #neverBegin(task: TaskObject): void {
     this.#begun.add(task.id);
     this.options.onStatus(task, { state: 'shutdown' });
@@ -264,6 +237,11 @@ export class Node {
     const { mirror } = this.options;
     for (const runner of this.#runners.values()) {
       const task = mirror.tasks.get(runner.task.id);
+      if (task && isEnded(task)) {
+        // Others have said so while this node was cut off: its addresses are free for others, it must not have them a moment longer.
+        void runner.stop({ drain: false, graceMs: 0 });
+        continue;
+      }
       if (task?.desired === 'running') continue;
       // When the service itself is gone its address is too: nothing can drain.
       const drain = runner.task.serviceId !== undefined && mirror.services.has(runner.task.serviceId);
@@ -272,66 +250,17 @@ export class Node {
   }
 
   async #project(): Promise<void> {
-    const { dataplane, publisher, dns, mirror, clock, offloader } = this.options;
+    const { premises, publisher, problems, clock } = this.options;
     const world = this.#world();
-    const noted = offloader.note(projectSnapshot(world, this.#epoch + 1, (id) => this.#sandboxes.get(id)?.index, this.options.mtu));
-    // Of those that departed nobody has flows any more, neither the kernel.
-    const snapshot = { ...noted, networks: noted.networks.map((network) => withDeparted(network, this.#departed)) };
-    const content = JSON.stringify(snapshot.networks);
-    if (content !== this.#lastSnapshot) {
-      this.#epoch++;
-      await dataplane.apply(snapshot);
-      this.#lastSnapshot = content;
-    }
-    await offloader.sync(world, snapshot, new Map([...this.#sandboxes].map(([id, { index, sandbox }]) => [id, { index, namespace: sandbox.namespace }])));
-    const names = projectDns(world);
-    const ingressId = [...mirror.networks.values()].find((network) => network.ingress)?.id;
-    for (const runner of this.#runners.values()) {
-      if (runner.process) dns.update(runner.task.id, viewOf(runner.task, names, ingressId));
-    }
-    if (!(await publisher.sync(projectPorts(world)))) clock.after(PORT_RETRY_MS, () => this.request());
+    await premises.apply(world, [...this.#runners.values()].filter(({ process }) => process).map(({ task }) => task));
+    const ports = premises.ports(world);
+    const isServed = await publisher.sync(ports);
+    problems.set('ports', portProblems(ports, publisher.failures));
+    if (!isServed) clock.after(PORT_RETRY_MS, () => this.request());
   }
 
-  /** Which VIPs are gone of late; the next pass after their time comes by itself. */
-  #seeOff(): void {
-    const { mirror, clock } = this.options;
-    const present = { networks: mirror.networks.values(), services: mirror.services.values(), tasks: mirror.tasks.values() };
-    this.#departed = departedVips(this.#vips, this.#departed, present, clock.now());
-    this.#vips = vipsOf({ services: mirror.services.values() });
-    this.#cancelFarewell();
-    if (this.#departed.length === 0) return;
-    const next = Math.min(...this.#departed.map(({ until }) => until));
-    this.#cancelFarewell = clock.after(next - clock.now(), () => this.request());
-  }
-
-  /** Answers what failed: a network that somebody damaged must not keep changes from the others. */
-  async #routeVips(): Promise<unknown[]> {
-    const failures: unknown[] = [];
-    for (const { id } of this.options.mirror.networks.values()) {
-      const vips = [...this.#vips, ...this.#departed].filter(({ networkId }) => networkId === id);
-      try {
-        await this.#sandboxes.get(id)?.sandbox.setVips(vips.flatMap(({ address, address6 }) => (address6 === undefined ? [address] : [address, address6])));
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    return failures;
-  }
-
-  #viewOf(task: TaskObject): ReturnType<typeof viewOf> {
-    const world = this.#world();
-    return viewOf(task, projectDns(world), world.networks.find((network) => network.ingress)?.id);
-  }
-
-  async #flowsTo(task: TaskObject): Promise<number> {
-    let count = 0;
-    for (const { networkId, address, address6 } of task.addresses) {
-      const index = this.#sandboxes.get(networkId)?.index;
-      count += await this.options.offloader.flowsTo(networkId, address);
-      if (index !== undefined) count += this.options.dataplane.flowsTo(index, { address: parseIpv4(address), ...(address6 !== undefined && { address6: parseIpv6(address6) }) });
-      if (this.options.mirror.networks.get(networkId)?.ingress) count += await this.options.relay.flowsTo(parseIpv4(address));
-    }
-    return count;
+  #flowsTo(task: TaskObject): Promise<number> {
+    return this.options.premises.flowsTo(task, this.#runners.get(task.id)?.process?.pid);
   }
 
   /** As its service says now, which may have changed since the task was made. */
@@ -340,14 +269,12 @@ export class Node {
     return service?.spec.balancing.drainTimeout ?? task.spec.stopGracePeriod;
   }
 
-  async #removeSandboxes(): Promise<void> {
-    for (const [id, placed] of this.#sandboxes) {
-      if (this.options.mirror.networks.has(id)) continue;
-      if ([...this.#runners.values()].some((runner) => runner.task.addresses.some((address) => address.networkId === id))) continue;
-      this.#sandboxes.delete(id);
-      this.options.offloader.leave(id);
-      await this.options.dataplane.detach(placed.index);
-      await placed.sandbox.destroy();
-    }
+  async #removeUnneeded(needed: readonly NetworkObject[]): Promise<void> {
+    const { premises, clock } = this.options;
+    const busy = new Set(needed.map(({ id }) => id));
+    for (const { task } of this.#runners.values()) for (const { networkId } of task.addresses) busy.add(networkId);
+    const next = await premises.removeUnneeded((networkId) => busy.has(networkId));
+    this.#cancelRemoval();
+    this.#cancelRemoval = next === undefined ? () => undefined : clock.after(next - clock.now(), () => this.request());
   }
 }

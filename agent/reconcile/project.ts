@@ -7,6 +7,7 @@
  * given some time. When none of them listens, all take part at once, since then waiting helps nobody (a service may well never
  * listen), and the time that one was given must not leave the others out until theirs is over.
  */
+import { networkMtu } from '../../overlay/vxlan/fabric.js';
 import type { EndpointConfig, NetworkConfig, ServiceConfig, Snapshot } from '../../proxy/config/snapshot.js';
 import { parseIpv4 } from '../../proxy/net/addr.js';
 import type { Ipv6 } from '../../proxy/net/addr6.js';
@@ -18,7 +19,7 @@ import type { NetworkObject, ResolvedPort, ServiceObject, TaskAddress, TaskObjec
 import { STACK_SERVICE_LABEL } from '../../overlay/model/spec.js';
 import { policyOf, timeoutsOf } from './policy.js';
 
-/** A task as this node sees it right now: ahead of the store, which hears of it afterwards. */
+/** A task as this node sees it right now: its own are ahead of the store, which hears of them afterwards; other nodes' are what the store says. */
 export interface LiveTask {
   readonly task: TaskObject;
   /** `draining`: told to stop; takes no new flow, keeps those that it has. */
@@ -29,6 +30,8 @@ export interface LiveTask {
   readonly ready: boolean;
   /** Something was seen to listen in it. */
   readonly listens: boolean;
+  /** Runs on another node. */
+  readonly remote: boolean;
 }
 
 export interface World {
@@ -38,7 +41,7 @@ export interface World {
 }
 
 /** Live tasks of every service, by service id, in the order of their slots. */
-function byService(world: World): Map<string, LiveTask[]> {
+export function byService(world: World): Map<string, LiveTask[]> {
   const map = new Map<string, LiveTask[]>(world.services.map((service) => [service.id, []]));
   for (const live of world.live) if (live.task.serviceId !== undefined) map.get(live.task.serviceId)?.push(live);
   for (const list of map.values()) list.sort((a, b) => a.task.slot - b.task.slot || (a.task.id < b.task.id ? -1 : 1));
@@ -56,12 +59,12 @@ function addressOn(task: TaskObject, networkId: string): TaskAddress | undefined
 }
 
 /** Endpoints of one service on one network: with its weight one that takes part, with 0 every other live task. */
-function endpointsOf({ spec }: ServiceObject, tasks: readonly LiveTask[], networkId: string): EndpointConfig[] {
+export function endpointsOf({ spec }: ServiceObject, tasks: readonly LiveTask[], networkId: string): EndpointConfig[] {
   const taking = new Set(takingPart(tasks));
   const endpoints: EndpointConfig[] = [];
   for (const live of tasks) {
     const address = addressOn(live.task, networkId);
-    if (address) endpoints.push({ id: live.task.id, address: parseIpv4(address.address), ...word6('address6', address.address6), weight: taking.has(live) ? weightOf(spec.balancing, live.task.slot) : 0 });
+    if (address) endpoints.push({ id: live.task.id, address: parseIpv4(address.address), ...word6('address6', address.address6), weight: taking.has(live) ? weightOf(spec.balancing, live.task.slot) : 0, ...(live.remote && { remote: true }) });
   }
   return endpoints;
 }
@@ -71,7 +74,7 @@ function word6<K extends string>(name: K, text: string | undefined): { readonly 
   return text === undefined ? {} : ({ [name]: parseIpv6(text) } as { readonly [key in K]?: Ipv6 });
 }
 
-/** `mtu`: of the networks' links, bytes. */
+/** `mtu`: of this node (NodeRecord.mtu), bytes. */
 export function projectSnapshot(world: World, epoch: number, indexOf: (networkId: string) => number | undefined, mtu: number): Snapshot {
   const tasks = byService(world);
   const networks: NetworkConfig[] = [];
@@ -95,7 +98,7 @@ export function projectSnapshot(world: World, epoch: number, indexOf: (networkId
         endpoints,
       });
     }
-    networks.push({ index, id: network.id, name: network.spec.name, balancer: parseIpv4(network.balancer), ...word6('balancer6', network.balancer6), mtu, services });
+    networks.push({ index, id: network.id, name: network.spec.name, balancer: parseIpv4(network.balancer), ...word6('balancer6', network.balancer6), mtu: networkMtu(mtu, network.spec.encrypted === true), services });
   }
   return { epoch, networks };
 }
@@ -108,26 +111,46 @@ export function portKey(port: Pick<ResolvedPort, 'protocol' | 'address' | 'publi
 export interface DesiredPort {
   readonly port: ResolvedPort;
   readonly relay: RelayPort;
+  /** Some task behind it is known to listen, or has had the time to. */
+  readonly ready?: true;
 }
 
-/** Published ports of every service, by key. On this node `mode=host` and `mode=ingress` meet the same tasks. */
+/**
+ * Published ports of every service, by key: on every node and for tasks on any (`mode=ingress`), or for this node's own tasks, and only
+ * as long as there are some (`mode=host`).
+ */
 export function projectPorts(world: World): Map<string, DesiredPort> {
   const ingress = world.networks.find((network) => network.ingress);
   const desired = new Map<string, DesiredPort>();
   if (!ingress) return desired;
   const tasks = byService(world);
   for (const service of world.services) {
-    const endpoints = endpointsOf(service, tasks.get(service.id) ?? [], ingress.id);
+    const all = tasks.get(service.id) ?? [];
+    const everywhere = endpointsOf(service, all, ingress.id);
+    const here = endpointsOf(service, all.filter(({ remote }) => !remote), ingress.id);
     for (const port of service.ports) {
-      const id = portKey(port);
-      const { name, balancing } = service.spec;
-      // `mh` hashes it, and so does the kernel.
-      const listening = endpoints.map((endpoint) => ({ ...endpoint, port: port.target }));
-      const relay: RelayPort = { id, protocol: port.protocol, service: name, scheduler: balancing.scheduler, policy: policyOf(balancing), timeouts: timeoutsOf(balancing), targetPort: port.target, endpoints: listening };
-      desired.set(id, { port, relay });
+      const endpoints = port.mode === 'host' ? here : everywhere;
+      if (port.mode === 'host' && endpoints.length === 0) continue;
+      desired.set(portKey(port), { port, relay: relayPortOf(service, port, endpoints), ...(takingPart(all).some(({ ready }) => ready) && { ready: true }) });
     }
   }
   return desired;
+}
+
+/** A port of the relay that sends what comes to these endpoints of a service. */
+export function relayPortOf({ spec: { name, balancing } }: ServiceObject, port: ResolvedPort, endpoints: readonly EndpointConfig[]): RelayPort {
+  return {
+    id: portKey(port),
+    protocol: port.protocol,
+    service: name,
+    scheduler: balancing.scheduler,
+    policy: policyOf(balancing),
+    timeouts: timeoutsOf(balancing),
+    targetPort: port.target,
+    ...(port.proxyProtocol && { proxyProtocol: port.proxyProtocol }),
+    // `mh` hashes it, and so does the kernel.
+    endpoints: endpoints.map((endpoint) => ({ ...endpoint, port: port.target })),
+  };
 }
 
 /** What the name server knows of each network, by network id. */

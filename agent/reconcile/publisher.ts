@@ -16,13 +16,18 @@ export class Publisher {
   /** Bound, but not given to the relay yet. */
   readonly #reserved = new Map<string, number>();
   /** Served by the relay: how it balances each, as text to compare. */
-  readonly #published = new Map<string, { balanced: string; definition: string }>();
+  readonly #published = new Map<string, { readonly port: ResolvedPort; balanced: string; definition: string }>();
   readonly #failures = new Map<string, string>();
+  /** Nobody is behind them yet. */
+  readonly #waiting = new Set<string>();
+  /** What reserves and what makes the relay serve follow one another: each would find taken what the other is just binding. */
+  #turn: Promise<unknown> = Promise.resolve();
 
+  /** @param awaitsEndpoints whether a port waits for somebody behind it who listens: who connects waits too, in a socket that was kept open, and is not refused */
   constructor(
     private readonly gateway: HostGateway,
     private readonly relay: Relay,
-    private readonly onFailure: (key: string, message: string) => void,
+    private readonly awaitsEndpoints: () => boolean = () => false,
   ) {}
 
   /** Why a port is not served, by key. */
@@ -31,7 +36,11 @@ export class Publisher {
   }
 
   /** Binds the ports that are not ours already: all, or none and the ListenError of the first that could not be had. */
-  async reserve(ports: readonly ResolvedPort[]): Promise<void> {
+  reserve(ports: readonly ResolvedPort[]): Promise<void> {
+    return this.#inTurn(() => this.#reserve(ports));
+  }
+
+  async #reserve(ports: readonly ResolvedPort[]): Promise<void> {
     const bound: ResolvedPort[] = [];
     try {
       for (const port of ports) {
@@ -41,32 +50,45 @@ export class Publisher {
         bound.push(port);
       }
     } catch (error) {
-      this.release(bound);
+      await this.release(bound);
       throw error;
     }
   }
 
   /** Gives back what was reserved and not published since. */
-  release(ports: readonly ResolvedPort[]): void {
+  async release(ports: readonly ResolvedPort[]): Promise<void> {
     for (const port of ports) {
       const key = portKey(port);
       const fd = this.#reserved.get(key);
       if (fd === undefined) continue;
       this.#reserved.delete(key);
       closeSync(fd);
+      await this.#letGo(port);
     }
   }
 
   /** Makes the relay serve exactly `desired`. Answers whether every port is served. */
-  async sync(desired: ReadonlyMap<string, DesiredPort>): Promise<boolean> {
-    for (const key of this.#published.keys()) {
-      if (desired.get(key) && definitionOf(desired.get(key) as DesiredPort) === this.#published.get(key)?.definition) continue;
+  sync(desired: ReadonlyMap<string, DesiredPort>): Promise<boolean> {
+    return this.#inTurn(() => this.#sync(desired));
+  }
+
+  async #sync(desired: ReadonlyMap<string, DesiredPort>): Promise<boolean> {
+    for (const [key, { port, definition }] of this.#published) {
+      if (desired.get(key) && definitionOf(desired.get(key) as DesiredPort) === definition) continue;
       await this.relay.unpublish(key);
       this.#published.delete(key);
+      await this.#letGo(port);
     }
     for (const key of this.#failures.keys()) if (!desired.has(key)) this.#failures.delete(key);
+    this.#waiting.clear();
     for (const [key, wanted] of desired) await this.#syncPort(key, wanted);
-    return this.#failures.size === 0;
+    return this.#failures.size === 0 && this.#waiting.size === 0;
+  }
+
+  #inTurn<T>(step: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(step);
+    this.#turn = done.catch(() => undefined);
+    return done;
   }
 
   async #syncPort(key: string, wanted: DesiredPort): Promise<void> {
@@ -80,16 +102,21 @@ export class Publisher {
       current.balanced = balanced;
       return;
     }
+    if (!this.#reserved.has(key) && wanted.ready !== true && this.awaitsEndpoints()) {
+      this.#waiting.add(key);
+      return;
+    }
     try {
       const fd = this.#reserved.get(key) ?? (await this.#bind(wanted.port));
       this.#reserved.delete(key);
-      await this.relay.publish(wanted.relay, fd);
-      this.#published.set(key, { balanced, definition: definitionOf(wanted) });
+      await this.relay.publish(wanted.relay, fd).catch(async (error: unknown) => {
+        await this.#letGo(wanted.port);
+        throw error;
+      });
+      this.#published.set(key, { port: wanted.port, balanced, definition: definitionOf(wanted) });
       this.#failures.delete(key);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      if (this.#failures.get(key) !== message) this.onFailure(key, message);
-      this.#failures.set(key, message);
+      this.#failures.set(key, error instanceof Error ? error.message : String(error));
     }
   }
 
@@ -99,14 +126,21 @@ export class Publisher {
       : this.gateway.bindUdp(port.address, port.published);
   }
 
-  /** Closes the sockets that nobody serves. The relay closes its own. */
-  close(): void {
+  /** A gateway in another process has the socket, too. One that is gone has let go of everything. */
+  async #letGo(port: ResolvedPort): Promise<void> {
+    await this.gateway.release(port.protocol, port.address, port.published).catch(() => undefined);
+  }
+
+  /** Closes the sockets that nobody serves, and gives back those that the relay has served until now; it closes its own. */
+  async close(): Promise<void> {
     for (const fd of this.#reserved.values()) closeSync(fd);
     this.#reserved.clear();
+    for (const { port } of this.#published.values()) await this.#letGo(port);
+    this.#published.clear();
   }
 }
 
 /** What cannot change while a port is served: a difference means to publish it anew. */
 function definitionOf(wanted: DesiredPort): string {
-  return JSON.stringify([wanted.relay.service, wanted.relay.targetPort]);
+  return JSON.stringify([wanted.relay.service, wanted.relay.targetPort, wanted.relay.proxyProtocol]);
 }

@@ -12,6 +12,7 @@ const RETRY_MS = 1000;
 export class StatusWriter {
   /** Not stored yet, oldest first, by task. A task that is in here is being written. */
   readonly #waiting = new Map<string, ObservedStatus[]>();
+  readonly #writing = new Set<Promise<void>>();
   #closed = false;
 
   constructor(
@@ -27,8 +28,14 @@ export class StatusWriter {
     else {
       const queue = [observed];
       this.#waiting.set(task.id, queue);
-      void this.#drain(task.id, queue);
+      const writing = this.#drain(task.id, queue).finally(() => this.#writing.delete(writing));
+      this.#writing.add(writing);
     }
+  }
+
+  /** Resolves when all that was observed by now is stored, or nothing is to be any more. */
+  async stored(): Promise<void> {
+    await Promise.all(this.#writing);
   }
 
   /** What is not stored yet will not be. */

@@ -1,10 +1,10 @@
 /**
- * One task on this node, from its network namespace to its last process; or from where an agent before us was killed.
+ * One task on this node, from its place there to its last process; or from where an agent before us was killed.
  *
  *   starting ──► up ──► draining ──► stopping ──► ended
  *       └─────────┴─────────┴────────────┴──────────▲        (a task that fails to start, or ends by itself)
  *
- * starting  namespace, interfaces, name server, process; then, when it has a health check, until that succeeds
+ * starting  its home (network namespace, interfaces, name server), process; then, when it has a health check, until that succeeds
  * up        takes part in balancing as project.ts says. A task that has outlived its agent is up at once: what there is of it is
  *           taken over; if its links are not what they were, it is ended and started anew
  * draining  told to stop: the node has applied that no new flow comes here *before* anything is done to the process.
@@ -15,21 +15,15 @@
  * Whatever happens is told at once through `onChange` (the balancer must know within milliseconds) and then, for the
  * store, through `onStatus`.
  */
-import { join } from 'node:path';
-import type { Namespace } from '../../kernel/netns/netns.js';
-import { createNamespace, openNamespace, removeNamespace } from '../../kernel/netns/netns.js';
-import type { DnsServer } from '../../overlay/dns/server.js';
-import type { DnsView } from '../../overlay/dns/view.js';
 import type { Health, TaskObject, TaskState, TaskStatus } from '../../overlay/model/object.js';
 import type { Clock } from '../../proxy/time/clock.js';
 import type { Logger } from '../log.js';
-import type { NetworkSandbox } from '../sandbox/network-sandbox.js';
 import type { Survivor } from '../tasks/survivors.js';
 import type { TaskOutput, TaskProcess } from '../tasks/task.js';
-import { adoptTask, startTask } from '../tasks/task.js';
+import { adoptTask } from '../tasks/task.js';
 import { watchHealth } from '../tasks/health.js';
 import { timeToListen, waitUntilListening } from '../tasks/readiness.js';
-import { reconnect, sandboxOf, serveNames } from './connection.js';
+import type { TaskHome } from './premises.js';
 import type { LiveTask } from './project.js';
 import type { StopSteps } from './stop-order.js';
 import { stopInOrder } from './stop-order.js';
@@ -40,20 +34,15 @@ export type ObservedStatus = Omit<TaskStatus, 'since' | 'health'> & { readonly h
 export interface RunnerContext {
   readonly clock: Clock;
   readonly log: Logger;
-  /** Where namespaces are pinned, and the prefix of their names. */
-  readonly namespaces: string;
-  readonly prefix: string;
-  /** Runtime files of tasks (resolv.conf, hosts), one directory each below this. */
-  readonly runtime: string;
-  readonly dns: DnsServer;
-  sandbox(networkId: string): NetworkSandbox | undefined;
-  viewOf(task: TaskObject): DnsView;
+  readonly home: TaskHome;
   /** Flows that the balancer and the relay have toward the task, as far as a drain waits for them. */
   flowsTo(task: TaskObject): Promise<number>;
   /** Milliseconds that the task's flows may go on once it is to stop. */
   drainTimeout(task: TaskObject): number;
   /** Resolves when what is live now has reached the balancer, the relay and the name server. */
   applied(): Promise<void>;
+  /** Resolves when every other node knows that the task takes no new flow, or has had its time; at once when the signal aborts. */
+  acknowledged(task: TaskObject, signal: AbortSignal): Promise<void>;
   onChange(): void;
   onStatus(task: TaskObject, observed: ObservedStatus): void;
 }
@@ -81,8 +70,8 @@ export class TaskRunner {
   #healthy: boolean;
   #ready = false;
   #listens = false;
-  #namespace: Namespace | undefined;
-  #attached: string[] = [];
+  /** The store knows that it does. */
+  #toldListens = false;
   #process: TaskProcess | undefined;
   #state: TaskState = 'pending';
   #stopping: Promise<void> | undefined;
@@ -121,6 +110,7 @@ export class TaskRunner {
       healthy: this.#healthy,
       ready: this.#ready,
       listens: this.#listens,
+      remote: false,
     };
   }
 
@@ -183,6 +173,7 @@ export class TaskRunner {
     // In this order: whoever sees `stopping` can rely on it that no new flow comes here.
     await this.context.applied();
     this.#observe({ state: 'stopping', ...(message !== undefined && { message }) });
+    await this.context.acknowledged(this.task, this.#hurry.signal);
   }
 
   async #leave(): Promise<void> {
@@ -203,8 +194,6 @@ export class TaskRunner {
     await found.process.stop(Math.min(this.task.spec.stopGracePeriod, this.#graceMs));
     if (this.#stopping !== undefined) return found.process;
     await this.#cleanUp();
-    this.#attached = [];
-    this.#namespace = undefined;
     return this.#startAnew();
   }
 
@@ -212,10 +201,8 @@ export class TaskRunner {
     const { task, context } = this;
     const running = survivor.condition === 'running';
     const process = adoptTask(survivor, context.clock);
-    this.#attached = task.addresses.map(({ networkId }) => networkId);
     try {
-      this.#namespace = openNamespace(context.namespaces, `${context.prefix}${task.name}`);
-      if (running) await reconnect(task, survivor, this.#namespace, context);
+      await context.home.reopen();
     } catch (error) {
       if (running) {
         context.log.warn(`task ${task.name} cannot be taken over and is started anew: ${error instanceof Error ? error.message : String(error)}`);
@@ -234,24 +221,8 @@ export class TaskRunner {
     const { task, context } = this;
     this.#observe({ state: 'starting' });
     try {
-      const namespace = createNamespace(context.namespaces, `${context.prefix}${task.name}`);
-      this.#namespace = namespace;
-      for (const { networkId, interface: device, address, address6 } of task.addresses) {
-        await sandboxOf(networkId, context).attachTask(namespace, { id: task.id, interface: device, address, ...(address6 !== undefined && { address6 }) });
-        this.#attached.push(networkId);
-      }
-      await serveNames(task, namespace, context);
-      const process = await startTask({
-        id: task.id,
-        namespace,
-        command: task.spec.command,
-        env: task.spec.env,
-        ...(task.spec.workdir !== undefined && { workdir: task.spec.workdir }),
-        addresses: task.addresses.flatMap(({ address, address6 }) => (address6 === undefined ? [address] : [address, address6])),
-        directory: join(context.runtime, task.id),
-        output: this.options.output,
-        ...(this.options.outlives && { outlives: { stopGracePeriod: task.spec.stopGracePeriod } }),
-      });
+      const { output, outlives } = this.options;
+      const process = await context.home.start({ output, outlives });
       this.#enter(process);
       return process;
     } catch (error) {
@@ -283,7 +254,7 @@ export class TaskRunner {
     const timeout = timeToListen(this.#state === 'running' ? task.status.since : undefined, context.clock.wall());
     void this.#rise();
     if (spec) watchHealth({ process, spec, clock: context.clock, signal, onChange: (health, detail) => this.#onHealth(health, detail) });
-    void waitUntilListening({ pid: process.pid, clock: context.clock, signal, timeout }).then((readiness) => {
+    void waitUntilListening({ pid: process.pid, clock: context.clock, signal, timeout, ...(context.home.sockets && { within: context.home.sockets }) }).then((readiness) => {
       if (signal.aborted || this.#phase !== 'up') return;
       this.#ready = true;
       this.#listens = readiness === 'listening';
@@ -298,7 +269,10 @@ export class TaskRunner {
     this.context.onChange();
     await this.context.applied();
     if (this.#phase !== 'up' || this.#state === 'stopping' || this.#failure !== undefined) return;
-    if (health !== undefined || state !== this.#state) this.#observe({ state, ...(health !== undefined && { health }) });
+    const listens = this.#listens && !this.#toldListens;
+    if (health === undefined && state === this.#state && !listens) return;
+    this.#toldListens ||= listens;
+    this.#observe({ state, ...(health !== undefined && { health }), ...(listens && { listens }) });
   }
 
   #onHealth(health: Health, detail: string): void {
@@ -334,14 +308,7 @@ export class TaskRunner {
 
   async #cleanUp(): Promise<void> {
     const { task, context } = this;
-    const steps = [
-      () => context.dns.remove(task.id),
-      ...this.#attached.map((networkId) => () => context.sandbox(networkId)?.detachTask(task.id)),
-      () => this.#namespace?.remove(),
-      // Of a task that an earlier agent started it may be no more than a file.
-      () => this.options.survivor && removeNamespace(context.namespaces, `${context.prefix}${task.name}`),
-    ];
-    for (const step of steps) {
+    for (const step of context.home.leave()) {
       try {
         await step();
       } catch (error) {

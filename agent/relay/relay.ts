@@ -1,137 +1,185 @@
 /**
- * The relay as the rest of the agent has it: starts the worker thread, numbers the calls and matches the answers.
+ * The relay as the rest of the agent has it: one thread for UDP and some for TCP, each of which accepts from every listener (proxy/relay/crew.ts).
+ * A request goes to all that it concerns, and their answers are put together. The end of one thread that nobody asked for is the end of all.
  */
+import { randomBytes } from 'node:crypto';
 import { closeSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
+import { EFD_CLOEXEC, EFD_NONBLOCK } from '../../kernel/ffi/constants.js';
+import { duplicate, eventfd } from '../../kernel/ffi/libc.js';
 import type { EndpointConfig } from '../../proxy/config/snapshot.js';
 import type { FlowRecord } from '../../proxy/dataplane/handle.js';
-import { RelayError, type RelayAnswers, type RelayCall, type RelayLimits, type RelayReply, type RelayRequest } from '../../proxy/relay/messages.js';
+import { allocateCrew, SHARED_PORTS, SHARED_ROWS, type CrewMemory } from '../../proxy/relay/crew.js';
+import { RelayError, type RelayLimits } from '../../proxy/relay/messages.js';
 import type { Relay, RelayChoice, RelayPort } from '../../proxy/relay/relay.js';
-import type { RelayWorkerData } from './entry.js';
+import { EndpointStats } from '../../proxy/sched/stats.js';
 import { descriptorLimit, limitsFor } from './limits.js';
+import { PortRows } from './rows.js';
+import type { RelayInput } from './serve.js';
+import { RelayThread } from './thread.js';
 
 export interface RelayOptions {
   /** Namespace that endpoints are reached in. Needed only until startRelay resolves; undefined: the process's own. */
   readonly namespaceFd?: number;
   readonly limits?: Partial<RelayLimits>;
-  /** Called once when the worker ends without being asked to. Every call then rejects with RelayError. */
+  /** Threads for TCP, 1 by default. */
+  readonly threads?: number;
+  /** Called once when a thread ends without being asked to. Every call then rejects with RelayError. */
   readonly onError?: (error: Error) => void;
 }
 
-interface Pending {
-  readonly resolve: (value: RelayAnswers[RelayRequest['kind']]) => void;
-  readonly reject: (error: Error) => void;
-}
-
-/** Resolves when the worker serves. Rejects with a RelayError that names what kept it from starting. */
+/** Resolves when the threads serve. Rejects with a RelayError that names what kept one from starting. */
 export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
-  const relay = new WorkerRelay(options);
-  await relay.started;
+  const relay = new ThreadedRelay(options);
+  await relay.start();
   return relay;
 }
 
-class WorkerRelay implements Relay {
-  readonly started: Promise<void>;
-  readonly #worker: Worker;
-  readonly #ended: Promise<void>;
-  readonly #pending = new Map<number, Pending>();
-  #calls = 0;
+interface Served {
+  readonly threads: readonly RelayThread[];
+  readonly slot: number | undefined;
+}
+
+class ThreadedRelay implements Relay {
+  readonly #tcp: readonly RelayThread[];
+  readonly #udp: RelayThread;
+  readonly #wakeUps: readonly number[];
+  readonly #rows: PortRows;
+  readonly #ports = new Map<string, Served>();
+  readonly #turns: Int32Array;
+  readonly #freeSlots: number[];
+  readonly #onError: (error: Error) => void;
   #failure: RelayError | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: RelayOptions) {
-    const data: RelayWorkerData = { namespaceFd: options.namespaceFd, limits: { ...limitsFor(descriptorLimit()), ...options.limits } };
-    this.#worker = new Worker(new URL('./entry.js', import.meta.url), { workerData: data, name: 'relay' });
-    let crash: Error | undefined;
-    this.#worker.on('error', (error) => (crash = error));
-    this.started = new Promise((resolve, reject) => {
-      this.#worker.on('message', (reply: RelayReply) => (reply.kind === 'started' ? resolve() : this.#answer(reply)));
-      this.#worker.once('exit', () => reject(new RelayError(`relay: the worker did not start: ${crash?.message ?? 'it ended'}`, { cause: crash })));
-    });
-    this.#ended = new Promise((resolve) => {
-      this.#worker.once('exit', () => {
-        this.#failure = new RelayError(`relay: the worker ${crash ? `failed: ${crash.message}` : 'has ended'}`, { cause: crash });
-        for (const { reject } of this.#pending.values()) reject(this.#failure);
-        this.#pending.clear();
-        resolve();
-      });
-    });
-    void this.started.then(
-      () => this.#ended.then(() => this.#closing ?? options.onError?.(this.#failure ?? new RelayError('relay: ended'))),
-      () => undefined,
-    );
+    const { namespaceFd, onError = () => undefined, threads = 1 } = options;
+    const limits = { ...limitsFor(descriptorLimit()), ...options.limits };
+    const secret = randomBytes(16).toString('hex');
+    const memory: CrewMemory = allocateCrew(threads, secret);
+    const stats = new EndpointStats(memory.stats);
+    this.#rows = new PortRows(threads > 1 ? SHARED_ROWS : 0, (row) => stats.reset(row));
+    this.#turns = new Int32Array(memory.turns);
+    this.#freeSlots = Array.from({ length: threads > 1 ? SHARED_PORTS : 0 }, (_, index) => SHARED_PORTS - 1 - index);
+    this.#wakeUps = Array.from({ length: threads }, () => eventfd(EFD_CLOEXEC | EFD_NONBLOCK));
+    this.#onError = onError;
+    const base: Omit<RelayInput, 'index'> = { namespaceFd, limits, crew: memory, wakeUps: this.#wakeUps };
+    this.#tcp = this.#wakeUps.map((_, index) => new RelayThread(new URL('./tcp-entry.js', import.meta.url), `relay tcp ${index}`, { ...base, index }));
+    this.#udp = new RelayThread(new URL('./entry.js', import.meta.url), 'relay udp', { ...base, crew: allocateCrew(1, secret), wakeUps: [], index: 0 });
+  }
+
+  async start(): Promise<void> {
+    try {
+      await Promise.all(this.#all.map(({ started }) => started));
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    for (const thread of this.#all) void thread.ended.then(() => this.#fail(thread));
   }
 
   async publish(port: RelayPort, fd: number): Promise<void> {
-    if (this.#failure || this.#closing) {
+    if (this.#failure || this.#closing || this.#ports.has(port.id)) {
       // The descriptor is ours from here on, and nobody else is left to close it.
       closeSync(fd);
+      this.#check();
+      throw new RelayError(`relay: ${port.id} is published already`);
     }
-    await this.#call({ kind: 'publish', port, fd });
+    const isTcp = port.protocol === 'tcp';
+    const threads = isTcp ? this.#tcp : [this.#udp];
+    const slot = isTcp ? this.#freeSlots.pop() : undefined;
+    if (slot !== undefined) Atomics.store(this.#turns, slot, 0);
+    this.#ports.set(port.id, { threads, slot });
+    const request = { kind: 'publish', port: { ...port, endpoints: this.#counted(port.id, threads, port.endpoints), ...(slot !== undefined && { slot }) } } as const;
+    // Before the first is given away, and perhaps closed.
+    const fds = threads.map((_, index) => (index === 0 ? fd : duplicate(fd)));
+    const outcomes = await Promise.allSettled(threads.map((thread, index) => thread.call({ ...request, fd: fds[index]! })));
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (!failed) return;
+    await this.unpublish(port.id).catch(() => undefined);
+    throw failed.reason;
   }
 
   async update(id: string, endpoints: readonly EndpointConfig[], choice?: RelayChoice): Promise<void> {
-    await this.#call({ kind: 'update', id, endpoints, ...(choice && { choice }) });
+    this.#check();
+    const served = this.#ports.get(id);
+    if (!served) throw new RelayError(`relay: ${id} is not published`);
+    const request = { kind: 'update', id, endpoints: this.#counted(id, served.threads, endpoints), ...(choice && { choice }) } as const;
+    await Promise.all(served.threads.map((thread) => thread.call(request)));
+    this.#rows.keepOnly(id, endpoints);
   }
 
   async unpublish(id: string): Promise<void> {
-    await this.#call({ kind: 'unpublish', id });
+    this.#check();
+    const served = this.#ports.get(id);
+    if (!served) return;
+    await Promise.all(served.threads.map((thread) => thread.call({ kind: 'unpublish', id })));
+    this.#ports.delete(id);
+    this.#rows.keepOnly(id, []);
+    if (served.slot !== undefined) this.#freeSlots.push(served.slot);
   }
 
-  flows(): Promise<FlowRecord[]> {
-    return this.#call({ kind: 'flows' });
+  async flows(): Promise<FlowRecord[]> {
+    return (await this.#ask((thread) => thread.call({ kind: 'flows' }))).flat();
   }
 
-  flowsTo(address: number): Promise<number> {
-    return this.#call({ kind: 'flowsTo', address });
+  async flowsTo(address: number): Promise<number> {
+    return (await this.#ask((thread) => thread.call({ kind: 'flowsTo', address }))).reduce((sum, count) => sum + count, 0);
   }
 
-  opened(): Promise<Record<string, number>> {
-    return this.#call({ kind: 'opened' });
+  async opened(): Promise<Record<string, number>> {
+    return sumOf(await this.#ask((thread) => thread.call({ kind: 'opened' })));
   }
 
-  ejectedFor(endpoint: string): Promise<number> {
-    return this.#call({ kind: 'ejectedFor', endpoint });
+  async ejectedFor(endpoint: string): Promise<number> {
+    return Math.max(...(await this.#ask((thread) => thread.call({ kind: 'ejectedFor', endpoint }))));
   }
 
-  counters(): Promise<Record<string, number>> {
-    return this.#call({ kind: 'counters' });
+  /** Sums over the threads; and of each thread for TCP how many connections it accepted, `relay_tcp_accepted_0` and so on. */
+  async counters(): Promise<Record<string, number>> {
+    const each = await this.#ask((thread) => thread.call({ kind: 'counters' }));
+    const accepted = each.slice(0, this.#tcp.length).map((counters, index) => [`relay_tcp_accepted_${index}`, counters['relay_tcp_accepted'] ?? 0] as const);
+    return { ...sumOf(each), ...Object.fromEntries(accepted) };
   }
 
-  /** Resets what is open and ends the worker. Idempotent. */
+  /** Resets what is open and ends the threads. Idempotent. */
   close(): Promise<void> {
-    this.#closing ??= this.#stop();
+    this.#closing ??= Promise.all(this.#all.map((thread) => thread.close())).then(() => {
+      for (const fd of this.#wakeUps) closeSync(fd);
+    });
     return this.#closing;
   }
 
-  async #stop(): Promise<void> {
-    // A worker that has failed is as closed as it can be.
-    await this.#post({ kind: 'close' }).catch(() => undefined);
-    await this.#worker.terminate();
-    await this.#ended;
+  /** Those for TCP first. */
+  get #all(): readonly RelayThread[] {
+    return [...this.#tcp, this.#udp];
   }
 
-  async #call<K extends RelayRequest['kind']>(request: Extract<RelayRequest, { kind: K }>): Promise<RelayAnswers[K]> {
+  /** With the rows in which the threads count together; a thread that is alone with a port counts for itself. */
+  #counted(id: string, threads: readonly RelayThread[], endpoints: readonly EndpointConfig[]): EndpointConfig[] {
+    return threads.length > 1 ? this.#rows.assign(id, endpoints) : endpoints.map(({ row: _, ...endpoint }) => endpoint);
+  }
+
+  async #ask<T>(question: (thread: RelayThread) => Promise<T>): Promise<T[]> {
+    this.#check();
+    return Promise.all(this.#all.map(question));
+  }
+
+  #check(): void {
+    if (this.#failure) throw this.#failure;
     if (this.#closing) throw new RelayError('relay: closed');
-    return (await this.#post(request)) as RelayAnswers[K];
   }
 
-  #post(request: RelayRequest): Promise<RelayAnswers[RelayRequest['kind']]> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure) {
-        reject(this.#failure);
-        return;
-      }
-      const call: RelayCall = { call: ++this.#calls, request };
-      this.#pending.set(call.call, { resolve, reject });
-      this.#worker.postMessage(call);
-    });
+  #fail(thread: RelayThread): void {
+    if (this.#failure || this.#closing) return;
+    const failure = thread.failure ?? new RelayError('relay: a worker has ended');
+    this.#failure = failure;
+    // What the others still serve would be half of the service: their ports are given back as its were.
+    void this.close().then(() => this.#onError(failure));
   }
+}
 
-  #answer(reply: Exclude<RelayReply, { kind: 'started' }>): void {
-    const pending = this.#pending.get(reply.call);
-    this.#pending.delete(reply.call);
-    if (reply.kind === 'done') pending?.resolve(reply.value);
-    else pending?.reject(new RelayError(reply.message));
-  }
+function sumOf(each: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const sum: Record<string, number> = {};
+  for (const values of each) for (const [name, value] of Object.entries(values)) sum[name] = (sum[name] ?? 0) + value;
+  return sum;
 }

@@ -54,8 +54,12 @@ export interface FoundLink {
 
 /** Reads what `ip -json link show` or `ip -json address show` prints. */
 export function parseLinks(json: string): FoundLink[] {
-  const links = JSON.parse(json === '' ? '[]' : json) as Partial<IpLink>[];
-  return links.flatMap(({ ifname, ifindex, link_index: peer, flags = [], mtu = 0, ifalias = '', addr_info: addresses = [] }) =>
+  return foundLinks(JSON.parse(json === '' ? '[]' : json) as unknown[]);
+}
+
+/** The same, parsed. */
+export function foundLinks(shown: readonly unknown[]): FoundLink[] {
+  return (shown as Partial<IpLink>[]).flatMap(({ ifname, ifindex, link_index: peer, flags = [], mtu = 0, ifalias = '', addr_info: addresses = [] }) =>
     // Without a name: the empty objects that some versions print for links that a filter left out.
     ifname === undefined || ifindex === undefined
       ? []

@@ -24,6 +24,7 @@ export interface Sysctl {
  *   vip0), so the strict check of RFC 3704 holds for all that is right, hairpin and replies included, and a task that takes
  *   another's address, a VIP or the balancer's gets nothing through. VIP and balancer are routed, never local.
  * - send_redirects 0: two tasks are neighbours by their own belief, and a redirect would tell them to bypass us.
+ * - ip_early_demux 0: nearly all is forwarded, and need not first be looked for among sockets (kernel's networking/ip-sysctl.rst).
  */
 export const SANDBOX_SYSCTLS: readonly Sysctl[] = [
   { key: 'net/ipv4/ip_forward', value: '1' },
@@ -31,6 +32,7 @@ export const SANDBOX_SYSCTLS: readonly Sysctl[] = [
   { key: 'net/ipv4/conf/default/rp_filter', value: '1' },
   { key: 'net/ipv4/conf/all/send_redirects', value: '0' },
   { key: 'net/ipv4/conf/default/send_redirects', value: '0' },
+  { key: 'net/ipv4/ip_early_demux', value: '0' },
 ];
 
 /** For a network without IPv6. Keys that a kernel without it does not have. They keep router and neighbour solicitations off our links. */

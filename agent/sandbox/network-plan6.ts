@@ -17,7 +17,7 @@ export interface Ipv6Side {
 }
 
 /** The next hop of every task, on its own link. */
-const ROUTER = 'fe80::1';
+export const ROUTER = 'fe80::1';
 
 /** A packet is forwarded when it comes from where its source address is. Tasks have one rule each, by the name of their veth. */
 const PREF_TASK = 1000;
@@ -45,10 +45,27 @@ export function sandboxLines6(side: Ipv6Side): string[] {
   return [
     `addr add ${side.gateway}/128 dev lo`,
     ...balancerLines6(side.balancer),
-    `rule add pref ${PREF_OWN} iif ${VIP_LINK} lookup main`,
-    `rule add pref ${PREF_OWN} iif lo lookup main`,
-    `rule add pref ${PREF_NONE} blackhole`,
+    ...ownRules6().map(({ text }) => `rule add ${text}`),
   ];
+}
+
+/** Of `ip -6 rule`, and what identifies it. Without `iif` it is that which drops. */
+export interface Rule6 {
+  readonly pref: number;
+  readonly from?: string;
+  readonly iif?: string;
+  /** After `rule add`. */
+  readonly text: string;
+}
+
+/** Those that a sandbox has as long as it is there. */
+export function ownRules6(): Rule6[] {
+  const own = (iif: string): Rule6 => ({ pref: PREF_OWN, iif, text: `pref ${PREF_OWN} iif ${iif} lookup main` });
+  return [own(VIP_LINK), own('lo'), { pref: PREF_NONE, text: `pref ${PREF_NONE} blackhole` }];
+}
+
+export function taskRule6(address6: string, veth: string): Rule6 {
+  return { pref: PREF_TASK, from: address6, iif: veth, text: `pref ${PREF_TASK} from ${address6} iif ${veth} lookup main` };
 }
 
 /** What vip0 itself has, however often it is made. The rule that names it finds the new one by itself. */
@@ -69,7 +86,7 @@ export function attachLines6(link: TaskLink6): string[] {
     `addr add ${ROUTER}/64 dev ${veth} nodad`,
     `route add ${link.address6}/128 dev ${veth}`,
     `neigh replace ${link.address6} lladdr ${macOf(link.address)} dev ${veth} nud permanent`,
-    `rule add pref ${PREF_TASK} from ${link.address6} iif ${veth} lookup main`,
+    `rule add ${taskRule6(link.address6, veth).text}`,
   ];
 }
 

@@ -5,9 +5,16 @@
  */
 import { IpBatchError, ipBatch, setSysctl } from '../../kernel/netns/links.js';
 import { createNamespace, listNamespaces, openNamespace, removeNamespace, type Namespace } from '../../kernel/netns/netns.js';
+import { RouteChanges } from '../../kernel/netns/route-changes.js';
 import { run } from '../../kernel/run/runner.js';
 import { openTun, type TunDevice } from '../../kernel/tun/tun.js';
+import type { Fabric } from '../../overlay/vxlan/fabric.js';
+import { KernelFabric } from './fabric.js';
+import { FABRIC_LINK } from './fabric-plan.js';
 import { HAS_IPV6 } from './ipv6.js';
+import { observe } from './observe.js';
+import { sandboxFaults } from './repair-plan.js';
+import type { MakeFabric, SandboxFabric } from './sandbox-fabric.js';
 import { isLaidOut, layoutLines, linkFault, parseLinks, parseRoutes, strayVeths, type FoundLink, type TaskEnd } from './layout.js';
 import {
   attachLines,
@@ -55,6 +62,10 @@ export interface NetworkSandboxOptions {
   mtu: number;
   /** Of vip0: one for each worker of the data plane. */
   queues: number;
+  /** Where the packets of the kernel's VXLAN go out; absent: the agent's own namespace. */
+  host?: Namespace;
+  /** Of its way to other nodes; absent: the kernel's VXLAN. */
+  makeFabric?: MakeFabric;
 }
 
 /** What an earlier agent left in a sandbox, as it was when it was taken over. */
@@ -67,13 +78,20 @@ export class NetworkSandbox {
   readonly namespace: Namespace;
   readonly #options: NetworkSandboxOptions;
   #queues: readonly TunDevice[];
-  /** Tasks that have a link, and whether it has an IPv6 address. */
-  readonly #tasks = new Map<string, boolean>();
+  /** Tasks that have a link, and its addresses: IPv6 where both have it. */
+  readonly #tasks = new Map<string, { readonly address: string; readonly address6?: string }>();
   /** What is routed; undefined when a batch failed half-way, and the kernel has to be asked. */
   #vips: ReadonlySet<string> | undefined = new Set();
   /** Changes of the VIPs, one after another. */
   #vipsTurn: Promise<unknown> = Promise.resolve();
   #found: Found = { links: [], routes: new Map() };
+  readonly #fabric: SandboxFabric;
+  readonly #changes: RouteChanges;
+  /** How many changes of our own are under way. */
+  #changing = 0;
+  /** What was looked at may not have been as it was to stay. */
+  #look = true;
+  #repairing: Promise<unknown> = Promise.resolve();
 
   /**
    * Makes the namespace, its sysctls, vip0 and the routes that never change. Leaves nothing behind when it fails.
@@ -111,7 +129,8 @@ export class NetworkSandbox {
     const links = namespace ? await linksIn(namespace, 'link') : [];
     if (namespace && isLaidOut(links, options)) return NetworkSandbox.#adopt(options, namespace, links, strayVeths(links, tasks));
     // At once, not when the kernel gets round to it: what takes its place makes links of the same names.
-    if (namespace) for (const veth of strayVeths(links, [])) await unless(/Cannot find device/, ipBatch(namespace, [`link del ${veth}`]));
+    const others = [...strayVeths(links, []), ...links.map(({ name: link }) => link).filter((link) => link === FABRIC_LINK)];
+    if (namespace) for (const link of others) await unless(/Cannot find device/, ipBatch(namespace, [`link del ${link}`]));
     namespace?.close();
     removeNamespace(directory, name);
     return NetworkSandbox.create(options);
@@ -125,7 +144,7 @@ export class NetworkSandbox {
       if (links.some(({ name }) => name === VIP_LINK)) await unless(/Cannot find device/, ipBatch(namespace, [`link del ${VIP_LINK}`]));
       const show = (family: string): Promise<string> => run('ip', ['-json', family, 'route', 'show'], { netns: namespace });
       sandbox.#found = { links, routes: new Map([...parseRoutes(await show('-4')), ...(options.ipv6 ? parseRoutes(await show('-6')) : [])]) };
-      await sandbox.renewTun();
+      await sandbox.#renewTun();
       return sandbox;
     } catch (error) {
       sandbox.release();
@@ -137,6 +156,9 @@ export class NetworkSandbox {
     this.#options = options;
     this.namespace = namespace;
     this.#queues = queues;
+    const ipv6 = options.ipv6 !== undefined;
+    this.#fabric = options.makeFabric?.(namespace, ipv6) ?? new KernelFabric({ sandbox: namespace, ...(options.host && { host: options.host }), ipv6 });
+    this.#changes = new RouteChanges(namespace, true);
   }
 
   /** Descriptors of vip0's queues, for Dataplane.attach; detach before destroy. */
@@ -148,7 +170,11 @@ export class NetworkSandbox {
    * Makes vip0 anew after somebody removed it, with nothing but the balancer's routes: tunFds are others, and setVips is to be
    * called. The tasks' links are not touched. Throws TunUnavailableError, IpBatchError.
    */
-  async renewTun(): Promise<void> {
+  renewTun(): Promise<void> {
+    return this.#change(() => this.#renewTun());
+  }
+
+  async #renewTun(): Promise<void> {
     this.#closeTun();
     const { mtu, queues, ipv6 } = this.#options;
     this.#queues = openTun(this.namespace, { name: VIP_LINK, mtu, queues });
@@ -159,7 +185,7 @@ export class NetworkSandbox {
 
   /** Makes `addresses`, of either family, and no others, the VIPs that vip0 captures. */
   setVips(addresses: readonly string[]): Promise<void> {
-    const turn = this.#vipsTurn.then(() => this.#setVips(addresses));
+    const turn = this.#vipsTurn.then(() => this.#change(() => this.#setVips(addresses)));
     this.#vipsTurn = turn.catch(() => undefined);
     return turn;
   }
@@ -181,11 +207,56 @@ export class NetworkSandbox {
     return ipv6 ? new Set([...vips, ...routedVips(await show('-6'), ipv6.balancer)]) : vips;
   }
 
+  /** Makes the way to other nodes what it should be; undefined: there is none. Idempotent. Throws IpBatchError, TunUnavailableError. */
+  setFabric(fabric: Fabric | undefined): Promise<void> {
+    return this.#change(() => this.#fabric.set(fabric));
+  }
+
+  /**
+   * Puts back what somebody has taken from it (links that are down, addresses, routes, neighbours, the VXLAN), and answers what that was, as
+   * sentences; what cannot be put back is told, too. As long as the kernel tells of no change, it costs a system call. Throws IpBatchError, CommandError.
+   */
+  repair(): Promise<string[]> {
+    this.#look = this.#changes.changed() || this.#look;
+    if (!this.#look || this.#changing > 0 || this.namespace.fd < 0) return Promise.resolve([]);
+    this.#look = false;
+    const repaired = this.#repair().catch((error: unknown) => {
+      this.#look = true;
+      throw error;
+    });
+    this.#repairing = repaired.catch(() => undefined);
+    return repaired;
+  }
+
+  async #repair(): Promise<string[]> {
+    const { gateway, balancer, ipv6, mtu } = this.#options;
+    const observed = await observe(this.namespace, ipv6 !== undefined);
+    const faults = sandboxFaults({ gateway, balancer, ...(ipv6 && { ipv6 }), mtu, vips: this.#vips ?? [], tasks: this.#tasks }, observed);
+    await ipBatch(this.namespace, faults.flatMap(({ lines }) => lines));
+    await ipBatch(this.namespace, faults.flatMap(({ lines6 }) => lines6 ?? []), 6);
+    return [...faults.map(({ text }) => text), ...(await this.#fabric.repair(observed))];
+  }
+
+  /** A change of our own, which a repair must not take for damage. */
+  async #change<T>(work: () => Promise<T>): Promise<T> {
+    this.#changing++;
+    try {
+      await this.#repairing;
+      return await work();
+    } finally {
+      this.#changing--;
+    }
+  }
+
   /**
    * Gives the task a link to this network, up, with its addresses; IPv6 where both the network and the task have it. No
    * default route: that is not this network's to give. Leaves nothing behind when it fails. Throws AddressError, IpBatchError.
    */
-  async attachTask(task: Namespace, options: { id: string; interface: string; address: string; address6?: string }): Promise<void> {
+  attachTask(task: Namespace, options: { id: string; interface: string; address: string; address6?: string }): Promise<void> {
+    return this.#change(() => this.#attachTask(task, options));
+  }
+
+  async #attachTask(task: Namespace, options: { id: string; interface: string; address: string; address6?: string }): Promise<void> {
     const { id, interface: device, address, address6 } = options;
     const { subnet, mtu, ipv6 } = this.#options;
     checkAddresses(subnet, address);
@@ -200,7 +271,7 @@ export class NetworkSandbox {
       await ipBatch(task, taskLines(link));
       if (link6) await ipBatch(task, taskLines6(link6));
     } catch (error) {
-      await this.detachTask(options.id);
+      await this.#detachTask(options.id);
       throw error;
     }
   }
@@ -214,7 +285,7 @@ export class NetworkSandbox {
     const { address6, ...four } = task;
     const six = ipv6 !== undefined && address6 !== undefined;
     const fault = linkFault(six ? task : four, mtu, this.#found, await linksIn(namespace, 'address'));
-    if (fault === undefined) this.#tasks.set(task.id, six);
+    if (fault === undefined) this.#tasks.set(task.id, { address: task.address, ...(six && { address6 }) });
     return fault;
   }
 
@@ -223,17 +294,22 @@ export class NetworkSandbox {
     const lines = attachLines(link);
     try {
       await ipBatch(this.namespace, lines);
-      this.#tasks.set(link.id, link6 !== undefined);
+      this.#tasks.set(link.id, { address: link.address, ...(link6 && { address6: link6.address6 }) });
       if (link6) await ipBatch(this.namespace, attachLines6(link6), 6);
     } catch (error) {
-      if (error instanceof IpBatchError && error.line !== lines[0]) await this.detachTask(link.id);
+      if (error instanceof IpBatchError && error.line !== lines[0]) await this.#detachTask(link.id);
       throw error;
     }
   }
 
   /** Removes a task's link, if it is there. */
-  async detachTask(id: string): Promise<void> {
-    await this.#removeVeth(vethName(id), this.#tasks.get(id) ?? this.#options.ipv6 !== undefined);
+  detachTask(id: string): Promise<void> {
+    return this.#change(() => this.#detachTask(id));
+  }
+
+  async #detachTask(id: string): Promise<void> {
+    const task = this.#tasks.get(id);
+    await this.#removeVeth(vethName(id), task ? task.address6 !== undefined : this.#options.ipv6 !== undefined);
     this.#tasks.delete(id);
   }
 
@@ -248,12 +324,16 @@ export class NetworkSandbox {
     await this.#vipsTurn;
     // The namespace takes its links with it, but later, in a kernel worker: whoever looks into a task now should see none.
     for (const id of [...this.#tasks.keys()]) await this.detachTask(id);
+    await this.setFabric(undefined);
+    this.#changes.close();
     this.#closeTun();
     this.namespace.remove();
   }
 
   /** Lets go of everything and leaves it where it is, but for vip0, which goes with its descriptors. */
   release(): void {
+    this.#changes.close();
+    this.#fabric.release();
     this.#closeTun();
     this.namespace.close();
   }

@@ -3,6 +3,8 @@
  *
  *     agent ── helper (unshare or nsenter; session leader) ── shell (setup script) ── command
  *
+ * or, of what has no namespaces to enter, `direct`: agent ── shell ── command, where the shell counts as the helper, too.
+ *
  * The helper gets SIGKILL when this thread's process dies (setpriv --pdeathsig), so this must run on the agent's main thread;
  * not so the helper of a task that is to outlive the agent. A task's shell gets it when the helper dies. What the chain does
  * is the callers' (task.ts, exec.ts).
@@ -26,6 +28,8 @@ export type LaunchOutput = { readonly file: number } | { readonly pipes: { reado
 export interface LaunchOptions {
   /** The helper and how it runs the setup script. */
   readonly chain: readonly string[];
+  /** Without a helper in between: the chain becomes the shell. */
+  readonly direct?: boolean;
   /** `outlives`: from when the command runs on, it does without the agent. `leash`: the shell expects one (setup-script.ts). */
   readonly bond?: 'outlives' | 'leash';
   /** The command, as given. */
@@ -38,7 +42,7 @@ export interface LaunchOptions {
 }
 
 export interface LaunchedProcesses {
-  /** Our child. */
+  /** Our child. Without a helper the shell. */
   readonly helper: ProcessIdentity;
   /** In between: process 1 of a task. */
   readonly shell: ProcessIdentity;
@@ -88,11 +92,11 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
   }
 }
 
-async function followSetup(child: ChildProcess, { output, onReady }: LaunchOptions, terminal: Terminal | undefined): Promise<Launched> {
+async function followSetup(child: ChildProcess, { output, onReady, direct = false }: LaunchOptions, terminal: Terminal | undefined): Promise<Launched> {
   const exited = exitOf(child);
   try {
     const warnings = await setUp(child, exited);
-    const processes = processesOf(child.pid ?? 0);
+    const processes = processesOf(child.pid ?? 0, direct);
     onReady?.(processes);
     holdLeash(child, processes.main, exited);
     const channel = child.stdio[3] as Duplex;
@@ -101,14 +105,14 @@ async function followSetup(child: ChildProcess, { output, onReady }: LaunchOptio
     void exited.then(() => terminal?.finish());
     return { ...processes, streams: streamsOf(child, output, terminal), warnings, exited };
   } catch (error) {
-    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) killChain(child.pid);
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) killChain(child.pid, direct);
     await exited;
     throw error;
   }
 }
 
-function processesOf(pid: number): LaunchedProcesses {
-  const [shellPid = 0] = childrenOf(pid);
+function processesOf(pid: number, direct: boolean): LaunchedProcesses {
+  const [shellPid = 0] = direct ? [pid] : childrenOf(pid);
   const [mainPid = 0] = childrenOf(shellPid);
   const [helper, shell, main] = [pid, shellPid, mainPid].map((each) => (each === 0 ? undefined : identityOf(each)));
   if (!helper || !shell || !main) throw new TaskStartError('it was killed while it was being started', 125);
@@ -130,8 +134,8 @@ function holdLeash(child: ChildProcess, main: ProcessIdentity, exited: Promise<n
  * task the death of the shell, process 1, is that of everything else as well. The helper is left to reap the shell: a PID
  * namespace cannot end before each of its processes is reaped, and init does not do that in every container.
  */
-export function killChain(helper: number): void {
-  const shells = childrenOf(helper);
+export function killChain(helper: number, direct = false): void {
+  const shells = direct ? [helper] : childrenOf(helper);
   if (shells.length === 0) signalProcess(helper, 'SIGKILL');
   for (const shell of shells) {
     for (const main of childrenOf(shell)) signalProcess(statOf(main)?.group === main ? -main : main, 'SIGKILL');

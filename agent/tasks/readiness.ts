@@ -14,6 +14,8 @@ export interface ReadinessOptions {
   readonly signal: AbortSignal;
   /** Milliseconds after which a task counts as ready although nothing listens: it may only be a client. */
   readonly timeout: number;
+  /** Which sockets of its network namespace are the task's. Absent: all, it has the namespace to itself. */
+  readonly within?: (entry: Pick<SocketEntry, 'address'>) => boolean;
 }
 
 /** Why the waiting ended. `gone`: there is no such process any more. */
@@ -46,10 +48,10 @@ export function timeToListen(runningSince: string | undefined, wall: number): nu
 
 /** Looks once, whatever the timeout, before it waits. Never rejects. */
 export async function waitUntilListening(options: ReadinessOptions): Promise<Readiness> {
-  const { pid, clock, signal, timeout } = options;
+  const { pid, clock, signal, timeout, within } = options;
   const deadline = clock.now() + timeout;
   for (let wait = POLL_MIN_MS; !signal.aborted; wait = Math.min(wait * 2, POLL_MAX_MS)) {
-    const found = look(pid);
+    const found = look(pid, within);
     if (found !== 'nothing') return found;
     const left = deadline - clock.now();
     if (left <= 0) return 'timeout';
@@ -59,12 +61,12 @@ export async function waitUntilListening(options: ReadinessOptions): Promise<Rea
 }
 
 /** Fifty tasks that never listen are looked at every quarter of a second: the tables are read only when there is something in them. */
-function look(pid: number): 'listening' | 'nothing' | 'gone' {
+function look(pid: number, within: ReadinessOptions['within'] = () => true): 'listening' | 'nothing' | 'gone' {
   if (socketCount(pid) <= OWN_SOCKETS) return 'nothing';
   const tcp = socketsOf(pid, 'tcp');
   const udp = socketsOf(pid, 'udp');
   if (!tcp || !udp) return 'gone';
-  return takesTraffic(tcp, udp) ? 'listening' : 'nothing';
+  return takesTraffic(tcp.filter(within), udp.filter(within)) ? 'listening' : 'nothing';
 }
 
 /** Infinity when it cannot be told: the tables will. */

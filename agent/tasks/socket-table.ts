@@ -10,6 +10,8 @@ export interface SocketEntry {
   readonly address: string;
   /** 0: not bound to a port. */
   readonly port: number;
+  /** Address of the other end, in the same form; zeroes when there is none. */
+  readonly peer: string;
   /** True when it is connected to a peer. */
   readonly connected: boolean;
   /** TCP: waits for connections. UDP: never. */
@@ -24,13 +26,14 @@ const LISTEN = 0x0a;
 export function parseSocketTable(text: string, order: 'LE' | 'BE' = endianness()): SocketEntry[] {
   const entries: SocketEntry[] = [];
   for (const line of text.split('\n')) {
-    const match = /^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) (?:[0-9A-F]{8}|[0-9A-F]{32}):[0-9A-F]{4} ([0-9A-F]{2}) /.exec(line);
+    const match = /^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{8}|[0-9A-F]{32}):[0-9A-F]{4} ([0-9A-F]{2}) /.exec(line);
     if (!match) continue;
-    const [, address = '', port = '', state = ''] = match;
+    const [, address = '', port = '', peer = '', state = ''] = match;
     const code = Number.parseInt(state, 16);
     entries.push({
       address: networkOrder(address, order),
       port: Number.parseInt(port, 16),
+      peer: networkOrder(peer, order),
       connected: code === ESTABLISHED,
       listening: code === LISTEN,
     });

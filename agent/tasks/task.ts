@@ -10,6 +10,7 @@ import { taskEnvironment } from './environment.js';
 import { execIn } from './exec.js';
 import { launch, type LaunchOutput, type Launched } from './launch.js';
 import { LogFile } from './log-file.js';
+import { namespaced, type Confinement } from './confinement.js';
 import { removeTaskFiles, setupScriptPath, writeTaskFiles } from './name-files.js';
 import { isAlive, signalProcess } from './process-tree.js';
 import { processWatch } from './process-watch.js';
@@ -47,8 +48,6 @@ export interface TaskExit {
   readonly exitCode: number;
 }
 
-const GONE_POLL_MS = 5;
-
 /** Rejects with TaskStartError when the command cannot be executed; nothing of it is left then. */
 export async function startTask(options: TaskProcessOptions): Promise<TaskProcess> {
   const { id, directory, output, command } = options;
@@ -68,7 +67,7 @@ export async function startTask(options: TaskProcessOptions): Promise<TaskProces
       output: launchOutput(output),
       ...(outlives && { bond: 'outlives' as const, onReady: ({ helper, shell, main }) => writeRecord(directory, { boot: bootId(), helper, shell, main, env, workdir, ...outlives }) }),
     });
-    return new TaskProcess(launched, { id, directory, env, workdir, clock: options.clock ?? systemClock });
+    return new TaskProcess(launched, { id, env, workdir, clock: options.clock ?? systemClock, confinement: inNamespaces(launched, directory) });
   } catch (error) {
     removeTaskFiles(directory);
     throw error;
@@ -79,20 +78,25 @@ export async function startTask(options: TaskProcessOptions): Promise<TaskProces
 export function adoptTask({ id, directory, record }: Survivor, clock = systemClock): TaskProcess {
   const { helper, shell, main, env, workdir } = record;
   const exited = processWatch.ended(shell).then(() => readFate(directory).exitCode ?? KILLED);
-  return new TaskProcess({ helper, shell, main, streams: undefined, warnings: [], exited }, { id, directory, env, workdir, clock });
+  const launched: Launched = { helper, shell, main, streams: undefined, warnings: [], exited };
+  return new TaskProcess(launched, { id, env, workdir, clock, confinement: inNamespaces(launched, directory) });
 }
 
-function launchOutput(output: TaskOutput): LaunchOutput {
+function inNamespaces(launched: Launched, directory: string): Confinement {
+  return namespaced(launched, [tool('nsenter'), '--target', `${launched.shell.pid}`, '--mount', '--uts', '--net', '--pid'], directory);
+}
+
+export function launchOutput(output: TaskOutput): LaunchOutput {
   if (output === 'pipe') return { pipes: { stdin: true } };
   return output instanceof LogFile ? { file: output.fd } : output;
 }
 
 interface TaskFacts {
   readonly id: string;
-  readonly directory: string;
   readonly env: Readonly<Record<string, string>>;
   readonly workdir: string;
   readonly clock: Clock;
+  readonly confinement: Confinement;
 }
 
 export class TaskProcess {
@@ -109,7 +113,7 @@ export class TaskProcess {
   /** What the setup could not do, one sentence each. */
   readonly warnings: readonly string[];
 
-  /** @internal use startTask. */
+  /** @internal use startTask, or startPlainTask. */
   constructor(launched: Launched, facts: TaskFacts) {
     this.#launched = launched;
     this.#facts = facts;
@@ -147,26 +151,20 @@ export class TaskProcess {
 
   /** Starts a further process in the task. Rejects with TaskStartError, TaskEndedError. */
   async exec(request: ExecRequest): Promise<ExecSession> {
-    const { id, env, workdir } = this.#facts;
+    const { id, env, workdir, confinement } = this.#facts;
     if (this.#ended) throw new TaskEndedError(id);
     const full = { ...env, ...(request.terminal && { TERM: env.TERM ?? 'xterm' }), ...request.env };
-    return execIn({ taskId: id, shell: this.#launched.shell.pid, env: full, workdir }, request);
+    return execIn({ taskId: id, enter: confinement.enter, env: full, workdir }, request);
   }
 
-  /** The end of process 1 is everybody's end: the kernel sees to that before it reports it (zap_pid_ns_processes). */
   #killAll(): void {
-    if (this.#ended) return;
-    const { helper, shell } = this.#launched;
-    const victim = [shell, helper].find(isAlive);
-    if (victim) signalProcess(victim.pid, 'SIGKILL');
+    if (!this.#ended) this.#facts.confinement.killAll();
   }
 
   async #end(): Promise<TaskExit> {
     const exitCode = await this.#launched.exited;
-    // The helper waits for the shell, unless somebody killed the helper: then the shell's end is yet to come.
-    while (isAlive(this.#launched.shell)) await new Promise((resolve) => setTimeout(resolve, GONE_POLL_MS));
+    await this.#facts.confinement.emptied();
     this.#ended = true;
-    removeTaskFiles(this.#facts.directory);
     return { exitCode };
   }
 }

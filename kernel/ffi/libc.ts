@@ -1,7 +1,7 @@
 /**
  * System calls, typed. The only file that imports koffi; it works in worker threads too.
  *
- * Two conventions. Calls made once in a while throw SystemError. Those of the packet loop (read, write, poll, io_uring_enter) never
+ * Two conventions. Calls made once in a while throw SystemError. Those of the packet loops (read, write, poll, writev, sendMessage, recvmmsg, io_uring_enter) never
  * throw and never allocate: they answer the count, or minus the errno, as the kernel itself does.
  *
  * What Node can do synchronously itself (open, close, readlink) is not repeated here: node:fs does it on the calling
@@ -48,6 +48,8 @@ const libc = koffi.load(null);
 
 const cRead = libc.func('long read(int, void *, size_t)') as (fd: number, buffer: Uint8Array, length: number) => number;
 const cWrite = libc.func('long write(int, const void *, size_t)') as (fd: number, buffer: Uint8Array, length: number) => number;
+const cWritev = libc.func('long writev(int, const void *, int)') as (fd: number, vector: Uint8Array, count: number) => number;
+const cRecvmmsg = libc.func('int recvmmsg(int, void *, unsigned int, int, void *)') as (fd: number, messages: Uint8Array, count: number, flags: number, timeout: null) => number;
 const cPoll = libc.func('int poll(void *, unsigned long, int)') as (fds: Uint8Array, count: number, timeout: number) => number;
 const cIoctl = libc.func('int ioctl(int, unsigned long, ...)') as (fd: number, request: number, type: string, argument: Uint8Array | number) => number;
 const cSetns = libc.func('int setns(int, int)') as (fd: number, type: number) => number;
@@ -103,6 +105,12 @@ const cMmap = libc.func('void *mmap(void *, size_t, int, int, int, long)') as (a
 const cMunmap = libc.func('int munmap(void *, size_t)') as (address: unknown, length: number) => number;
 const cMadvise = libc.func('int madvise(size_t, size_t, int)') as (address: bigint, length: bigint, advice: number) => number;
 const cPwritev2 = libc.func('long pwritev2(int, const void *, int, long, int)') as (fd: number, vector: Uint8Array, count: number, offset: number, flags: number) => number;
+const cAdjtimex = libc.func('int adjtimex(void *)') as (timex: Uint8Array) => number;
+const cSocketpair = libc.func('int socketpair(int, int, int, _Out_ int *)') as (family: number, type: number, protocol: number, pair: Int32Array) => number;
+const cSendmsg = libc.func('long sendmsg(int, const void *, int)') as (fd: number, message: Uint8Array, flags: number) => number;
+const cRecvmsg = libc.func('long recvmsg(int, void *, int)') as (fd: number, message: Uint8Array, flags: number) => number;
+const cPrctl = libc.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)') as (option: number, a: number, b: number, c: number, d: number) => number;
+const cCapset = libc.func('int capset(void *, const void *)') as (header: Uint8Array, data: Uint8Array) => number;
 const cStrerror = libc.func('const char *strerror(int)') as (errno: number) => string;
 
 // Without the aliases, the first name of a number is the usual one (EAGAIN before EWOULDBLOCK).
@@ -120,6 +128,16 @@ export function errnoName(errno: number): string {
 function errnoText(errno: number): string {
   const text = cStrerror(errno);
   return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+/** A function of libc, for files that have a group of calls of their own beside this one. `prototype` as in C. */
+export function libcFunction<F>(prototype: string): F {
+  return libc.func(prototype) as F;
+}
+
+/** What a call answers by the convention of the packet loop: its result, or minus the errno. To be asked right after the call. */
+export function orErrno(result: number): number {
+  return result < 0 ? -koffi.errno() : result;
 }
 
 function check(result: number, syscall: string, subject: string): number {
@@ -148,6 +166,18 @@ export function poll(fds: Uint8Array, count: number, timeout: number): number {
 /** ppoll(2): poll with a struct timespec (kernel/ffi/structs), for waits shorter than a millisecond. Ready descriptors, or -errno. */
 export function ppoll(fds: Uint8Array, count: number, timeout: Uint8Array): number {
   const result = cPpoll(fds, count, timeout, null);
+  return result < 0 ? -koffi.errno() : result;
+}
+
+/** writev(2) of `count` struct iovec (kernel/ffi/vectors). Bytes written, or -errno. */
+export function writev(fd: number, vector: Uint8Array, count: number): number {
+  const result = cWritev(fd, vector, count);
+  return result < 0 ? -koffi.errno() : result;
+}
+
+/** recvmmsg(2) into `count` struct mmsghdr (kernel/ffi/vectors), without a timeout. Messages received, or -errno. */
+export function recvmmsg(fd: number, messages: Uint8Array, count: number, flags: number): number {
+  const result = cRecvmmsg(fd, messages, count, flags, null);
   return result < 0 ? -koffi.errno() : result;
 }
 
@@ -185,6 +215,11 @@ export function mount(source: string | null, target: string, type: string | null
 
 export function umount(target: string, flags: number): void {
   check(cUmount(target, flags), 'umount', target);
+}
+
+/** adjtimex(2) with a struct timex (kernel/ffi/structs): the clock's state, TIME_OK (0) to TIME_ERROR (5). */
+export function adjtimex(timex: Uint8Array): number {
+  return check(cAdjtimex(timex), 'adjtimex', '');
 }
 
 /** An eventfd counter, non-blocking and close-on-exec as `flags` say. */
@@ -301,4 +336,33 @@ export function closeOnExec(fd: number): void {
 export function makeBlocking(fd: number): void {
   const flags = check(cFcntl(fd, F_GETFL, 'int', 0), 'fcntl', `fd ${fd}`);
   check(cFcntl(fd, F_SETFL, 'int', flags & ~O_NONBLOCK), 'fcntl', `fd ${fd}`);
+}
+
+/** Two sockets that are connected to each other. */
+export function socketPair(family: number, type: number): [number, number] {
+  const pair = new Int32Array(2);
+  check(cSocketpair(family, type, 0, pair), 'socketpair', `family ${family}`);
+  return [pair[0] ?? -1, pair[1] ?? -1];
+}
+
+/** sendmsg(2) of a struct msghdr (kernel/ffi/message, kernel/ffi/vectors). Bytes sent, or -errno. */
+export function sendMessage(fd: number, message: Uint8Array, flags: number): number {
+  const result = cSendmsg(fd, message, flags);
+  return result < 0 ? -koffi.errno() : result;
+}
+
+/** recvmsg(2) into a struct msghdr, which is written in place. Bytes received, or -errno. */
+export function receiveMessage(fd: number, message: Uint8Array, flags: number): number {
+  const result = cRecvmsg(fd, message, flags);
+  return result < 0 ? -koffi.errno() : result;
+}
+
+/** prctl(2) of the calling thread. */
+export function prctl(option: number, a = 0, b = 0): number {
+  return check(cPrctl(option, a, b, 0, 0), 'prctl', `${option}, ${a}`);
+}
+
+/** capset(2) of the calling thread, with the structures as they are in capability.h, version 3. */
+export function capset(header: Uint8Array, data: Uint8Array): void {
+  check(cCapset(header, data), 'capset', '');
 }

@@ -131,3 +131,11 @@ export class Timespec {
     return this.bytes;
   }
 }
+
+/** sizeof(struct timex) on 64-bit, include/uapi/linux/timex.h. All zero, it changes nothing. */
+export const TIMEX_BYTES = 208;
+
+/** `status`, after modes (with its padding), offset, freq, maxerror and esterror. */
+export function statusOfTimex(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getInt32(40, LITTLE);
+}

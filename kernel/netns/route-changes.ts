@@ -1,15 +1,31 @@
 /**
- * Whether links, IPv4 addresses, routes or routing rules of a namespace have changed, without a process: the kernel tells whoever listens
- * (rtnetlink(7)). What has changed is not read, only that something has.
+ * Whether links, IPv4 addresses, routes or routing rules of a namespace have changed, and neighbours, forwarding entries and all that of IPv6
+ * if wanted, without a process: the kernel tells whoever listens (rtnetlink(7)). What has changed is not read, only that something has.
  */
 import fs from 'node:fs';
 import { EAGAIN } from '../../proxy/device/device.js';
-import { AF_NETLINK, NETLINK_ROUTE, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV4_RULE, RTMGRP_LINK, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from '../ffi/constants.js';
+import {
+  AF_NETLINK,
+  NETLINK_ROUTE,
+  RTMGRP_IPV4_IFADDR,
+  RTMGRP_IPV4_ROUTE,
+  RTMGRP_IPV4_RULE,
+  RTMGRP_IPV6_IFADDR,
+  RTMGRP_IPV6_ROUTE,
+  RTMGRP_IPV6_RULE,
+  RTMGRP_LINK,
+  RTMGRP_NEIGH,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+} from '../ffi/constants.js';
 import { bind, read, socket, SystemError } from '../ffi/libc.js';
 import { sockaddrNl } from '../ffi/structs.js';
 import type { Namespace } from './netns.js';
 
 const GROUPS = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV4_RULE;
+/** Of a bridge's or VXLAN device's forwarding entries, the group of neighbours tells, too. */
+const ALL = GROUPS | RTMGRP_NEIGH | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE | RTMGRP_IPV6_RULE;
 /** Messages that are read by one call: with more, it changes all the time. */
 const MOST = 256;
 
@@ -18,7 +34,11 @@ export class RouteChanges {
   readonly #buffer = new Uint8Array(8192);
   #fd = -1;
 
-  constructor(private readonly namespace: Namespace) {}
+  /** `all`: with neighbours, forwarding entries and IPv6. */
+  constructor(
+    private readonly namespace: Namespace,
+    private readonly all = false,
+  ) {}
 
   /** Since it was last asked; true when that is not known: the first time, when the kernel could not tell all, or nothing. */
   changed(): boolean {
@@ -39,7 +59,7 @@ export class RouteChanges {
   #listen(): true {
     try {
       this.#fd = this.namespace.within(() => socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE));
-      bind(this.#fd, sockaddrNl(GROUPS), 'rtnetlink');
+      bind(this.#fd, sockaddrNl(this.all ? ALL : GROUPS), 'rtnetlink');
     } catch (error) {
       this.close();
       if (!(error instanceof SystemError)) throw error;

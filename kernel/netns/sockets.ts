@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import {
   AF_INET,
   AF_INET6,
+  EINPROGRESS,
   IPPROTO_IPV6,
   IPV6_V6ONLY,
   SO_REUSEADDR,
@@ -15,12 +16,12 @@ import {
   SOCK_STREAM,
   SOL_SOCKET,
 } from '../ffi/constants.js';
-import { bind, listen, setsockopt, socket } from '../ffi/libc.js';
+import { bind, connect, listen, setsockopt, socket, SystemError } from '../ffi/libc.js';
 import { sockaddrIn, sockaddrIn6 } from '../ffi/structs.js';
 import type { Namespace } from './netns.js';
 
-/** Node's own default, see net.Server.listen. The kernel caps it at net.core.somaxconn. */
-const BACKLOG = 511;
+/** What the kernel caps at net.core.somaxconn, which is this by default: thousands of clients may come at once, or while nobody accepts. */
+const BACKLOG = 4096;
 
 /**
  * A listening TCP socket. `address` is IPv4 or IPv6; `::` takes IPv4 connections too. Port 0 takes any.
@@ -42,6 +43,17 @@ export function listenTcp(namespace: Namespace | undefined, address: string, por
 /** A bound UDP socket; errors as listenTcp. */
 export function bindUdp(namespace: Namespace | undefined, address: string, port: number): number {
   return inside(namespace, () => bound(SOCK_DGRAM, address, port));
+}
+
+/** An unbound socket in this thread's own namespace, that does not block. */
+export function openSocket(protocol: 'tcp' | 'udp', family: 'ipv4' | 'ipv6'): number {
+  return socket(family === 'ipv6' ? AF_INET6 : AF_INET, (protocol === 'tcp' ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+/** Begins to connect a socket that does not block: it is writable when that has come to an end, whichever. Throws SystemError (ENETUNREACH, …). */
+export function beginConnect(fd: number, address: string, port: number): void {
+  const result = connect(fd, address.includes(':') ? sockaddrIn6(address, port) : sockaddrIn(address, port));
+  if (result < 0 && result !== -EINPROGRESS) throw new SystemError('connect', -result, endpoint(address, port));
 }
 
 function inside<T>(namespace: Namespace | undefined, fn: () => T): T {

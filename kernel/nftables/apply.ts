@@ -4,7 +4,7 @@
 import { moduleLack, moduleState } from '../modules/modules.js';
 import type { Namespace } from '../netns/netns.js';
 import { CommandError, run } from '../run/runner.js';
-import { parseTable } from './read.js';
+import { parseCounters, parseTable } from './read.js';
 import { batchText, type Command } from './render.js';
 import type { Table } from './table.js';
 
@@ -36,6 +36,16 @@ export async function readTable(namespace: Namespace, table: string): Promise<Ta
     return parseTable(table, await run('nft', ['-j', 'list', 'table', 'ip', table], { netns: namespace }));
   } catch (error) {
     if (error instanceof CommandError && /No such file or directory/.test(error.stderr)) return undefined;
+    throw explainNft(error, namespace.name);
+  }
+}
+
+/** Packets that the table's counters have counted; none, when there is no such table. Throws NftError, NftOutputError. */
+export async function readCounters(namespace: Namespace, table: string): Promise<Map<string, number>> {
+  try {
+    return parseCounters(await run('nft', ['-j', 'list', 'counters', 'table', 'ip', table], { netns: namespace }));
+  } catch (error) {
+    if (error instanceof CommandError && /No such file or directory/.test(error.stderr)) return new Map();
     throw explainNft(error, namespace.name);
   }
 }

@@ -25,14 +25,15 @@ export function diffTables(current: Table | undefined, desired: Table): Command[
   for (const chain of gone.chains) commands.push({ do: 'flush-chain', chain });
   const changed = [...desired.chains].filter(([name, chain]) => !sameRules(chains.get(name)?.rules ?? [], chain.rules));
   for (const [chain] of changed) if (chains.has(chain)) commands.push({ do: 'flush-chain', chain });
-  for (const map of gone.maps) commands.push({ do: 'delete-map', map });
+  for (const map of gone.maps) commands.push({ do: from.maps.get(map)!.value === '' ? 'delete-set' : 'delete-map', map });
   for (const [name, { elements }] of maps) {
     const keys = outdated(elements, desired.maps.get(name)!.elements);
     if (keys.length > 0) commands.push({ do: 'delete-elements', map: name, keys });
   }
   for (const chain of gone.chains) commands.push({ do: 'delete-chain', chain });
 
-  for (const [map, { key, value }] of desired.maps) if (!maps.has(map)) commands.push({ do: 'add-map', map, key, value });
+  for (const counter of desired.counters ?? []) if (!current?.counters?.includes(counter)) commands.push({ do: 'add-counter', counter });
+  for (const [map, { key, value, expression }] of desired.maps) if (!maps.has(map)) commands.push({ do: 'add-map', map, key, value, ...(expression !== undefined && { expression }) });
   for (const [chain, { base }] of desired.chains) if (!chains.has(chain)) commands.push({ do: 'add-chain', chain, ...(base && { base }) });
   for (const [chain, { rules }] of changed) for (const rule of rules) commands.push({ do: 'add-rule', chain, rule });
   for (const [map, { elements }] of desired.maps) {
@@ -57,10 +58,12 @@ function differences(desired: Table, current: Table, look: (chain: string) => st
   const found: string[] = [];
   for (const [name, map] of desired.maps) {
     const there = current.maps.get(name);
-    if (!there) found.push(`map ${name} is gone`);
+    const kind = map.value === '' ? 'set' : 'map';
+    const pair = (key: string, value: string): string => (value === '' ? key : `${key} : ${value}`);
+    if (!there) found.push(`${kind} ${name} is gone`);
     else if (there.elements !== map.elements) {
-      for (const [key, value] of missing(there.elements, map.elements)) found.push(`map ${name} lacks ${key} : ${value}`);
-      for (const key of outdated(there.elements, map.elements)) found.push(`map ${name} has ${key} : ${there.elements.get(key)!}, which is not ours`);
+      for (const [key, value] of missing(there.elements, map.elements)) found.push(`${kind} ${name} lacks ${pair(key, value)}`);
+      for (const key of outdated(there.elements, map.elements)) found.push(`${kind} ${name} has ${pair(key, there.elements.get(key)!)}, which is not ours`);
     }
   }
   for (const [name, chain] of desired.chains) {
@@ -69,6 +72,7 @@ function differences(desired: Table, current: Table, look: (chain: string) => st
     else if (!sameBase(there, chain)) found.push(`chain ${name} is at another hook`);
     else found.push(...describeRules(name, chain.rules, there.rules, look));
   }
+  for (const counter of desired.counters ?? []) if (!current.counters?.includes(counter)) found.push(`counter ${counter} is gone`);
   for (const name of current.maps.keys()) if (!desired.maps.has(name)) found.push(`there is a map ${name}, which is not ours`);
   for (const name of current.chains.keys()) if (!desired.chains.has(name)) found.push(`there is a chain ${name}, which is not ours`);
   return found;

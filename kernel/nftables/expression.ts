@@ -30,12 +30,14 @@ function statementText(statement: Json): string {
   if (kind === 'vmap' && isFields(body)) return `${text(body.key!)} vmap ${text(body.data!)}`;
   if ((kind === 'dnat' || kind === 'snat') && isFields(body)) return natText(kind, body);
   if (kind === 'jump' || kind === 'goto') return text(statement);
+  // A counter of the table; one of the rule's own is an object.
+  if (kind === 'counter' && typeof body === 'string') return `counter name ${body}`;
   return isVerdict(kind, body) ? kind : unknown(statement);
 }
 
 /** nft prints marks as numbers, also where it was given `0x103`. */
 function matchText(left: string, { op, right }: Fields): string {
-  const value = typeof right === 'number' && MARKS.has(left) ? markText(right) : text(right!);
+  const value = typeof right === 'boolean' ? (right ? 'exists' : 'missing') : typeof right === 'number' && MARKS.has(left) ? markText(right) : text(right!);
   return `${left} ${operator(op!)}${value}`;
 }
 
@@ -58,6 +60,7 @@ function text(expression: Json): string {
   if (isList(expression)) return flagsText(expression);
   const [kind, body] = only(expression);
   if (kind === 'payload' && isFields(body) && 'field' in body) return `${unquoted(body.protocol!)} ${unquoted(body.field)}`;
+  if (kind === 'payload' && isFields(body) && 'offset' in body) return `@${unquoted(body.base!)},${text(body.offset)},${text(body.len!)}`;
   if ((kind === 'meta' || kind === 'ct') && isFields(body)) return conntrackOrMeta(kind, body);
   if (kind === 'fib' && isFields(body)) return `fib ${isList(body.flags!) ? body.flags.map(text).join(' . ') : text(body.flags!)} ${unquoted(body.result!)}`;
   if (kind === 'concat' && isList(body)) return body.map(text).join(' . ');

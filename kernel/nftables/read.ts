@@ -11,8 +11,9 @@ export class NftOutputError extends Error {
 
 interface Listed {
   readonly map?: ListedMap;
-  /** A set without values: there is none of ours. */
+  /** The same, without values. */
   readonly set?: ListedMap;
+  readonly counter?: { readonly name: string; readonly packets?: number };
   readonly chain?: { readonly name: string; readonly type?: string; readonly hook?: string; readonly prio?: number };
   readonly rule?: { readonly chain: string; readonly expr: readonly unknown[] };
 }
@@ -28,13 +29,20 @@ interface ListedMap {
 export function parseTable(name: string, json: string): Table {
   const maps = new Map<string, NftMap>();
   const chains = new Map<string, Chain & { rules: string[] }>();
+  const counters: string[] = [];
   for (const listed of listing(json)) {
-    const { map = listed.set, chain, rule } = listed;
+    const { map = listed.set, chain, rule, counter } = listed;
+    if (counter) counters.push(counter.name);
     if (map) maps.set(map.name, { key: typeText(map.type), value: typeText(map.map ?? ''), elements: new Map((map.elem ?? []).map((listed) => element(listed, map.type === 'mark'))) });
     if (chain) chains.set(chain.name, { ...(chain.hook !== undefined && { base: baseOf(chain) }), rules: [] });
     if (rule) chains.get(rule.chain)?.rules.push(ruleText(rule.expr));
   }
-  return { name, maps, chains };
+  return { name, maps, chains, ...(counters.length > 0 && { counters }) };
+}
+
+/** What `nft -j list counters table ip NAME` prints: packets, by counter. Throws NftOutputError. */
+export function parseCounters(json: string): Map<string, number> {
+  return new Map(listing(json).flatMap(({ counter }) => (counter ? [[counter.name, counter.packets ?? 0] as const] : [])));
 }
 
 function listing(json: string): readonly Listed[] {

@@ -6,8 +6,10 @@ import type { BaseChain, NftMap } from './table.js';
 
 export type Command =
   | { readonly do: 'add-table' | 'delete-table' }
-  | { readonly do: 'add-map'; readonly map: string; readonly key: NftMap['key']; readonly value: NftMap['value'] }
+  | { readonly do: 'add-map'; readonly map: string; readonly key: NftMap['key']; readonly value: NftMap['value']; readonly expression?: string }
   | { readonly do: 'delete-map'; readonly map: string }
+  | { readonly do: 'delete-set'; readonly map: string }
+  | { readonly do: 'add-counter'; readonly counter: string }
   | { readonly do: 'add-chain'; readonly chain: string; readonly base?: BaseChain }
   | { readonly do: 'flush-chain' | 'delete-chain'; readonly chain: string }
   | { readonly do: 'add-rule'; readonly chain: string; readonly rule: string }
@@ -23,9 +25,14 @@ export function commandText(table: string, command: Command): string {
     case 'delete-table':
       return `delete table ${of}`;
     case 'add-map':
+      if (command.value === '') return `add set ${of} ${command.map} { ${command.expression === undefined ? `type ${command.key}` : `typeof ${command.expression}`} ; }`;
       return `add map ${of} ${command.map} { type ${command.key} : ${command.value} ; }`;
     case 'delete-map':
       return `delete map ${of} ${command.map}`;
+    case 'delete-set':
+      return `delete set ${of} ${command.map}`;
+    case 'add-counter':
+      return `add counter ${of} ${command.counter}`;
     case 'add-chain':
       return `add chain ${of} ${command.chain}${command.base ? ` ${baseText(command.base)}` : ''}`;
     case 'flush-chain':
@@ -35,7 +42,7 @@ export function commandText(table: string, command: Command): string {
     case 'add-rule':
       return `add rule ${of} ${command.chain} ${command.rule}`;
     case 'add-elements':
-      return `add element ${of} ${command.map} { ${command.elements.map(([key, value]) => `${key} : ${value}`).join(', ')} }`;
+      return `add element ${of} ${command.map} { ${command.elements.map(([key, value]) => (value === '' ? key : `${key} : ${value}`)).join(', ')} }`;
     case 'delete-elements':
       return `delete element ${of} ${command.map} { ${command.keys.join(', ')} }`;
   }

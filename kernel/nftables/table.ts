@@ -1,9 +1,9 @@
 /**
- * One nftables table as data: its maps with their elements, its chains with their rules. Rules, keys and values are text as
+ * One nftables table as data: its maps and sets with their elements, its chains with their rules. Rules, keys and values are text as
  * nft(8) takes it, in one spelling each (marks in hexadecimal), so that two tables are compared by comparing text; read.ts brings what nft prints
  * into the same spelling. render.ts makes commands of it, diff.ts finds what leads from one table to another.
  *
- * Family ip only. No sets of its own beside the maps: what is anonymous in a rule belongs to that rule.
+ * Family ip only. A set is a map without values. What is anonymous in a rule belongs to that rule.
  */
 
 export interface BaseChain {
@@ -22,7 +22,9 @@ export interface Chain {
 export interface NftMap {
   /** `ipv4_addr`, or several with ` . ` between them. */
   readonly key: string;
-  /** Of the values: `verdict`, `ipv4_addr`, … */
+  /** Of a set whose key has a part without a type that nft(8) knows by name: an expression of that key, such as `ip saddr . @th,96,24`. It is not read back. */
+  readonly expression?: string;
+  /** Of the values: `verdict`, `ipv4_addr`, …; empty: a set. Its elements have empty values, too. */
   readonly value: string;
   readonly elements: ReadonlyMap<string, string>;
 }
@@ -31,6 +33,8 @@ export interface Table {
   readonly name: string;
   readonly maps: ReadonlyMap<string, NftMap>;
   readonly chains: ReadonlyMap<string, Chain>;
+  /** Names of counters that rules count by; absent: none. What they have counted is not of the table. */
+  readonly counters?: readonly string[];
 }
 
 /** Nothing in it, which is also what a table that is not there is compared as. */

@@ -138,10 +138,3 @@ export function linkFaults({ name, address }: HostLink, found: FoundLink): strin
     ...(sandboxRules.some((rule) => isDrop(rule, address)) ? [] : [`the ingress sandbox does not drop what its rules leave of ${SANDBOX_END}`]),
   ];
 }
-
-/** Reads what `ip -json -batch -` prints for so many lines: a list for each, nothing for some versions' empty ones. */
-export function readLists(output: string, count: number): unknown[][] {
-  const lists = output.split('\n').filter((line) => line.trim() !== '').map((line) => JSON.parse(line) as unknown[]);
-  if (lists.length !== count) throw new Error(`ip -json -batch printed ${lists.length} lists instead of ${count}`);
-  return lists;
-}

@@ -14,7 +14,7 @@ import type { ReadTables } from '../iptables/read.js';
 import { ruleText } from '../iptables/rule.js';
 import { findXtables, installedXtables, restore, XtablesReader, type XtablesTool } from '../iptables/tool.js';
 import { linkState } from '../netns/interface.js';
-import { ipBatch, IpBatchError } from '../netns/links.js';
+import { ipBatch, IpBatchError, ipShow } from '../netns/links.js';
 import type { Namespace } from '../netns/netns.js';
 import { RouteChanges } from '../netns/route-changes.js';
 import { applyCommands, NftError, readTable } from '../nftables/apply.js';
@@ -26,7 +26,7 @@ import { CommandError, run } from '../run/runner.js';
 import type { Clock } from '../../proxy/time/clock.js';
 import { conflictsOf } from './conflicts.js';
 import { OffloadError, type DriverName, type OffloadPort } from './driver.js';
-import { blackholeText, hostLines, isOwnRoute, linkFaults, makeLines, readLists, ROUTE_PROTOCOL, SANDBOX_END, othersRoute, sandboxLines, dropText, type FoundLink, type FoundRoute, type HostLink } from './host-link.js';
+import { blackholeText, hostLines, isOwnRoute, linkFaults, makeLines, ROUTE_PROTOCOL, SANDBOX_END, othersRoute, sandboxLines, dropText, type FoundLink, type FoundRoute, type HostLink } from './host-link.js';
 import { chainPorts, HOST_TABLES, hostChainName, hostChains, hostTable, hostTableName, keeperTableName, portText, tablePorts } from './host-rules.js';
 
 export interface HostPortsOptions {
@@ -223,8 +223,7 @@ export class HostPorts {
   }
 
   async #findLink(): Promise<FoundLink> {
-    const ask = async (netns: Namespace, lines: readonly string[]): Promise<unknown[][]> =>
-      readLists(await run('ip', ['-4', '-json', '-batch', '-'], { netns, input: lines.map((line) => `${line}\n`).join('') }), lines.length);
+    const ask = (netns: Namespace, lines: readonly string[]): Promise<unknown[][]> => ipShow(netns, lines, ['-4']);
     const { host, sandbox, link } = this.#options;
     const [[hostRoutes, hostNeighbours], [sandboxRoutes, sandboxNeighbours, sandboxRules]] = await Promise.all([
       ask(host, [`route show ${link.address}/32`, `neigh show ${link.address}`]),

@@ -5,7 +5,7 @@ import type { IdSource } from './id.js';
 export interface Context {
   readonly clock: Clock;
   readonly newId: IdSource;
-  /** Name of this node: new tasks run here. */
+  /** Name of this node: where tasks run that nobody placed. */
   readonly node: string;
 }
 

@@ -32,7 +32,7 @@ export class ValidationError extends ModelError {
   }
 }
 
-export type ObjectKind = 'network' | 'service' | 'task';
+export type ObjectKind = 'network' | 'service' | 'task' | 'node';
 
 export class NotFoundError extends ModelError {
   override readonly name = 'NotFoundError';
@@ -109,6 +109,30 @@ export class InUseError extends ConflictError {
     remedy: string,
   ) {
     super(`${what} is in use by ${listed(users)}: ${remedy}`);
+  }
+}
+
+/** A service that was never updated has no previous spec. */
+export class NoPreviousSpecError extends ConflictError {
+  override readonly name = 'NoPreviousSpecError';
+  constructor(service: string) {
+    super(`service '${service}' has not been updated: there is nothing to go back to`);
+  }
+}
+
+/** A node that is up cannot be forgotten: it would say at once that it is there. */
+export class NodeUpError extends ConflictError {
+  override readonly name = 'NodeUpError';
+  constructor(hostname: string) {
+    super(`node '${hostname}' is up: stop its agent first (vipmesh down, on that host)`);
+  }
+}
+
+/** What a node had on a network is another's by now. */
+export class AddressesTakenError extends ConflictError {
+  override readonly name = 'AddressesTakenError';
+  constructor(network: string) {
+    super(`this node's addresses on network '${network}' are another's by now`);
   }
 }
 

@@ -21,6 +21,8 @@ export interface NetworkSpec {
   readonly subnet6?: string;
   /** Absent: the prefix's first host address. */
   readonly gateway6?: string;
+  /** What goes between nodes is encrypted. Absent: not. */
+  readonly encrypted?: boolean;
   /** Tasks on an internal network alone get no name resolution beyond the mesh. */
   readonly internal: boolean;
   readonly labels: Labels;
@@ -42,6 +44,15 @@ export interface PortSpec {
   readonly mode: PublishMode;
   /** Host address to listen on. Absent: all. */
   readonly address?: string;
+  /** TCP: connections to the tasks begin with a header that names the client, in this version of the PROXY protocol. */
+  readonly proxyProtocol?: 'v2';
+}
+
+/** A port that tasks listen to on their networks. */
+export interface ExposedPort {
+  /** 1 to 65535. */
+  readonly port: number;
+  readonly protocol: Protocol;
 }
 
 export interface HealthCheckSpec {
@@ -117,15 +128,48 @@ export interface BalancingSpec {
 
 export type OffloadMode = 'auto' | 'always' | 'never';
 
+/** `global`: one task on every node that may have one. */
+export type ServiceMode = 'replicated' | 'global';
+
+export interface PlacementSpec {
+  /** All of them hold on a node that gets a task: `node.labels.zone==a` (model/placement.ts). */
+  readonly constraints: readonly string[];
+  /** Tasks are spread evenly over the values of the first, within each of the second, and so on: `spread=node.labels.zone`. */
+  readonly preferences: readonly string[];
+}
+
+/** How tasks are replaced when what they run has changed. */
+export interface UpdatePolicy {
+  /** Slots at a time; 0: all. */
+  readonly parallelism: number;
+  /** From when a slot serves again until the next one is begun in its place. */
+  readonly delay: number;
+  /** `start-first`: the new task serves before the old one is told to stop. */
+  readonly order: 'stop-first' | 'start-first';
+  /** A new task that ends within this time after it began to serve, or before it ever did, is a failure of the update. */
+  readonly monitor: number;
+  readonly failureAction: 'pause' | 'continue' | 'rollback';
+  /** The part of the slots, 0 to 1, that may fail before the action is taken. */
+  readonly maxFailureRatio: number;
+}
+
+export type RollbackPolicy = UpdatePolicy & { readonly failureAction: 'pause' | 'continue' };
+
 export interface ServiceSpec {
   readonly name: string;
   readonly labels: Labels;
   readonly task: TaskSpec;
   readonly networks: readonly NetworkAttachment[];
-  /** 0 to 1000. */
+  readonly mode: ServiceMode;
+  /** 0 to 1000. In mode global it means nothing, and is 1. */
   readonly replicas: number;
+  readonly placement: PlacementSpec;
+  readonly update: UpdatePolicy;
+  readonly rollback: RollbackPolicy;
   readonly endpointMode: EndpointMode;
   readonly ports: readonly PortSpec[];
+  /** Beside the target ports of `ports`. Where a VIP has packets it has every port, and this says nothing; where it has sockets, these. Absent: none. */
+  readonly expose?: readonly ExposedPort[];
   readonly restart: RestartPolicy;
   readonly balancing: BalancingSpec;
 }

@@ -8,6 +8,9 @@ import { cidr6Contains, cidrs6Overlap, isIpv6, parseCidr6, parseIpv6, sameIpv6 }
 /** 0.0.0.0/8 and 127.0.0.0/8: RFC 1122 section 3.2.1.3. The rest: multicast and class E. */
 const UNUSABLE = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3'].map((text) => ({ text, cidr: parseCidr(text) }));
 
+/** What nodes take subnets from whose VIPs and tasks are sockets of the host: all of 127.0.0.0/8 is local on Linux (net/ipv4/fib_frontend.c). */
+export const LOOPBACK_POOL = parseCidr('127.64.0.0/10');
+
 /** RFC 4291: loopback, unspecified and addresses with IPv4 in them; link-local; multicast. */
 const UNUSABLE6 = ['::/8', 'fe80::/10', 'ff00::/8'].map((text) => ({ text, cidr: parseCidr6(text) }));
 
@@ -20,9 +23,16 @@ export function subnetProblem(text: string): string | undefined {
   return explained(() => {
     const cidr = parseCidr(text);
     if (cidr.length < 8 || cidr.length > 29) return `'${text}' has a length of ${cidr.length}: use /8 to /29`;
+    if (isLoopbackSubnet(text)) return undefined;
     const unusable = UNUSABLE.find((other) => cidrsOverlap(cidr, other.cidr));
     return unusable && `'${text}' is within ${unusable.text}, which hosts do not route: use a private subnet such as 10.0.1.0/24`;
   });
+}
+
+/** Within the pool of mode sockets, and of no use anywhere else. @param text CIDR text */
+export function isLoopbackSubnet(text: string): boolean {
+  const cidr = parseCidr(text);
+  return cidr.length >= LOOPBACK_POOL.length && cidrContains(LOOPBACK_POOL, cidr.base);
 }
 
 export function subnet6Problem(text: string): string | undefined {

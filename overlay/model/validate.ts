@@ -14,9 +14,11 @@ import type { Issue } from './errors.js';
 import { ValidationError } from './errors.js';
 import { describeIssue, pathText } from './issues.js';
 import { labelProblem, networkNameProblem, networkRefProblem } from './names.js';
-import { formatPort, portsOverlap } from './port.js';
-import type { BalancingSpec, FlowTimeouts, NetworkAttachment, NetworkSpec, PortSpec, ServiceSpec, TaskSpec } from './spec.js';
+import { DEFAULT_PLACEMENT, formatConstraint, formatPreference, parseConstraint, parsePreference } from './placement.js';
+import { formatPort, portsOverlap, proxyProtocolProblem } from './port.js';
+import type { BalancingSpec, FlowTimeouts, NetworkAttachment, NetworkSpec, PlacementSpec, PortSpec, RollbackPolicy, ServiceSpec, TaskSpec, UpdatePolicy } from './spec.js';
 import { gateway6Problem, gatewayProblem, subnet6Problem, subnetProblem, withoutIpv6 } from './subnets.js';
+import { DEFAULT_ROLLBACK, DEFAULT_UPDATE, globalProblems, ROLLBACK_FAILURE_ACTIONS, SERVICE_MODES, UPDATE_FAILURE_ACTIONS, UPDATE_ORDERS } from './updates.js';
 
 export { z };
 
@@ -60,17 +62,29 @@ function textSchema(problem: (text: string) => string | undefined) {
 
 /** Milliseconds, or Docker's duration text. */
 export function durationSchema(minimum = 0) {
-  return z.union([z.number(), z.string()]).transform((value, context): number => {
-    try {
+  return z.union([z.number(), z.string()]).transform((value, context): number =>
+    parsed(context, () => {
       const milliseconds = typeof value === 'number' ? value : parseDuration(value);
       if (Number.isSafeInteger(milliseconds) && milliseconds >= minimum) return milliseconds;
-      context.addIssue({ code: 'custom', message: `${value} is not a duration of at least ${minimum} ms: use whole milliseconds, or text such as 10s` });
-    } catch (error) {
-      if (!(error instanceof ValidationError)) throw error;
-      context.addIssue({ code: 'custom', message: error.message });
-    }
+      throw new ValidationError(`${value} is not a duration of at least ${minimum} ms: use whole milliseconds, or text such as 10s`);
+    }),
+  );
+}
+
+/** Text that `parse` takes, in the form in which specs hold it. */
+function canonicalSchema(parse: (text: string) => string) {
+  return z.string().transform((text, context): string => parsed(context, () => parse(text)));
+}
+
+/** What a parser complains of is an issue. */
+function parsed<T>(context: z.RefinementCtx, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof ValidationError)) throw error;
+    context.addIssue({ code: 'custom', message: error.message });
     return z.NEVER;
-  });
+  }
 }
 
 /** The fields of what may not be an object at all. */
@@ -86,7 +100,7 @@ function noNul(text: string): string | undefined {
   return text.includes('\0') ? 'contains a NUL byte, which a process cannot be given: remove it' : undefined;
 }
 
-const labelsSchema = z.record(z.string(), z.string());
+export const labelsSchema = z.record(z.string(), z.string());
 
 /** A name of a service, a one-off task, or an alias. */
 export const dnsLabelSchema = textSchema(labelProblem);
@@ -115,6 +129,7 @@ export const networkSpecSchema: z.ZodType<NetworkSpec> = z
     ipv6: z.boolean().default(false),
     subnet6: textSchema(subnet6Problem).exactOptional(),
     gateway6: z.string().exactOptional(),
+    encrypted: z.boolean().exactOptional(),
     internal: z.boolean().default(false),
     labels: labelsSchema.default({}),
   })
@@ -171,6 +186,11 @@ const portSchema = z
     protocol: z.enum(['tcp', 'udp']).default('tcp'),
     mode: z.enum(['ingress', 'host']).default('ingress'),
     address: textSchema((text) => (isIpv4(text) ? undefined : `'${text}' is not an IPv4 address of this host, such as 127.0.0.1`)).exactOptional(),
+    proxyProtocol: z.enum(['v2']).exactOptional(),
+  })
+  .superRefine((port, context) => {
+    const message = proxyProtocolProblem(port);
+    if (message !== undefined) context.addIssue({ code: 'custom', path: ['proxyProtocol'], message });
   })
   .transform(({ address, ...port }): PortSpec => (address === undefined || address === '0.0.0.0' ? port : { ...port, address }));
 
@@ -178,6 +198,13 @@ const portsSchema = z.array(portSchema).superRefine((ports, context) => {
   ports.forEach((port, index) => {
     const earlier = ports.slice(0, index).find((other) => portsOverlap(other, port));
     if (earlier) context.addIssue({ code: 'custom', path: [index], message: `${formatPort(port)} publishes the same port as ${formatPort(earlier)}: publish each port once` });
+  });
+});
+
+const exposeSchema = z.array(z.strictObject({ port: portNumberSchema, protocol: z.enum(['tcp', 'udp']).default('tcp') })).superRefine((ports, context) => {
+  ports.forEach(({ port, protocol }, index) => {
+    if (!ports.slice(0, index).some((other) => other.port === port && other.protocol === protocol)) return;
+    context.addIssue({ code: 'custom', path: [index], message: `${port}/${protocol} is named twice: name each port once` });
   });
 });
 
@@ -251,20 +278,52 @@ const balancingSchema: z.ZodType<BalancingSpec> = z.strictObject({
   offload: z.enum(OFFLOAD_MODES).exactOptional(),
 });
 
+/** Each once. */
+function listOf(parse: (text: string) => string, what: string) {
+  return z.array(canonicalSchema(parse)).superRefine((texts, context) => {
+    const twice = texts.find((text, index) => texts.indexOf(text) !== index);
+    if (twice !== undefined) context.addIssue({ code: 'custom', message: `${what} '${twice}' is given twice: give it once` });
+  });
+}
+
+const placementSchema: z.ZodType<PlacementSpec> = z.strictObject({
+  constraints: listOf((text) => formatConstraint(parseConstraint(text)), 'constraint').default([]),
+  preferences: listOf((text) => formatPreference(parsePreference(text)), 'preference').default([]),
+});
+
+const policyShape = {
+  parallelism: z.int().min(0).max(MAX_REPLICAS).default(DEFAULT_UPDATE.parallelism),
+  delay: durationSchema().default(DEFAULT_UPDATE.delay),
+  order: z.enum(UPDATE_ORDERS).default(DEFAULT_UPDATE.order),
+  monitor: durationSchema().default(DEFAULT_UPDATE.monitor),
+  maxFailureRatio: z.number().min(0).max(1).default(DEFAULT_UPDATE.maxFailureRatio),
+};
+
+const updateSchema: z.ZodType<UpdatePolicy> = z.strictObject({ ...policyShape, failureAction: z.enum(UPDATE_FAILURE_ACTIONS).default(DEFAULT_UPDATE.failureAction) });
+const rollbackSchema: z.ZodType<RollbackPolicy> = z.strictObject({ ...policyShape, failureAction: z.enum(ROLLBACK_FAILURE_ACTIONS).default(DEFAULT_ROLLBACK.failureAction) });
+
 export const serviceSpecSchema: z.ZodType<ServiceSpec> = z
   .strictObject({
     name: dnsLabelSchema,
     labels: labelsSchema.default({}),
     task: taskSpecSchema,
     networks: attachmentsSchema.default([]),
+    mode: z.enum(SERVICE_MODES).default('replicated'),
     replicas: replicasSchema.default(1),
+    placement: placementSchema.default(DEFAULT_PLACEMENT),
+    update: updateSchema.default(DEFAULT_UPDATE),
+    rollback: rollbackSchema.default(DEFAULT_ROLLBACK),
     endpointMode: z.enum(['vip', 'dnsrr']).default('vip'),
     ports: portsSchema.default([]),
+    expose: exposeSchema.exactOptional(),
     restart: restartSchema.default({ condition: 'any', delay: 1000 }),
     balancing: balancingSchema.default(DEFAULT_BALANCING),
   })
   .superRefine(({ balancing, endpointMode, ports }, context) => {
     for (const { path, message } of conflicts(balancing, endpointMode, ports)) context.addIssue({ code: 'custom', path: ['balancing', path], message });
+  })
+  .superRefine((spec, context) => {
+    for (const { path, message } of globalProblems(spec)) context.addIssue({ code: 'custom', path: path.split('.'), message });
   })
   .superRefine((spec, context) => {
     const { endpointMode, ports } = fieldsOf(spec);

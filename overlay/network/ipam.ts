@@ -30,17 +30,17 @@ export function poolSize(subnet: Cidr): number {
 }
 
 /**
- * The first free /24 of 10.0.0.0/8, from 10.0.0.0/24 for the ingress network and from 10.0.1.0/24 for all others. Free means
+ * The first free /24 of the pool, 10.0.0.0/8 unless another is given: from its first for the ingress network and from its second for all others. Free means
  * that it overlaps no network in `taken` and none of the host's own routes in `routes`: a task could not reach what is
  * behind them. A route that covers the whole pool (the default route, a 10.0.0.0/8) cannot be avoided and is not counted.
  * Throws AddressPoolError.
  */
-export function chooseSubnet(taken: readonly Cidr[], routes: readonly Cidr[], ingress: boolean): Cidr {
-  const avoid = [...taken, ...routes.filter((route) => route.length > SUBNET_POOL.length)];
-  const count = 2 ** (SUBNET_LENGTH - SUBNET_POOL.length);
+export function chooseSubnet(taken: readonly Cidr[], routes: readonly Cidr[], ingress: boolean, pool: Cidr = SUBNET_POOL): Cidr {
+  const avoid = [...taken, ...routes.filter((route) => route.length > pool.length)];
+  const count = 2 ** (SUBNET_LENGTH - pool.length);
   for (let index = ingress ? 0 : 1; index < count; index++) {
-    const subnet: Cidr = { base: (SUBNET_POOL.base + index * 2 ** (32 - SUBNET_LENGTH)) | 0, length: SUBNET_LENGTH };
+    const subnet: Cidr = { base: (pool.base + index * 2 ** (32 - SUBNET_LENGTH)) | 0, length: SUBNET_LENGTH };
     if (!avoid.some((other) => cidrsOverlap(subnet, other))) return subnet;
   }
-  throw new AddressPoolError(`no /${SUBNET_LENGTH} is free in the pool ${formatCidr(SUBNET_POOL)} (${count} subnets): ${taken.length} networks and ${routes.length} routes of this host cover it; name a subnet with --subnet`);
+  throw new AddressPoolError(`no /${SUBNET_LENGTH} is free in the pool ${formatCidr(pool)} (${count} subnets): ${taken.length} networks and ${routes.length} routes of this host cover it; name a subnet with --subnet`);
 }

@@ -14,7 +14,8 @@ import type { NetworkObject, ServiceObject, TaskObject } from '../model/object.j
 import type { NetworkSpec } from '../model/spec.js';
 import { isEnded } from '../model/task-state.js';
 import type { Owned, Pool, Subnets, UniqueLocal } from '../store/keys.js';
-import { ADDRESSES, BALANCER, SERVICES, SUBNETS, TASKS, ULA, VNIS, nameKey, networkKey, poolKey, vniKey } from '../store/keys.js';
+import { ADDRESSES, attachedKey, BALANCER, SERVICES, SUBNETS, TASKS, ULA, VNIS, nameKey, networkKey, poolKey, vniKey } from '../store/keys.js';
+import { deleteInParts } from '../store/parts.js';
 import type { Store } from '../store/store.js';
 import type { Transaction } from '../store/transaction.js';
 import { transact } from '../store/transaction.js';
@@ -29,24 +30,24 @@ const MAX_VNI = 2 ** 24 - 1;
 
 /**
  * Creates a network. `routes` are the host's own IPv4 routes: a subnet that we choose keeps clear of them; one that the user
- * chose may cover them. An IPv6 subnet that we choose is of a prefix that nobody else has. Throws NameTakenError, SubnetTakenError, AddressPoolError.
+ * chose may cover them. `pool`: where it chooses one (chooseSubnet). An IPv6 subnet that we choose is of a prefix that nobody else has. Throws NameTakenError, SubnetTakenError, AddressPoolError.
  */
-export function createNetwork(store: Store, spec: NetworkSpec, context: Context, routes: readonly Cidr[] = []): Promise<NetworkObject> {
-  return transact(store, (transaction) => create(transaction, spec, false, context, routes));
+export function createNetwork(store: Store, spec: NetworkSpec, context: Context, routes: readonly Cidr[] = [], pool?: Cidr): Promise<NetworkObject> {
+  return transact(store, (transaction) => create(transaction, spec, false, context, routes, pool));
 }
 
 /** The ingress network, made on first use: 10.0.0.0/24 unless the host's routes forbid it. IPv4: published ports are listened to on both families by the relay. */
-export function ensureIngress(store: Store, context: Context, routes: readonly Cidr[] = []): Promise<NetworkObject> {
+export function ensureIngress(store: Store, context: Context, routes: readonly Cidr[] = [], pool?: Cidr): Promise<NetworkObject> {
   return transact(store, async (transaction) => {
     const named = await transaction.get<Owned>(nameKey('network', INGRESS));
     const existing = named && (await transaction.get<NetworkObject>(named.owner));
-    return existing ?? create(transaction, { name: INGRESS, driver: 'overlay', ipv6: false, internal: false, labels: {} }, true, context, routes);
+    return existing ?? create(transaction, { name: INGRESS, driver: 'overlay', ipv6: false, internal: false, labels: {} }, true, context, routes, pool);
   });
 }
 
 /** Removes a network by its id. Throws NotFoundError, ReservedNetworkError, and InUseError that names who uses it. */
-export function removeNetwork(store: Store, id: string): Promise<void> {
-  return transact(store, async (transaction) => {
+export async function removeNetwork(store: Store, id: string): Promise<void> {
+  await transact(store, async (transaction) => {
     const network = await transaction.get<NetworkObject>(networkKey(id));
     if (!network) throw new NotFoundError('network', id);
     if (network.ingress) throw new ReservedNetworkError('removed');
@@ -56,9 +57,10 @@ export function removeNetwork(store: Store, id: string): Promise<void> {
     if (users.length > 0) throw new InUseError(`network '${network.spec.name}'`, users, 'remove these first');
     const subnets = (await transaction.get<Subnets>(SUBNETS)) ?? {};
     transaction.put(SUBNETS, Object.fromEntries(Object.entries(subnets).filter(([, owner]) => owner !== networkKey(id))));
-    for (const { key } of await transaction.list(`${ADDRESSES}${id}/`)) transaction.delete(key);
-    for (const key of [networkKey(id), nameKey('network', network.spec.name), poolKey(id), vniKey(network.vni)]) transaction.delete(key);
+    for (const key of [networkKey(id), nameKey('network', network.spec.name), poolKey(id), attachedKey(id), vniKey(network.vni)]) transaction.delete(key);
   });
+  // Those that nodes had; nobody can have one any more, and no other network will have this id.
+  await deleteInParts(store, (await store.list(`${ADDRESSES}${id}/`)).entries.map(({ key }) => key));
 }
 
 async function usersOf(transaction: Transaction, network: NetworkObject): Promise<string[]> {
@@ -70,12 +72,12 @@ async function usersOf(transaction: Transaction, network: NetworkObject): Promis
   ];
 }
 
-async function create(transaction: Transaction, spec: NetworkSpec, ingress: boolean, context: Context, routes: readonly Cidr[]): Promise<NetworkObject> {
+async function create(transaction: Transaction, spec: NetworkSpec, ingress: boolean, context: Context, routes: readonly Cidr[], pool: Cidr | undefined): Promise<NetworkObject> {
   if ((await transaction.get(nameKey('network', spec.name))) !== undefined) throw new NameTakenError('network', spec.name);
   const id = context.newId();
   const subnets = (await transaction.get<Subnets>(SUBNETS)) ?? {};
   const taken = Object.keys(subnets).filter((text) => !isIpv6Subnet(text)).map(parseCidr);
-  const subnet = spec.subnet === undefined ? chooseSubnet(taken, routes, ingress) : parseCidr(spec.subnet);
+  const subnet = spec.subnet === undefined ? chooseSubnet(taken, routes, ingress, pool) : parseCidr(spec.subnet);
   const overlapping = taken.find((other) => cidrsOverlap(other, subnet));
   if (overlapping) throw new SubnetTakenError(formatCidr(subnet), formatCidr(overlapping), await nameOf(transaction, subnets[formatCidr(overlapping)]));
   const addressed = {

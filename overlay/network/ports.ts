@@ -8,7 +8,7 @@ import type { ResolvedPort, ServiceObject } from '../model/object.js';
 import { formatPort } from '../model/port.js';
 import type { PortSpec, Protocol } from '../model/spec.js';
 import type { PortHolder } from '../store/keys.js';
-import { portKey } from '../store/keys.js';
+import { portKey, portPrefix } from '../store/keys.js';
 import type { Transaction } from '../store/transaction.js';
 
 /** Where ports come from when the user names none, as in Swarm. */
@@ -65,11 +65,13 @@ async function claim(transaction: Transaction, owner: string, port: ResolvedPort
 }
 
 async function claimDynamic(transaction: Transaction, owner: string, port: PortSpec, busy: BusyPorts): Promise<ResolvedPort> {
+  // On another address the port would do, but two services on one chosen port would only confuse.
+  const held = new Set((await transaction.list<readonly PortHolder[]>(portPrefix(port.protocol))).map(({ key }) => key));
   for (let published = DYNAMIC_FIRST; published <= DYNAMIC_LAST; published++) {
-    if (busy.has(`${port.protocol}/${published}`)) continue;
-    const holders = (await transaction.peek<readonly PortHolder[]>(portKey(port.protocol, published))) ?? [];
-    // On another address the port would do, but two services on one chosen port would only confuse.
-    if (holders.length > 0) continue;
+    const key = portKey(port.protocol, published);
+    if (busy.has(`${port.protocol}/${published}`) || held.has(key)) continue;
+    // By this very transaction, or by another writer since the list.
+    if (((await transaction.get<readonly PortHolder[]>(key)) ?? []).length > 0) continue;
     const resolved = { ...port, published };
     await claim(transaction, owner, resolved);
     return resolved;

@@ -21,19 +21,19 @@ interface Candidate {
 }
 
 /** Throws NotFoundError, AmbiguousError. */
-export async function findNetwork(store: Store, ref: string): Promise<NetworkObject> {
+export async function findNetwork(store: Pick<Store, 'list'>, ref: string): Promise<NetworkObject> {
   const networks = await listObjects<NetworkObject>(store, NETWORKS);
   return resolve('network', ref, networks, ({ id, spec }) => ({ id, name: spec.name }));
 }
 
 /** Throws NotFoundError, AmbiguousError. */
-export async function findService(store: Store, ref: string): Promise<ServiceObject> {
+export async function findService(store: Pick<Store, 'list'>, ref: string): Promise<ServiceObject> {
   const services = await listObjects<ServiceObject>(store, SERVICES);
   return resolve('service', ref, services, ({ id, spec }) => ({ id, name: spec.name, shortName: spec.labels[STACK_SERVICE_LABEL] }));
 }
 
 /** Throws NotFoundError, AmbiguousError, and ServiceNotTaskError for the name of a service. */
-export async function findTask(store: Store, ref: string): Promise<TaskObject> {
+export async function findTask(store: Pick<Store, 'list'>, ref: string): Promise<TaskObject> {
   const tasks = await listObjects<TaskObject>(store, TASKS);
   try {
     return resolve('task', ref, tasks, ({ id, name }) => ({ id, name }));
@@ -51,15 +51,15 @@ export async function findTask(store: Store, ref: string): Promise<TaskObject> {
   throw new ServiceNotTaskError(ref, live.filter(({ serviceId }) => serviceId === service.id).map(({ name }) => name).sort());
 }
 
-/** `vote.2` of `vote.2.<id>`, and the same by the service's name within its stack. None for a one-off task. */
-function slotNames({ id, name, serviceId, slot, labels }: TaskObject): string[] {
+/** `vote.2` of `vote.2.<id>`, `vote.<node>` where it is global, and the same by the service's name within its stack. None for a one-off task. */
+function slotNames({ id, name, serviceId, slot, node, labels }: TaskObject): string[] {
   if (serviceId === undefined) return [];
   const short = labels[STACK_SERVICE_LABEL];
-  return [name.slice(0, -`.${id}`.length), ...(short === undefined ? [] : [`${short}.${slot}`])];
+  return [name.slice(0, -`.${id}`.length), ...(short === undefined ? [] : [`${short}.${slot === 0 ? node : slot}`])];
 }
 
-/** Every object whose key begins with `prefix` (NETWORKS, SERVICES, TASKS), in the order of their ids. */
-export async function listObjects<T>(store: Store, prefix: string): Promise<T[]> {
+/** Every object whose key begins with `prefix` (NETWORKS, SERVICES, TASKS, NODES), in the order of their ids. */
+export async function listObjects<T>(store: Pick<Store, 'list'>, prefix: string): Promise<T[]> {
   return (await store.list<T>(prefix)).entries.map(({ value }) => value);
 }
 

@@ -5,6 +5,7 @@
 import { AddressPoolError } from '../model/errors.js';
 import type { MarkHolder } from '../store/keys.js';
 import { markKey, MARKS, serviceKey } from '../store/keys.js';
+import { deleteInParts } from '../store/parts.js';
 import type { Store } from '../store/store.js';
 
 /** Who has a mark: a service on a network, or a published port of it, as text. */
@@ -60,7 +61,7 @@ export class NodeMarks {
     const numbers = (this.#numbers ??= await this.#list());
     const gone = [...numbers].filter(([holder]) => !wanted.has(holder));
     if (gone.length === 0) return;
-    await this.store.commit([], gone.map(([, number]) => ({ delete: markKey(this.node, number) })));
+    await deleteInParts(this.store, gone.map(([, number]) => markKey(this.node, number)));
     for (const [holder] of gone) numbers.delete(holder);
   }
 

@@ -6,35 +6,40 @@
 import { isEnded } from '../model/task-state.js';
 import type { TaskObject } from '../model/object.js';
 import type { MarkHolder, Owned, PortHolder, Subnets } from '../store/keys.js';
-import { ADDRESSES, BALANCER, MARKS, NAMES, POOLS, PORTS, SUBNETS, TASKS, VNIS, networkKey } from '../store/keys.js';
+import { ADDRESSES, ATTACHED, BALANCER, MARKS, NAMES, POOLS, PORTS, SUBNETS, TASKS, VNIS, networkKey } from '../store/keys.js';
+import { partsOf } from '../store/parts.js';
 import type { Compare, Entry, Store, Write } from '../store/store.js';
 
 /** Answers what was released, by key. Does nothing and answers nothing when the store changed meanwhile: call again. */
 export async function prune(store: Store): Promise<string[] | undefined> {
   const { entries } = await store.list('');
-  const { compares, writes } = planPrune(entries);
-  if (writes.length === 0) return [];
-  const revision = await store.commit(compares, writes);
-  return revision === undefined ? undefined : writes.map((write) => ('put' in write ? write.put : write.delete));
+  const released: string[] = [];
+  for (const part of partsOf(planPrune(entries))) {
+    const revision = await store.commit(part.map(({ compare }) => compare), part.map(({ write }) => write));
+    if (revision === undefined) return undefined;
+    released.push(...part.map(({ compare }) => compare.key));
+  }
+  return released;
+}
+
+/** What is written to a key, if that is still as it was. */
+export interface Pruning {
+  readonly compare: Compare;
+  readonly write: Write;
 }
 
 /** The choice by itself, over everything in the store. */
-export function planPrune(entries: readonly Entry[]): { compares: Compare[]; writes: Write[] } {
+export function planPrune(entries: readonly Entry[]): Pruning[] {
   const alive = new Set<string>();
   const holding = new Set<string>();
   for (const { key, value } of entries) {
     alive.add(key);
     if (!key.startsWith(TASKS) || !isEnded(value as TaskObject)) holding.add(key);
   }
-  const compares: Compare[] = [];
-  const writes: Write[] = [];
-  for (const entry of entries) {
+  return entries.flatMap((entry): Pruning | [] => {
     const write = pruneEntry(entry, alive, holding);
-    if (write === undefined) continue;
-    compares.push({ key: entry.key, revision: entry.revision });
-    writes.push(write);
-  }
-  return { compares, writes };
+    return write === undefined ? [] : { compare: { key: entry.key, revision: entry.revision }, write };
+  });
 }
 
 function pruneEntry({ key, value }: Entry, alive: ReadonlySet<string>, holding: ReadonlySet<string>): Write | undefined {
@@ -49,6 +54,7 @@ function pruneEntry({ key, value }: Entry, alive: ReadonlySet<string>, holding: 
     return alive.has(owner) && alive.has(networkKey(network)) ? undefined : { delete: key };
   }
   if (key.startsWith(NAMES) || key.startsWith(VNIS)) return alive.has((value as Owned).owner) ? undefined : { delete: key };
+  if (key.startsWith(ATTACHED)) return alive.has(networkKey(key.slice(ATTACHED.length))) ? undefined : { delete: key };
   if (key.startsWith(POOLS)) return alive.has(networkKey(key.slice(POOLS.length))) ? undefined : { delete: key };
   if (key.startsWith(PORTS)) {
     const holders = value as readonly PortHolder[];

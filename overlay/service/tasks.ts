@@ -5,7 +5,7 @@
  */
 import type { Context } from '../model/context.js';
 import { timestamp } from '../model/context.js';
-import { NameTakenError, NotFoundError, TaskEndedError } from '../model/errors.js';
+import { AddressPoolError, NameTakenError, NotFoundError, TaskEndedError } from '../model/errors.js';
 import type { NetworkObject, ServiceObject, TaskAddress, TaskObject, TaskStatus } from '../model/object.js';
 import type { Labels, NetworkAttachment, TaskSpec } from '../model/spec.js';
 import { initialHealth, isEnded } from '../model/task-state.js';
@@ -17,26 +17,70 @@ import type { Store } from '../store/store.js';
 import type { Transaction } from '../store/transaction.js';
 import { transact } from '../store/transaction.js';
 
-/** A new task of a service, `pending`, made from what the service says now. Throws NotFoundError, AddressPoolError. */
-export function createTask(store: Store, serviceId: string, slot: number, context: Context): Promise<TaskObject> {
+/** Where a new task of a service is to be. */
+export interface Place {
+  /** 0 for a task of a global service, which is known by its node. */
+  readonly slot: number;
+  /** Host name of the node that is to run it. */
+  readonly node: string;
+}
+
+/**
+ * A new task of a service, `pending`, made from what the service says now. Throws NotFoundError, AddressPoolError.
+ * @param slot as in Place @param node as in Place
+ */
+export async function createTask(store: Store, serviceId: string, slot: number, context: Context, node = context.node): Promise<TaskObject> {
+  const [task] = await makeTasks(store, serviceId, [{ slot, node }], context);
+  return task as TaskObject;
+}
+
+/**
+ * Several, as createTask makes one, with few commits, since each costs the store a write to its disk. When one cannot be made, those
+ * before it have been: throws then what createTask throws.
+ */
+export async function createTasks(store: Store, serviceId: string, places: readonly Place[], context: Context): Promise<void> {
+  const networks = (await store.get<ServiceObject>(serviceKey(serviceId)))?.value.spec.networks.length ?? 0;
+  // Each takes a key and, on each of its networks and on ingress, two addresses at most.
+  const atOnce = Math.max(1, Math.floor(MAX_KEYS / (1 + 2 * (networks + 1))));
+  for (let at = 0; at < places.length; at += atOnce) {
+    const some = places.slice(at, at + atOnce);
+    try {
+      await makeTasks(store, serviceId, some, context);
+    } catch (error) {
+      if (!(error instanceof AddressPoolError) || some.length === 1) throw error;
+      for (const place of some) await makeTasks(store, serviceId, [place], context);
+    }
+  }
+}
+
+/** Of tasks in one transaction, of which etcd takes 128 with all that goes with them. */
+const MAX_KEYS = 100;
+
+/** All or none. */
+function makeTasks(store: Store, serviceId: string, places: readonly Place[], context: Context): Promise<TaskObject[]> {
   return transact(store, async (transaction) => {
     const service = await transaction.get<ServiceObject>(serviceKey(serviceId));
     if (!service) throw new NotFoundError('service', serviceId);
     const { spec, version } = service;
-    const id = context.newId();
     const networks = await resolveAttachments(transaction, spec.networks, needsIngress(spec));
-    const task = newTask(context, {
-      id,
-      name: `${spec.name}.${slot}.${id}`,
-      serviceId,
-      slot,
-      version,
-      spec: spec.task,
-      labels: spec.labels,
-      addresses: await joinAll(transaction, id, networks.map((network) => ({ network }))),
-    });
-    transaction.create(taskKey(id), task);
-    return task;
+    const tasks: TaskObject[] = [];
+    for (const { slot, node } of places) {
+      const id = context.newId();
+      const task = newTask(context, {
+        id,
+        name: `${spec.name}.${slot === 0 ? node : slot}.${id}`,
+        node,
+        serviceId,
+        slot,
+        version,
+        spec: spec.task,
+        labels: spec.labels,
+        addresses: await joinAll(transaction, id, networks.map((network) => ({ network }))),
+      });
+      transaction.create(taskKey(id), task);
+      tasks.push(task);
+    }
+    return tasks;
   });
 }
 
@@ -61,6 +105,7 @@ export function createOneOffTask(store: Store, oneOff: OneOff, context: Context)
     const networks = await resolveAttachments(transaction, oneOff.networks, false);
     const task = newTask(context, {
       id,
+      node: context.node,
       name: oneOff.name ?? `run.${id}`,
       slot: 0,
       version: 0,
@@ -93,12 +138,15 @@ export function markTask(store: Store, id: string, observed: Partial<Omit<TaskSt
   });
 }
 
-/** Asks for a task to stop. What has ended, or is asked already, stays as it is. Throws NotFoundError. */
-export function stopTask(store: Store, id: string): Promise<TaskObject> {
+/**
+ * Asks for a task to stop. What has ended, or is asked already, stays as it is. Throws NotFoundError.
+ * @param message why, where that is not seen by looking at the task
+ */
+export function stopTask(store: Store, id: string, message?: string): Promise<TaskObject> {
   return transact(store, async (transaction) => {
     const old = await readTask(transaction, id);
     if (isEnded(old) || old.desired === 'shutdown') return old;
-    const task: TaskObject = { ...old, desired: 'shutdown' };
+    const task: TaskObject = { ...old, desired: 'shutdown', ...(message !== undefined && { status: { ...old.status, message } }) };
     transaction.put(taskKey(id), task);
     return task;
   });
@@ -126,11 +174,11 @@ async function readTask(transaction: Transaction, id: string): Promise<TaskObjec
   return task;
 }
 
-type Made = Omit<TaskObject, 'node' | 'desired' | 'status' | 'createdAt'>;
+type Made = Omit<TaskObject, 'desired' | 'status' | 'createdAt'>;
 
 function newTask(context: Context, made: Made): TaskObject {
   const now = timestamp(context);
-  return { ...made, node: context.node, desired: 'running', status: { state: 'pending', since: now, health: initialHealth(made.spec) }, createdAt: now };
+  return { ...made, desired: 'running', status: { state: 'pending', since: now, health: initialHealth(made.spec) }, createdAt: now };
 }
 
 /** eth0, eth1, … in the order of the networks. */
@@ -146,10 +194,10 @@ async function joinAll(transaction: Transaction, id: string, joins: readonly { n
 function nextStatus(task: TaskObject, observed: Partial<Omit<TaskStatus, 'since'>>, context: Context): TaskStatus {
   const { state = task.status.state } = observed;
   if (state === task.status.state) return { ...task.status, ...observed };
-  const { pid } = task.status;
+  const { pid, listens } = task.status;
   // Running and stopping are the same process, at the same health; what has ended had its health last.
   const sameProcess = (state === 'running' && task.status.state === 'starting') || state === 'stopping';
   const health = sameProcess || isEnded({ status: { ...task.status, state } }) ? task.status.health : initialHealth(task.spec);
-  const carried = { health, ...(sameProcess && pid !== undefined && { pid }) };
+  const carried = { health, ...(sameProcess && pid !== undefined && { pid }), ...(sameProcess && listens && { listens }) };
   return { ...carried, ...observed, state, since: timestamp(context) };
 }

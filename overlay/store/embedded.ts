@@ -7,7 +7,8 @@
  * that fails for want of space, so the space is looked at beforehand. One process writes: that no second agent opens the same directory is the agent's
  * lock's affair; watches see what this process commits.
  *
- * On disk: database `entries`, key → `<revision> <JSON>`; database `meta`, with `format` and the last `revision`.
+ * On disk: database `entries`, key → `<revision> <JSON>`; database `leased`, key → id of its lease, for those that have one; database
+ * `meta`, with `format` and the last `revision`.
  */
 import { accessSync, constants, existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,13 +16,12 @@ import type { Database, RootDatabase } from 'lmdb';
 import { open } from 'lmdb';
 import { checkDataFile } from './embedded-file.js';
 import { History } from './history.js';
-import type { Compare, Entry, Store, WatchEvent, Write } from './store.js';
+import type { Compare, Contact, Entry, Lease, Store, WatchEvent, Write } from './store.js';
 import { StoreError } from './store.js';
+import { endOfPrefix, keyBytes, prepareWrites, type PreparedWrite } from './writes.js';
 
 const FORMAT = 1;
 const DATA_FILE = 'data.mdb';
-/** LMDB's own limit is 1978 bytes; ours leaves room. */
-const MAX_KEY_BYTES = 1024;
 const DEFAULT_HISTORY = 1000;
 /** Left free on the disk: several times what a large batch rewrites of the tree. */
 const RESERVE_BYTES = 1 << 20;
@@ -37,12 +37,13 @@ export interface EmbeddedOptions {
 export function openEmbeddedStore(directory: string, options: EmbeddedOptions = {}): Store {
   prepareDirectory(directory);
   try {
-    const root = open<string, Uint8Array>({ path: directory, noSubdir: false, maxDbs: 2, overlappingSync: false, encoding: 'string', keyEncoding: 'binary' });
+    const root = open<string, Uint8Array>({ path: directory, noSubdir: false, maxDbs: 3, overlappingSync: false, encoding: 'string', keyEncoding: 'binary' });
     const entries = root.openDB<string, Uint8Array>({ name: 'entries', encoding: 'string', keyEncoding: 'binary' });
+    const leased = root.openDB<string, Uint8Array>({ name: 'leased', encoding: 'string', keyEncoding: 'binary' });
     const meta = root.openDB<number, string>({ name: 'meta', encoding: 'json' });
     const format = meta.get('format') ?? FORMAT;
     if (format !== FORMAT) throw new StoreError(`the store in ${directory} has format ${format}, and this version reads format ${FORMAT}: use the version that wrote it`);
-    return new EmbeddedStore(directory, root, entries, meta, options);
+    return new EmbeddedStore(directory, root, entries, leased, meta, options);
   } catch (error) {
     if (error instanceof StoreError) throw error;
     throw new StoreError(`the store in ${directory} cannot be opened: ${messageOf(error)}. If its files are damaged, restore them from a copy, or move them away to start empty`);
@@ -63,13 +64,6 @@ function prepareDirectory(directory: string): void {
   checkDataFile(join(directory, DATA_FILE));
 }
 
-interface PreparedWrite {
-  readonly key: string;
-  readonly bytes: Uint8Array;
-  /** Absent: delete. */
-  readonly json: string | undefined;
-}
-
 interface PendingCommit {
   readonly compares: readonly { readonly bytes: Uint8Array; readonly revision: number }[];
   readonly writes: readonly PreparedWrite[];
@@ -87,17 +81,31 @@ class EmbeddedStore implements Store {
   readonly #history: History;
   readonly #freeBytes: (directory: string) => number;
   #pending: PendingCommit[] = [];
+  /** That were had of this process. */
+  #leases = 0;
   #closing: Promise<void> | undefined;
 
   constructor(
     private readonly directory: string,
     private readonly root: RootDatabase<string, Uint8Array>,
     private readonly entries: Database<string, Uint8Array>,
+    private readonly leased: Database<string, Uint8Array>,
     private readonly meta: Database<number, string>,
     options: EmbeddedOptions,
   ) {
     this.#history = new History(meta.get('revision') ?? 0, options.history ?? DEFAULT_HISTORY);
     this.#freeBytes = options.freeBytes ?? freeBytesOf;
+    // Whoever had leases is gone: only one process at a time has this directory.
+    const left = this.#leasedKeys();
+    if (left.length > 0) root.transactionSync(() => this.#apply({ compares: [], writes: prepareWrites(left.map((key) => ({ delete: key }))) }));
+  }
+
+  get contact(): Contact {
+    return { reachable: true, since: 0 };
+  }
+
+  get committed(): number {
+    return this.#history.revision;
   }
 
   // The methods are async so that an error is a rejection, as it will be with a store across a network.
@@ -128,7 +136,7 @@ class EmbeddedStore implements Store {
 
   async commit(compares: readonly Compare[], writes: readonly Write[]): Promise<number | undefined> {
     this.#assertOpen();
-    const prepared = { compares: compares.map(({ key, revision }) => ({ bytes: keyBytes(key), revision })), writes: prepare(writes) };
+    const prepared = { compares: compares.map(({ key, revision }) => ({ bytes: keyBytes(key), revision })), writes: prepareWrites(writes) };
     return new Promise((resolve, reject) => {
       if (this.#pending.push({ ...prepared, resolve, reject }) === 1) setImmediate(() => this.#flush());
     });
@@ -137,6 +145,22 @@ class EmbeddedStore implements Store {
   watch(prefix: string, revision: number, signal: AbortSignal): AsyncIterable<readonly WatchEvent[]> {
     this.#assertOpen();
     return this.#history.watch(prefix, revision, signal);
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await
+  async lease(): Promise<Lease> {
+    this.#assertOpen();
+    const id = String(++this.#leases);
+    let releasing: Promise<void> | undefined;
+    const release = async (): Promise<void> => void (await this.commit([], this.#leasedKeys(id).map((key) => ({ delete: key }))));
+    return { id, lost: new AbortController().signal, release: () => (releasing ??= release()) };
+  }
+
+  /** Of one lease, or of all. */
+  #leasedKeys(lease?: string): string[] {
+    const keys: string[] = [];
+    for (const { key, value } of this.leased.getRange()) if (lease === undefined || value === lease) keys.push(Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString());
+    return keys;
   }
 
   close(): Promise<void> {
@@ -178,13 +202,15 @@ class EmbeddedStore implements Store {
   }
 
   /** One commit, inside the LMDB transaction of its batch: sees the commits before it. */
-  #apply({ compares, writes }: PendingCommit): Applied {
+  #apply({ compares, writes }: Pick<PendingCommit, 'compares' | 'writes'>): Applied {
     for (const { bytes, revision } of compares) if (revisionOf(this.entries.get(bytes)) !== revision) return { revision: undefined, events: [] };
     const last = this.meta.get('revision') ?? 0;
     const effective = writes.filter(({ bytes, json }) => json !== undefined || this.entries.doesExist(bytes));
     if (effective.length === 0) return { revision: last, events: [] };
     const revision = last + 1;
-    const events = effective.map(({ key, bytes, json }): WatchEvent => {
+    const events = effective.map(({ key, bytes, json, lease }): WatchEvent => {
+      if (lease !== undefined) this.leased.putSync(bytes, lease);
+      else if (this.leased.doesExist(bytes)) this.leased.removeSync(bytes);
       if (json === undefined) {
         this.entries.removeSync(bytes);
         return { type: 'delete', key, revision };
@@ -211,32 +237,11 @@ class EmbeddedStore implements Store {
   }
 }
 
-/** Everything that can be wrong with the writes is found here, before a transaction begins. */
-function prepare(writes: readonly Write[]): PreparedWrite[] {
-  const seen = new Set<string>();
-  return writes.map((write) => {
-    const key = 'put' in write ? write.put : write.delete;
-    if (seen.has(key)) throw new TypeError(`key '${key}' is written twice in one transaction`);
-    seen.add(key);
-    const json = 'put' in write ? (JSON.stringify(write.value) as string | undefined) : undefined;
-    if ('put' in write && json === undefined) throw new TypeError(`the value of key '${key}' is not JSON`);
-    return { key, bytes: keyBytes(key), json };
-  });
-}
-
-function keyBytes(key: string): Uint8Array {
-  const bytes = Buffer.from(key);
-  if (bytes.length === 0 || bytes.length > MAX_KEY_BYTES) throw new TypeError(`key '${key.slice(0, 40)}' has ${bytes.length} bytes: a key has 1 to ${MAX_KEY_BYTES}`);
-  return bytes;
-}
-
-/** Every key that begins with `prefix`. UTF-8 has no byte 0xff, so the last byte can always be raised by one. */
+/** Every key that begins with `prefix`. */
 function rangeOf(prefix: string): { start?: Uint8Array; end?: Uint8Array } {
   if (prefix === '') return {};
   const start = keyBytes(prefix);
-  const end = Uint8Array.from(start);
-  end[end.length - 1] = (end.at(-1) ?? 0) + 1;
-  return { start, end };
+  return { start, end: endOfPrefix(start) };
 }
 
 function revisionOf(stored: string | undefined): number {

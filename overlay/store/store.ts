@@ -20,11 +20,40 @@ export interface Compare {
   readonly revision: number;
 }
 
-export type Write = { readonly put: string; readonly value: unknown } | { readonly delete: string };
+/** With a lease, the key goes with it; written again without one, it stays. */
+export type Write = { readonly put: string; readonly value: unknown; readonly lease?: Lease } | { readonly delete: string };
+
+/** Says that whoever wrote a key is alive. */
+export interface Lease {
+  /** Of this store. */
+  readonly id: string;
+  /** Aborted when it has ended by itself: its keys are deleted, or may be by now. */
+  readonly lost: AbortSignal;
+  /** Ends it, and deletes its keys. Idempotent. */
+  release(): Promise<void>;
+}
 
 export type WatchEvent = { readonly type: 'put'; readonly entry: Entry } | { readonly type: 'delete'; readonly key: string; readonly revision: number };
 
+/** Whether a store answers. */
+export interface Contact {
+  readonly reachable: boolean;
+  /** Since when it has been so, in milliseconds of performance.now(); 0: from the beginning. */
+  readonly since: number;
+  /** Milliseconds that its last answer took. Absent: it has given none yet, or is not asked over a network. */
+  readonly latency?: number;
+  /** Why it is out of reach: one sentence or two. */
+  readonly problem?: string;
+}
+
 export interface Store {
+  /** As far as is known from what was asked of it last. */
+  readonly contact: Contact;
+  /**
+   * Revision of the newest transaction that was committed here and changed something; 0 when there is none, or when the store has been
+   * restored to an older state since. A watch of all keys shows it, or something newer.
+   */
+  readonly committed: number;
   get<T>(key: string): Promise<Entry<T> | undefined>;
   /** Entries whose key starts with `prefix`, in the order of their keys (bytes), and the revision that they show. */
   list<T>(prefix: string): Promise<{ readonly entries: readonly Entry<T>[]; readonly revision: number }>;
@@ -35,6 +64,11 @@ export interface Store {
    * signal aborts. A revision that the store no longer remembers is a CompactedError: list again and diff.
    */
   watch(prefix: string, revision: number, signal: AbortSignal): AsyncIterable<readonly WatchEvent[]>;
+  /**
+   * Ends `seconds` (at least 1) after this process has last been heard of, and its keys are deleted then. A store of one machine notices
+   * that when it is opened again. As long as the process lives and reaches the store it goes on.
+   */
+  lease(seconds: number): Promise<Lease>;
   /** Ends every watch and frees what the store holds. Idempotent. */
   close(): Promise<void>;
 }

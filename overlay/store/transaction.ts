@@ -4,11 +4,19 @@
  * Optimistic: what `get` answered must still hold at the commit, otherwise the body runs again from the start. A body
  * therefore has no effect other than through its transaction. Transactions of one process over one store queue up behind
  * each other, so they do not fight; the comparisons are for other writers.
+ *
+ * Writers that are many make room for each other: after the nth attempt that failed the next one waits for a random time, of up to
+ * 2n times what that one took. A commit that is refused costs the store as much as one that is not, so that sixteen who try again
+ * at once keep it busy with refusing.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ContentionError } from '../model/errors.js';
+import { FencedStore } from './fenced.js';
 import type { Entry, Store, Write } from './store.js';
 
-const MAX_ATTEMPTS = 100;
+const MAX_ATTEMPTS = 30;
+/** Milliseconds. */
+const LONGEST_WAIT = 2000;
 
 /** An insert met an existing key: the body's view was old. Never leaves `transact`. */
 class Stale extends Error {}
@@ -72,17 +80,19 @@ const queues = new WeakMap<Store, Promise<unknown>>();
 
 /** Runs `body` until it commits, and answers what it answered. What it throws ends it, with nothing written. */
 export function transact<T>(store: Store, body: (transaction: Transaction) => Promise<T>): Promise<T> {
-  const before = queues.get(store) ?? Promise.resolve();
+  const own = store instanceof FencedStore ? store.inner : store;
+  const before = queues.get(own) ?? Promise.resolve();
   const turn = before.then(() => attempt(store, body));
   queues.set(
-    store,
+    own,
     turn.catch(() => undefined),
   );
   return turn;
 }
 
 async function attempt<T>(store: Store, body: (transaction: Transaction) => Promise<T>): Promise<T> {
-  for (let attempts = 0; attempts < MAX_ATTEMPTS; attempts++) {
+  for (let attempts = 1; attempts <= MAX_ATTEMPTS; attempts++) {
+    const began = performance.now();
     const transaction = new Transaction(store);
     try {
       const result = await body(transaction);
@@ -90,6 +100,7 @@ async function attempt<T>(store: Store, body: (transaction: Transaction) => Prom
     } catch (error) {
       if (!(error instanceof Stale)) throw error;
     }
+    await sleep(Math.random() * Math.min(2 * attempts * (performance.now() - began), LONGEST_WAIT));
   }
   throw new ContentionError(MAX_ATTEMPTS);
 }

@@ -2,6 +2,7 @@
  * The command line of the bench. Pure: text in, settings or a complaint out.
  */
 import { parseArgs } from 'node:util';
+import { number, parsed, UsageError } from '../usage.js';
 import { PEERS } from './peers/peers.js';
 import type { Peer } from './peers/peer.js';
 import type { Settings, Work } from './work/work.js';
@@ -19,11 +20,6 @@ export interface Output {
   readonly json: string | undefined;
   readonly svg: string | undefined;
   readonly html: string | undefined;
-}
-
-/** The command line asks for something that is not there. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
 }
 
 const QUICK = { rounds: 1, seconds: 0.8, rate: 3000, held: 2000, flows: 20_000 };
@@ -80,12 +76,12 @@ export function parseCommand(args: readonly string[]): Command {
   const options: Options = {
     peers: (peers ?? PEERS.filter((peer) => !quick || !peer.extra)).map(({ name }) => name),
     works: (works ?? WORKS.filter((work) => !quick || !work.extra)).map(({ name }) => name),
-    rounds: number('rounds', values.rounds, preset.rounds, 1, 99, true),
-    seconds: number('seconds', values.seconds, preset.seconds, 0.1, 60, false),
-    rate: number('rate', values.rate, preset.rate, 1, 100_000, true),
-    held: number('held', values.held, preset.held, 1, 100_000, true),
-    flows: number('flows', values.flows, preset.flows, 1, 500_000, true),
-    seed: number('seed', values.seed, 1, 0, 2 ** 31 - 1, true),
+    rounds: values.rounds === undefined ? preset.rounds : number('rounds', values.rounds, 1, 99),
+    seconds: values.seconds === undefined ? preset.seconds : number('seconds', values.seconds, 0.1, 60, true),
+    rate: values.rate === undefined ? preset.rate : number('rate', values.rate, 1, 100_000),
+    held: values.held === undefined ? preset.held : number('held', values.held, 1, 100_000),
+    flows: values.flows === undefined ? preset.flows : number('flows', values.flows, 1, 500_000),
+    seed: values.seed === undefined ? 1 : number('seed', values.seed, 0, 2 ** 31 - 1),
   };
   return { kind: 'run', options, output: { json: values.json, svg: values.svg, html: values.html } };
 }
@@ -94,27 +90,16 @@ const TEXT = { type: 'string' } as const;
 const FLAG = { type: 'boolean' } as const;
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
+  return parsed(() =>
+    parseArgs({
       args: [...args],
       options: {
         ...{ help: { ...FLAG, short: 'h' as const }, list: FLAG, quick: FLAG },
         ...{ peers: TEXT, work: TEXT, rounds: TEXT, seconds: TEXT, rate: TEXT, held: TEXT, flows: TEXT, seed: TEXT },
         ...{ json: TEXT, svg: TEXT, html: TEXT },
       },
-    }).values;
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
-}
-
-function number(name: string, text: string | undefined, otherwise: number, least: number, most: number, whole: boolean): number {
-  if (text === undefined) return otherwise;
-  const value = Number(text);
-  if (text.trim() === '' || !(value >= least && value <= most) || (whole && !Number.isInteger(value))) {
-    throw new UsageError(`--${name} ${text}: a ${whole ? 'whole ' : ''}number from ${least} to ${most}`);
-  }
-  return value;
+    }).values,
+  );
 }
 
 /** In the order of `all`, each once; undefined when nothing was asked for. */

@@ -1,5 +1,6 @@
 /** The command line of the control bench. Pure: text in, settings or a complaint out. */
 import { parseArgs } from 'node:util';
+import { number, parsed, topicsOf, UsageError } from '../usage.js';
 
 export const TOPICS = ['nft', 'agent', 'ipvs'] as const;
 export type TopicName = (typeof TOPICS)[number];
@@ -12,11 +13,6 @@ export interface Options {
 }
 
 export type Command = { readonly kind: 'help' } | { readonly kind: 'run'; readonly options: Options; readonly json: string | undefined };
-
-/** The command line asks for something that is not there. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
 
 const FULL = { rounds: 5, changes: 21, sizes: [10, 1000, 10_000] };
 const QUICK = { rounds: 1, changes: 11, sizes: [10, 1000, 10_000] };
@@ -50,16 +46,14 @@ export function parseCommand(args: readonly string[]): Command {
   const { values, positionals } = parse(args);
   if (values.help === true) return { kind: 'help' };
   const preset = values.quick === true ? QUICK : FULL;
-  const stranger = positionals.find((name) => !(TOPICS as readonly string[]).includes(name));
-  if (stranger !== undefined) throw new UsageError(`no topic ${stranger}: there are ${TOPICS.join(', ')}`);
-  const sizes = values.sizes === undefined ? preset.sizes : values.sizes.split(',').map((text) => whole('sizes', text, MOST_SERVICES));
+  const sizes = values.sizes === undefined ? preset.sizes : values.sizes.split(',').map((text) => number('sizes', text, 1, MOST_SERVICES));
   if (sizes.some((size, at) => at > 0 && size <= sizes[at - 1]!)) throw new UsageError('--sizes: each is to be larger than the one before');
   return {
     kind: 'run',
     options: {
-      topics: TOPICS.filter((name) => positionals.length === 0 || positionals.includes(name)),
+      topics: topicsOf(TOPICS, positionals),
       sizes,
-      rounds: values.rounds === undefined ? preset.rounds : whole('rounds', values.rounds, 99),
+      rounds: values.rounds === undefined ? preset.rounds : number('rounds', values.rounds, 1, 99),
       changes: preset.changes,
     },
     json: values.json,
@@ -67,19 +61,11 @@ export function parseCommand(args: readonly string[]): Command {
 }
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
+  return parsed(() =>
+    parseArgs({
       args: [...args],
       allowPositionals: true,
       options: { help: { type: 'boolean', short: 'h' }, quick: { type: 'boolean' }, sizes: { type: 'string' }, rounds: { type: 'string' }, json: { type: 'string' } },
-    });
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
-}
-
-function whole(name: string, text: string, most: number): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isInteger(value) || value < 1 || value > most) throw new UsageError(`--${name} ${text}: a whole number from 1 to ${most}`);
-  return value;
+    }),
+  );
 }

@@ -40,6 +40,12 @@ export const NO_ENDPOINT = 0;
 export const NO_PORT = -1;
 export const NO_ROOM = -2;
 
+/** What `unanswered` answers besides an endpoint: the connection goes on as it is; it begins anew where the balancer says. */
+export const STAYS = -2;
+export const ANYWHERE = -1;
+/** Deciseconds without an answer: just less than a client waits before it repeats a SYN (RFC 6298 section 2.1), as both are rounded. */
+const SILENCE = 9;
+
 /** Flows looked at by one call of `expire` or `sweep`: well under a millisecond. */
 const STEPS = 4096;
 /**
@@ -97,13 +103,13 @@ export class Flows {
 
   /**
    * A flow for a packet from the client side: its slot, or NO_…. `kind` is the key with family; addresses are of its family;
-   * `clientHash` is what schedulers hash of the client (ip_vs_sh, ip_vs_mh: all its words by exclusive or).
+   * `clientHash` is what schedulers hash of the client (ip_vs_sh, ip_vs_mh: all its words by exclusive or). `where` is what `unanswered` said, or ANYWHERE.
    */
-  begin(kind: number, state: number, target: NetworkTarget, service: ServiceTarget, client: number, vip: number, ports: number, clientHash: number, now: number): number {
+  begin(kind: number, state: number, target: NetworkTarget, service: ServiceTarget, client: number, vip: number, ports: number, clientHash: number, now: number, where: number): number {
     const v6 = (kind & FLAG_V6) !== 0;
     // Of an IPv6 client the handle may be another's later: what outlives the flow knows it by its hash.
     const key = v6 ? this.#book.key(client) : this.#table.hash.of(client, 0, 0, 0);
-    let chosen = service.balancer.choose(clientHash, key, ports >>> 16, now, v6);
+    let chosen = where >= 0 ? where : service.balancer.choose(clientHash, key, ports >>> 16, now, v6);
     if (chosen < 0 || (v6 && service.endpoints[chosen]!.handle === 0)) return NO_ENDPOINT;
     const name = v6 ? key : client;
     this.#yielding = 0;
@@ -223,13 +229,17 @@ export class Flows {
     if (after === State.closed) this.#failed(slot, service!, endpoint, now);
   }
 
-  /** The client repeats a SYN of `sentAt` that nobody answered. Answers whether the connection should begin anew, at another endpoint. */
-  unanswered(slot: number, target: NetworkTarget, sentAt: number, now: number): boolean {
+  /** The client repeats a SYN of `sentAt` that nobody answered. Answers where the connection should begin anew: an index of the service's endpoints, ANYWHERE, STAYS. */
+  unanswered(slot: number, target: NetworkTarget, sentAt: number, now: number): number {
     const service = this.#serviceOf(slot, target);
     const endpoint = service && this.#endpointOf(slot, service);
-    if (endpoint === undefined) return false;
-    if (!service!.balancer.answeredSince(endpoint.index, sentAt)) this.#failed(slot, service!, endpoint, now);
-    return service!.balancer.isEjected(endpoint.index, now);
+    if (endpoint === undefined) return STAYS;
+    const { balancer, endpoints } = service!;
+    if (!balancer.answeredSince(endpoint.index, sentAt)) this.#failed(slot, service!, endpoint, now);
+    if (balancer.isEjected(endpoint.index, now)) return ANYWHERE;
+    const other = now - sentAt < SILENCE ? -1 : balancer.instead(endpoint.index, sentAt, now);
+    const v6 = (this.#words[(slot << 4) + KIND]! & FLAG_V6) !== 0;
+    return other < 0 || (v6 && endpoints[other]!.handle === 0) ? STAYS : other;
   }
 
   /** Whether a flow was over before the endpoint had taken its connection: the client may repeat its SYN with the number that it had. */

@@ -48,7 +48,7 @@ import { Answers } from './answers.js';
 import { Counter, type Counters } from './counters.js';
 import { Cutter } from './cutter.js';
 import type { EndedFlow } from './handle.js';
-import { Flows, NO_ENDPOINT, NO_PORT } from './flows.js';
+import { ANYWHERE, Flows, NO_ENDPOINT, NO_PORT, STAYS } from './flows.js';
 import { Reassembly } from './reassembly.js';
 import { Strays } from './strays.js';
 import type { NetworkTarget } from './targets.js';
@@ -196,14 +196,21 @@ export class Pipeline {
     words[word + LAST_SEEN] = now;
     if (isTcp) {
       const state = words[word + KIND]! & STATE_MASK;
-      if (isSyn && (isOver(state) ? this.#flows.neverOpened(slot) || this.#isNewSyn(word, frame) : state === State.synSent && this.#flows.unanswered(slot, target, before, now))) {
+      const where = isSyn ? this.#syn(slot, state, target, frame, before, now) : STAYS;
+      if (where !== STAYS) {
         this.#flows.end(slot, now);
-        return this.#begin(kind, target, frame, now);
+        return this.#begin(kind, target, frame, now, where);
       }
       const next = nextTcpState(state, true, packet.flags, packet.payloadLength);
       if (next !== state) this.#flows.enter(slot, target, state, next, now);
     }
     return this.#toEndpoint(slot, target, frame);
+  }
+
+  /** A SYN on a flow that there is: where the connection begins anew, STAYS if it does not. `before`: when the client was heard last. */
+  #syn(slot: number, state: number, target: NetworkTarget, frame: Frame, before: number, now: number): number {
+    if (isOver(state)) return this.#flows.neverOpened(slot) || this.#isNewSyn(slot << 4, frame) ? ANYWHERE : STAYS;
+    return state === State.synSent ? this.#flows.unanswered(slot, target, before, now) : STAYS;
   }
 
   #fromEndpoint(kind: number, target: NetworkTarget, frame: Frame, now: number): number {
@@ -278,7 +285,7 @@ export class Pipeline {
   }
 
   /** A packet from the client side that belongs to no flow: the first of one, or refused, or dropped. */
-  #begin(kind: number, target: NetworkTarget, frame: Frame, now: number): number {
+  #begin(kind: number, target: NetworkTarget, frame: Frame, now: number, where = ANYWHERE): number {
     const packet = this.#packet;
     const v6 = packet.family === 6;
     const service = target.service(v6, packet.destination);
@@ -292,7 +299,7 @@ export class Pipeline {
     const hash = v6 ? this.#book.fold(client) : client;
     const ports = (packet.sourcePort << 16) | packet.destinationPort;
     const state = isTcp ? State.synSent : packet.protocol === UDP ? State.udp : State.icmp;
-    const slot = this.#flows.begin(kind, state, target, service, client, packet.destination, ports, hash, now);
+    const slot = this.#flows.begin(kind, state, target, service, client, packet.destination, ports, hash, now, where);
     if (v6) this.#book.release(client);
     if (slot === NO_ENDPOINT) {
       return isTcp ? this.#answers.reset(frame, Counter.refusedNoEndpoint) : this.#answers.unreachable(frame, Counter.refusedNoEndpoint, now);

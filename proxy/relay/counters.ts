@@ -19,6 +19,8 @@ const NAMES = [
   'relay_tcp_connect_timeouts',
   /** An endpoint was ejected after failures in a row. */
   'relay_tcp_ejections',
+  /** No descriptor was left for the client's side: it was turned away, or has to wait. */
+  'relay_tcp_shed',
   /** No descriptor was left for the endpoint's side (EMFILE, ENFILE). */
   'relay_tcp_no_descriptor',
   /** Connections that ended with a reset by either side. */

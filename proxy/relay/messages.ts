@@ -8,7 +8,7 @@ import type { RelayChoice, RelayPort } from './relay.js';
 
 /** What the worker is told once, when it starts. */
 export interface RelayLimits {
-  /** Open TCP connections at once, all ports together. Each holds two descriptors. */
+  /** Open TCP connections at once, all ports and threads together. Each holds two descriptors. */
   readonly maxConnections: number;
   /** UDP sessions at once, all ports together. Each holds one descriptor. The one idle for longest makes room. */
   readonly maxSessions: number;
@@ -22,8 +22,14 @@ export const DEFAULT_LIMITS: RelayLimits = {
   connectTimeout: 2000,
 };
 
+/** A port as a thread gets it. */
+export interface PublishedPort extends RelayPort {
+  /** Word in which the threads count its flows, see Crew; absent: this thread serves it alone, or there is no word left. */
+  readonly slot?: number;
+}
+
 export type RelayRequest =
-  | { readonly kind: 'publish'; readonly port: RelayPort; readonly fd: number }
+  | { readonly kind: 'publish'; readonly port: PublishedPort; readonly fd: number }
   | { readonly kind: 'update'; readonly id: string; readonly endpoints: readonly EndpointConfig[]; readonly choice?: RelayChoice }
   | { readonly kind: 'unpublish'; readonly id: string }
   | { readonly kind: 'flows' }

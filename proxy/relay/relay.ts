@@ -19,6 +19,8 @@ export interface RelayPort {
    */
   readonly timeouts?: Timeouts;
   readonly targetPort: number;
+  /** TCP: the endpoint is first told who the client is (proxy-protocol.ts). */
+  readonly proxyProtocol?: 'v2';
   /** Weight 0 (draining) takes no new connection; one that is missing is dead and its connections are ended. */
   readonly endpoints: readonly EndpointConfig[];
 }

@@ -9,17 +9,29 @@ import type { Clock } from '../time/clock.js';
 import { plainAddress, schedulingAddress } from './peer.js';
 import type { RelayChoice } from './relay.js';
 
+/** How many flows of a port were given to an endpoint, by all threads that serve it. */
+export interface Turns {
+  /** Counts one more; answers how many there were before. */
+  take(): number;
+}
+
 export class Targets {
   #endpoints: readonly EndpointConfig[] = [];
   readonly #balancer: Balancer;
+  /** Turns that this balancer has seen. */
+  #seen = 0;
 
-  /** @param secret goes into the hash by which clients are known, so that nobody can choose an address for it */
+  /**
+   * @param secret goes into the hash by which clients are known, so that nobody can choose an address for it
+   * @param turns absent: nobody else serves this port
+   */
   constructor(
     private readonly shared: Shared,
     private service: Omit<Balanced, 'endpoints'>,
     private readonly clock: Clock,
     private readonly secret: string,
     endpoints: readonly EndpointConfig[],
+    private readonly turns?: Turns,
   ) {
     this.#balancer = new Balancer(shared);
     this.update(endpoints);
@@ -29,9 +41,7 @@ export class Targets {
   update(endpoints: readonly EndpointConfig[], choice?: RelayChoice): void {
     if (choice) this.service = { id: this.service.id, scheduler: choice.scheduler, ...(choice.policy && { policy: choice.policy }) };
     this.#endpoints = endpoints;
-    // A row is one of the data path's table; what goes through the relay is counted here.
-    const ours = endpoints.map(({ row: _, ...endpoint }) => endpoint);
-    this.#balancer.configure({ ...this.service, endpoints: ours }, this.#now());
+    this.#balancer.configure({ ...this.service, endpoints }, this.#now());
   }
 
   /** Whether a flow to this endpoint may go on. A task's id with another address is another endpoint. */
@@ -41,6 +51,12 @@ export class Targets {
 
   /** The balancer's choice for a new flow of the client with this address; undefined when no endpoint takes one. */
   pick(clientAddress: string, clientPort: number): EndpointConfig | undefined {
+    if (this.turns) {
+      const before = this.turns.take();
+      // Modulo 2^32, as it is counted.
+      this.#balancer.skip((before - this.#seen) >>> 0);
+      this.#seen = (before + 1) >>> 0;
+    }
     const key = nameOf(this.secret + plainAddress(clientAddress));
     const index = this.#balancer.choose(schedulingAddress(clientAddress), key, clientPort, this.#now());
     return index < 0 ? undefined : this.#endpoints[index];

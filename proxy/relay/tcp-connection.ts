@@ -2,7 +2,8 @@
  * One relayed TCP connection: two sockets, the client's and the endpoint's, with every byte of one written to the other.
  *
  *   opening      the client is accepted and not read from; endpoints are tried one after the other, each once
- *   established  both directions are copied; a slow writer pauses the reader, so at most a few buffers are held
+ *   established  both directions are copied (direction.ts); what one side does not take is not read from the other. Where the service
+ *                asks for it, the endpoint gets a header first that names the client, also when the client says nothing
  *   closing      one side has sent its FIN and the other was given one; the second direction goes on
  *   closed       both sides are done
  *
@@ -10,63 +11,78 @@
  * Silence for longer than the service allows: both are reset.
  * How many connections there may be and where endpoints come from is for others.
  */
-import { connect, type Socket } from 'node:net';
 import type { EndpointConfig, Timeouts } from '../config/snapshot.js';
 import type { FlowState } from '../dataplane/handle.js';
-import { formatIpv4 } from '../net/addr.js';
 import type { Clock } from '../time/clock.js';
 import type { RelayCounter, RelayCounters } from './counters.js';
+import { Direction, type Copying, type Side } from './direction.js';
 import { IdleTimer } from './idle-timer.js';
+import type { Loop, Worker } from './loop.js';
+import { proxyHeader, type Address } from './proxy-protocol.js';
+import { ECONNREFUSED, ECONNRESET, EHOSTUNREACH, EMFILE, ENETUNREACH, ENFILE, ETIMEDOUT, Ready, type StreamSockets } from './sockets.js';
 import type { Targets } from './targets.js';
 
-/** Idle milliseconds until TCP asks whether the other side still lives. Finds a dead peer; one that lives may be silent for as long as the service allows. */
-export const KEEPALIVE_DELAY = 300_000;
-
 /** Errors of connect(2) that the endpoint, or the way to it, is to blame for; others are this host's own. */
-const ENDPOINT_ERRORS = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH']);
+const ENDPOINT_ERRORS = new Set([ECONNREFUSED, ECONNRESET, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH]);
 
 export interface ConnectionContext {
+  readonly sockets: StreamSockets;
+  readonly loop: Loop;
+  readonly copying: Copying;
   readonly targets: Targets;
   readonly targetPort: number;
+  readonly proxyProtocol: 'v2' | undefined;
   readonly connectTimeout: number;
   readonly clock: Clock;
   readonly counters: RelayCounters;
   /** The service's, as they are now. */
   readonly timeouts: () => Timeouts;
-  /**
-   * Whether the kernel has an error for the socket that nobody was told of. Asked when a stream ends, because libuv reports
-   * end of file for a reset that finds data still unread (uv__stream_io, "short-circuit iff POLLHUP").
-   */
-  readonly wasReset: (socket: Socket) => boolean;
 }
 
-export class TcpConnection {
-  readonly clientAddress: string;
-  readonly clientPort: number;
+/** A side, and the number by which the loop knows it. */
+interface Socket extends Side {
+  token: number;
+}
+
+export class TcpConnection implements Worker {
   readonly openedAt: number;
+  /** Asked at once: of a client that has gone the system tells nothing any more. */
+  readonly #header: Uint8Array | undefined;
+  readonly #client: Socket;
+  #server: Socket | undefined;
+  #up: Direction | undefined;
+  #down: Direction | undefined;
+  #moves = 0;
   #state: FlowState = 'opening';
-  #isOver = false;
   #lastByte: number;
   #endpoint: EndpointConfig | undefined;
   /** Where the flow is counted, while it is. */
   #row: number | undefined;
-  #endpointSocket: Socket | undefined;
-  #abandonAttempt: (() => void) | undefined;
-  readonly #tried = new Set<string>();
+  #cancelTimeout: () => void = () => undefined;
+  #tried: Set<string> | undefined;
   readonly #idle: IdleTimer;
 
-  /** `client` is paused. `onClosed` is called once, when nothing of the connection is left. */
+  /** `fd` is the client's, owned from here on. Nothing happens before begin(). `onClosed` is called once, when nothing of the connection is left. */
   constructor(
-    private readonly client: Socket,
+    fd: number,
+    readonly client: Address,
     private readonly context: ConnectionContext,
     private readonly onClosed: (connection: TcpConnection) => void,
   ) {
-    this.clientAddress = client.remoteAddress ?? '';
-    this.clientPort = client.remotePort ?? 0;
+    this.#client = { fd, token: -1, readable: true, writable: true, finished: false };
+    this.#header = context.proxyProtocol && proxyHeader(client, context.sockets.local(fd) ?? { address: '', port: 0 });
     this.openedAt = this.#lastByte = context.clock.now();
     this.#idle = new IdleTimer(context.clock, { lastSeen: () => this.#lastByte, timeout: () => this.#timeout(), end: () => this.#expire() });
-    client.on('error', () => this.#resetByPeer());
-    client.on('close', () => this.#sideClosed());
+  }
+
+  begin(): void {
+    const { loop } = this.context;
+    const token = loop.watch(this.#client.fd, { ready: (events) => this.#clientReady(events) });
+    if (token < 0) {
+      this.reset();
+      return;
+    }
+    this.#client.token = token;
     this.#tryNext();
   }
 
@@ -81,12 +97,12 @@ export class TcpConnection {
 
   /** Payload bytes from the client. */
   get bytesIn(): number {
-    return this.client.bytesRead;
+    return this.#up?.bytes ?? 0;
   }
 
   /** Payload bytes toward the client. */
   get bytesOut(): number {
-    return this.#endpointSocket?.bytesRead ?? 0;
+    return this.#down?.bytes ?? 0;
   }
 
   get lastByteAt(): number {
@@ -97,7 +113,7 @@ export class TcpConnection {
   endpointsChanged(): void {
     if (!this.#endpoint || this.context.targets.lives(this.#endpoint)) return;
     if (this.#state === 'opening') {
-      this.#abandonAttempt?.();
+      this.#abandonAttempt();
       this.#tryNext();
       return;
     }
@@ -109,111 +125,123 @@ export class TcpConnection {
     if (this.#state !== 'closed') this.#idle.reset();
   }
 
-  /**
-   * To be called now and then. The event loop does not watch a socket that is not being read (paused, or after its FIN), so
-   * a reset or a keepalive that failed is found by asking.
-   */
-  checkPeers(): void {
-    const unread = [this.client, this.#endpointSocket].filter((socket) => socket && (socket.readableEnded || socket.isPaused()));
-    if (this.#state !== 'opening' && unread.some((socket) => socket && this.context.wasReset(socket))) this.#resetByPeer();
-  }
-
   /** Resets both sides. */
   reset(): void {
-    this.#state = 'closed';
-    this.#idle.cancel();
-    this.#abandonAttempt?.();
-    resetSocket(this.client);
-    if (this.#endpointSocket) resetSocket(this.#endpointSocket);
+    if (this.#state !== 'closed') this.#close((fd) => this.context.sockets.reset(fd));
+  }
+
+  /** Moves what can be moved. */
+  work(): void {
+    const [up, down] = [this.#up, this.#down];
+    if (!up || !down || this.#state === 'closed') return;
+    const [first, second] = [up.pump(down.isDone), down.pump(up.isDone)];
+    if (first === 'broken' || second === 'broken') {
+      this.#resetByPeer();
+      return;
+    }
+    const moves = up.moves + down.moves;
+    if (moves !== this.#moves) this.#lastByte = this.context.clock.now();
+    this.#moves = moves;
+    if (up.isDone && down.isDone) {
+      // Both FINs are on their way and nothing is unread: the rest is the kernel's.
+      this.#close((fd) => this.context.sockets.close(fd));
+      return;
+    }
+    if (this.#state === 'established' && (up.ended || down.ended)) {
+      this.#state = 'closing';
+      this.#lastByte = this.context.clock.now();
+    }
+    if (first === 'more' || second === 'more') this.context.loop.ask(this);
   }
 
   #tryNext(): void {
-    const { targets, counters } = this.context;
-    this.#endpoint = this.#endpoint
-      ? targets.next(this.#endpoint, this.#tried)
-      : targets.pick(this.clientAddress, this.clientPort);
-    if (!this.#endpoint) {
-      counters.count(this.#tried.size === 0 ? 'relay_tcp_refused_no_endpoint' : 'relay_tcp_refused_unreachable');
-      this.reset();
-      return;
-    }
-    this.#tried.add(this.#endpoint.id);
-    this.#attempt(this.#endpoint);
-  }
-
-  #attempt(endpoint: EndpointConfig): void {
-    const { targets, counters } = this.context;
-    this.#row = targets.opened(endpoint);
-    const socket = connect({
-      host: formatIpv4(endpoint.address),
-      port: this.context.targetPort,
-      allowHalfOpen: true,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: KEEPALIVE_DELAY,
-    });
-    const settle = (): void => {
-      this.#abandonAttempt = undefined;
-      cancelTimer();
-      socket.off('error', onError).off('connect', onConnect);
-    };
-    const abandon = (): void => {
-      settle();
-      socket.on('error', () => undefined);
-      socket.destroy();
-      this.#uncount();
-    };
-    const fail = (cause: RelayCounter, isEndpoints: boolean): void => {
-      abandon();
-      counters.count(cause);
-      if (isEndpoints && targets.failed(endpoint)) counters.count('relay_tcp_ejections');
-      this.#tryNext();
-    };
-    const onError = (error: NodeJS.ErrnoException): void => {
-      const isFull = error.code === 'EMFILE' || error.code === 'ENFILE';
-      fail(isFull ? 'relay_tcp_no_descriptor' : 'relay_tcp_connect_failures', ENDPOINT_ERRORS.has(error.code ?? ''));
-    };
-    const onConnect = (): void => {
-      settle();
-      targets.succeeded(endpoint);
-      this.#join(socket);
-    };
-    const cancelTimer = this.context.clock.after(this.context.connectTimeout, () => fail('relay_tcp_connect_timeouts', true));
-    this.#abandonAttempt = abandon;
-    socket.on('error', onError).on('connect', onConnect);
-  }
-
-  #join(socket: Socket): void {
-    this.#state = 'established';
-    this.#lastByte = this.context.clock.now();
-    this.#endpointSocket = socket;
-    this.#idle.reset();
-    socket.on('error', () => this.#resetByPeer());
-    socket.on('close', () => this.#sideClosed());
-    this.#copy(this.client, socket);
-    this.#copy(socket, this.client);
-    this.client.resume();
-  }
-
-  #copy(from: Socket, to: Socket): void {
-    from.on('data', (chunk: Buffer) => {
-      this.#lastByte = this.context.clock.now();
-      if (!to.write(chunk)) from.pause();
-    });
-    to.on('drain', () => {
-      // Who reads slowly is not silent.
-      this.#lastByte = this.context.clock.now();
-      from.resume();
-    });
-    from.on('end', () => {
-      if (this.context.wasReset(from)) {
-        this.#resetByPeer();
+    const { targets, counters, sockets, loop } = this.context;
+    for (;;) {
+      this.#endpoint = this.#endpoint ? targets.next(this.#endpoint, (this.#tried ??= new Set())) : targets.pick(this.client.address, this.client.port);
+      const endpoint = this.#endpoint;
+      if (!endpoint) {
+        counters.count(this.#tried === undefined ? 'relay_tcp_refused_no_endpoint' : 'relay_tcp_refused_unreachable');
+        this.reset();
         return;
       }
-      this.#lastByte = this.context.clock.now();
-      this.#state = 'closing';
-      to.end();
-    });
+      (this.#tried ??= new Set()).add(endpoint.id);
+      const fd = sockets.connect(endpoint.address, this.context.targetPort);
+      const server: Socket = { fd, token: -1, readable: true, writable: true, finished: false };
+      if (fd >= 0) server.token = loop.watch(fd, { ready: (events) => this.#serverReady(server, events) });
+      const error = fd < 0 ? -fd : server.token < 0 ? -server.token : 0;
+      if (error === 0) {
+        this.#server = server;
+        this.#row = targets.opened(endpoint);
+        this.#cancelTimeout = this.context.clock.after(this.context.connectTimeout, () => this.#failed('relay_tcp_connect_timeouts', true));
+        return;
+      }
+      if (fd >= 0) sockets.close(fd);
+      this.#note(endpoint, causeOf(error), ENDPOINT_ERRORS.has(error));
+    }
+  }
+
+  /** The attempt under way has come to nothing: on to the next. */
+  #failed(cause: RelayCounter, isEndpoints: boolean): void {
+    const endpoint = this.#endpoint;
+    this.#abandonAttempt();
+    if (endpoint) this.#note(endpoint, cause, isEndpoints);
+    this.#tryNext();
+  }
+
+  #note(endpoint: EndpointConfig, cause: RelayCounter, isEndpoints: boolean): void {
+    this.context.counters.count(cause);
+    if (isEndpoints && this.context.targets.failed(endpoint)) this.context.counters.count('relay_tcp_ejections');
+  }
+
+  #abandonAttempt(): void {
+    this.#cancelTimeout();
+    this.#uncount();
+    const server = this.#server;
+    this.#server = undefined;
+    if (server) this.#drop(server, (fd) => this.context.sockets.close(fd));
+  }
+
+  #clientReady(events: number): void {
+    this.#ready(this.#client, events);
+  }
+
+  #serverReady(server: Socket, events: number): void {
+    if (server !== this.#server) return;
+    if (this.#state !== 'opening') {
+      this.#ready(server, events);
+      return;
+    }
+    if ((events & Ready.error) !== 0) {
+      const error = this.context.sockets.takeError(server.fd);
+      if (error !== 0) {
+        this.#failed(causeOf(error), ENDPOINT_ERRORS.has(error));
+        return;
+      }
+    }
+    if ((events & Ready.write) !== 0) this.#join(server, events);
+  }
+
+  #join(server: Socket, events: number): void {
+    this.#cancelTimeout();
+    if (this.#endpoint) this.context.targets.succeeded(this.#endpoint);
+    this.#state = 'established';
+    this.#lastByte = this.context.clock.now();
+    this.#idle.reset();
+    this.#up = new Direction(this.#client, server, this.context.copying, this.#header);
+    this.#down = new Direction(server, this.#client, this.context.copying);
+    this.#ready(server, events);
+  }
+
+  #ready(side: Socket, events: number): void {
+    if (this.#state === 'closed') return;
+    if ((events & Ready.error) !== 0 && this.context.sockets.takeError(side.fd) !== 0) {
+      this.#resetByPeer();
+      return;
+    }
+    if ((events & (Ready.read | Ready.peerFinished | Ready.hangUp)) !== 0) side.readable = true;
+    if ((events & (Ready.peerFinished | Ready.hangUp)) !== 0) side.finished = true;
+    if ((events & Ready.write) !== 0) side.writable = true;
+    if (this.#up) this.context.loop.ask(this);
   }
 
   /**
@@ -236,13 +264,21 @@ export class TcpConnection {
     this.reset();
   }
 
-  #sideClosed(): void {
-    if (this.#isOver || !this.client.destroyed || this.#endpointSocket?.destroyed === false) return;
-    this.#isOver = true;
+  #close(how: (fd: number) => void): void {
     this.#state = 'closed';
     this.#idle.cancel();
+    this.#cancelTimeout();
+    this.#up?.abandon();
+    this.#down?.abandon();
     this.#uncount();
+    this.#drop(this.#client, how);
+    if (this.#server) this.#drop(this.#server, how);
     this.onClosed(this);
+  }
+
+  #drop({ fd, token }: Socket, how: (fd: number) => void): void {
+    if (token >= 0) this.context.loop.forget(token);
+    how(fd);
   }
 
   #uncount(): void {
@@ -251,13 +287,6 @@ export class TcpConnection {
   }
 }
 
-/** Closes with a reset, also when a FIN is on its way. */
-function resetSocket(socket: Socket): void {
-  if (socket.destroyed) return;
-  if (socket.writableEnded && !socket.writableFinished && socket.writableLength === 0) {
-    // shutdown(2) is due in this turn of the loop, and libuv refuses a reset until it is done (uv_tcp_close_reset).
-    socket.once('finish', () => resetSocket(socket));
-    return;
-  }
-  socket.resetAndDestroy();
+function causeOf(error: number): RelayCounter {
+  return error === EMFILE || error === ENFILE ? 'relay_tcp_no_descriptor' : 'relay_tcp_connect_failures';
 }

@@ -13,7 +13,7 @@ import { nameOf, type AffinityTable } from './affinity.js';
 import { EndpointGate, Rule } from './gate.js';
 import { answeredSince, countFailure, countSuccess, ejectionLeft, isEjected, type EjectionRule } from './outlier.js';
 import { weightsOf } from './overhead.js';
-import type { Scheduler } from './scheduler.js';
+import { OPEN_GATE, type Scheduler } from './scheduler.js';
 import { makeScheduler } from './schedulers.js';
 import { JOINED_AT, LONG_AGO, type EndpointStats } from './stats.js';
 
@@ -28,6 +28,8 @@ export type Balanced = Pick<ServiceConfig, 'id' | 'scheduler' | 'policy' | 'endp
 /** What is in force in one attempt after the other, while none finds an endpoint. */
 const ATTEMPTS = [Rule.ejection | Rule.local | Rule.slowStart, Rule.ejection | Rule.slowStart, Rule.ejection | Rule.local, Rule.ejection, 0] as const;
 const ALL = ATTEMPTS[0];
+/** Turns of `wrr` that are given at once: more would hold up a flow, and after so many nobody sees whose turn it was. */
+const MOST_SKIPPED = 1024;
 
 export class Balancer {
   readonly #stats: EndpointStats;
@@ -39,6 +41,8 @@ export class Balancer {
   /** Rules that the policy and the scheduler know at all. */
   #rules = 0;
   #affinityTimeout = 0;
+  /** A client has its endpoint: by affinity, or by what the scheduler hashes. */
+  #sticky = false;
   #serviceName = 0;
   #ids: readonly string[] = [];
   #rows: Int32Array = new Int32Array(0);
@@ -69,6 +73,7 @@ export class Balancer {
     this.#policy = policy;
     this.#ejection = { after: policy.ejectAfter, length: Math.max(1, Math.round(policy.ejectFor / 100)) };
     this.#affinityTimeout = policy.affinity * 10;
+    this.#sticky = policy.affinity > 0 || hashesClients(service.scheduler);
     this.#serviceName = nameOf(service.id);
     this.#ids = ids;
     this.#rows = Int32Array.from(endpoints, ({ row }) => row!);
@@ -97,6 +102,17 @@ export class Balancer {
     const chosen = stays ? before : this.#schedule(client, clientPort, v6);
     if (chosen >= 0) this.#affinity.remember(this.#serviceName, clientKey, this.#names[chosen]!, now);
     return chosen;
+  }
+
+  /**
+   * Gives `turns` turns to nobody: others, who balance the same endpoints by the same scheduler, have had them. So `rr` and `wrr` of several
+   * workers go on where the last of them was; the other schedulers have no turn to remember.
+   */
+  skip(turns: number): void {
+    const scheduler = this.#scheduler!;
+    if (scheduler.name !== 'rr' && scheduler.name !== 'wrr') return;
+    const most = scheduler.name === 'rr' ? this.#ids.length : MOST_SKIPPED;
+    for (let turn = turns > most ? turns % Math.max(1, most) : turns; turn > 0; turn--) scheduler.pick(0, 0, OPEN_GATE);
   }
 
   /** The endpoint's row in EndpointStats: where its flows are to be counted. */
@@ -141,6 +157,20 @@ export class Balancer {
     return this.#weights[index]! > 0 && this.#gate.admits(index);
   }
 
+  /**
+   * Where a connection may begin anew whose SYN of `sentAt` (deciseconds) the endpoint `index` has left without an answer: the next in the list that takes
+   * flows and has taken a connection since, when `index` has not. -1: nowhere, since no endpoint is known to be better, or this one is the client's.
+   */
+  instead(index: number, sentAt: number, now: number): number {
+    const count = this.#rows.length;
+    if (this.#sticky || this.answeredSince(index, sentAt)) return -1;
+    for (let step = 1; step < count; step++) {
+      const other = (index + step) % count;
+      if (this.answeredSince(other, sentAt) && this.admits(other, now, true)) return other;
+    }
+    return -1;
+  }
+
   #schedule(client: number, clientPort: number, v6: boolean): number {
     const gate = this.#gate;
     const rules = this.#rules;
@@ -177,9 +207,12 @@ export class Balancer {
   }
 }
 
+function hashesClients(scheduler: string): boolean {
+  return scheduler === 'sh' || scheduler === 'mh';
+}
+
 function rulesOf(scheduler: string, policy: BalancingPolicy): number {
-  const hashes = scheduler === 'sh' || scheduler === 'mh';
   return (
-    (policy.ejectAfter > 0 ? Rule.ejection : 0) | (policy.preferLocal ? Rule.local : 0) | (policy.slowStart > 0 && !hashes ? Rule.slowStart : 0)
+    (policy.ejectAfter > 0 ? Rule.ejection : 0) | (policy.preferLocal ? Rule.local : 0) | (policy.slowStart > 0 && !hashesClients(scheduler) ? Rule.slowStart : 0)
   );
 }

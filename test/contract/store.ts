@@ -2,14 +2,17 @@
  * What every Store must do (overlay/store/store.ts). An implementation's own test file calls this with a way to open one;
  * what only it promises (durability, its errors) it tests itself.
  */
-import type { ExecutionContext, TestFn } from 'ava';
+import type { ExecutionContext, SerialFn, TestFn } from 'ava';
 import type { Store, WatchEvent } from '../../overlay/store/store.js';
 import { CompactedError, StoreError } from '../../overlay/store/store.js';
+import { skipWithout, type Need } from '../support/capability.js';
 
 export interface StoreUnderTest {
   /** Opens the store that remembers `history` transactions; a second call, after a close, opens the same one again. */
   open(history?: number): Promise<Store>;
   remove(): Promise<void>;
+  /** Has the store remember the last `kept` transactions alone, of which `newest` is the last, if `open` did not already see to it. */
+  forget?(kept: number, newest: number): Promise<void>;
 }
 
 const values = (entries: readonly { key: string; value: unknown }[]): unknown[] => entries.map(({ key, value }) => [key, value]);
@@ -24,9 +27,10 @@ async function take(watch: AsyncIterable<readonly WatchEvent[]>, count: number):
   return taken;
 }
 
-export function storeContract(test: TestFn, name: string, make: () => Promise<StoreUnderTest>): void {
+export function storeContract(test: TestFn | SerialFn, name: string, make: () => Promise<StoreUnderTest>, ...needs: Need[]): void {
   const contract = (title: string, body: (t: ExecutionContext, store: Store, under: StoreUnderTest) => Promise<void>): void => {
     test(`${name}: ${title}`, async (t) => {
+      if (skipWithout(t, ...needs)) return;
       const under = await make();
       try {
         const store = await under.open();
@@ -60,6 +64,25 @@ export function storeContract(test: TestFn, name: string, make: () => Promise<St
     t.is(await store.commit([], [{ delete: 'a' }, { put: 'b', value: 2 }]), first + 2);
     t.is((await store.list('')).revision, first + 2);
     t.is((await store.get('c'))?.revision, first + 1, 'a key keeps the revision of its own last write');
+  });
+
+  contract('what was committed here last is what changed something, and a store that others write too does not count them', async (t, store) => {
+    const before = store.committed;
+    await store.commit([], [{ delete: 'absent' }]);
+    await store.commit([{ key: 'absent', revision: 7 }], [{ put: 'a', value: 1 }]);
+    t.is(store.committed, before);
+    const revision = await store.commit([], [{ put: 'a', value: 1 }]);
+    t.is(revision, store.committed);
+    const deleted = await store.commit([], [{ delete: 'a' }]);
+    t.is(deleted, store.committed);
+    t.like(store.contact, { reachable: true });
+  });
+
+  contract('a list may be of many megabytes', async (t, store) => {
+    const value = 'x'.repeat(1_000_000);
+    for (let i = 0; i < 6; i++) await store.commit([], [{ put: `large/${i}`, value }]);
+    const { entries } = await store.list<string>('large/');
+    t.deepEqual(entries.map((entry) => entry.value.length), Array<number>(6).fill(value.length));
   });
 
   contract('a transaction that changes nothing has no revision of its own', async (t, store) => {
@@ -186,6 +209,7 @@ export function storeContract(test: TestFn, name: string, make: () => Promise<St
     const store = await under.open(10);
     const { revision } = await store.list('');
     for (let i = 0; i < 50; i++) await store.commit([], [{ put: 'a', value: i }]);
+    await under.forget?.(10, revision + 50);
     await t.throwsAsync(take(store.watch('', revision, new AbortController().signal), 1), { instanceOf: CompactedError });
     const recent = await take(store.watch('', revision + 40, new AbortController().signal), 10);
     t.is(recent.length, 10, 'the last ten are remembered');
@@ -223,5 +247,22 @@ export function storeContract(test: TestFn, name: string, make: () => Promise<St
     t.is((await again.get('a'))?.revision, revision);
     t.is(await again.commit([{ key: 'a', revision }], [{ delete: 'a' }]), revision + 1);
     await again.close();
+  });
+
+  contract('keys of a lease go with it, in one transaction, and others stay', async (t, store) => {
+    const [lease, other] = [await store.lease(60), await store.lease(60)];
+    t.not(lease.id, other.id);
+    await store.commit([], [{ put: 'a', value: 1, lease }, { put: 'b', value: 1, lease }, { put: 'c', value: 1 }, { put: 'd', value: 1, lease: other }]);
+    await store.commit([], [{ put: 'b', value: 2 }]);
+    await store.commit([], [{ put: 'c', value: 2, lease }]);
+    const { revision } = await store.list('');
+    const watching = take(store.watch('', revision, new AbortController().signal), 1);
+    await Promise.all([lease.release(), lease.release()]);
+    await lease.release();
+    t.deepEqual((await watching).flat().map((event) => event.type === 'delete' && event.key).sort(), ['a', 'c']);
+    t.deepEqual(values((await store.list('')).entries), [['b', 2], ['d', 1]]);
+    t.false(lease.lost.aborted, 'it was not lost');
+    await other.release();
+    t.deepEqual(values((await store.list('')).entries), [['b', 2]]);
   });
 }

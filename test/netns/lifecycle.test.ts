@@ -19,7 +19,8 @@ test.serial('a second Ctrl-C kills, in mode root', (t) => runScenario(t, 'root',
 test.serial('a second Ctrl-C kills, in mode rootless', (t) => runScenario(t, 'userns', module, 'impatienceRootless'));
 
 test.serial('what a killed root agent left is removed by down, and by the next up', (t) => runScenario(t, 'root', module, 'killedRoot'));
-test.serial('an inner process that is killed takes the agent with it', (t) => runScenario(t, 'userns', module, 'innerKilled'));
+test.serial('an inner process that is killed is followed by another', (t) => runScenario(t, 'userns', module, 'innerKilled'));
+test.serial('an inner process that dies again and again is given up', (t) => runScenario(t, 'userns', module, 'innerHopeless'));
 test.serial('an outer process that is killed makes the inner one shut down', (t) => runScenario(t, 'userns', module, 'outerKilled'));
 
 test.serial('cleaning up removes what is this node’s, and is idempotent', (t) => runScenario(t, 'root', module, 'cleaning'));

@@ -4,12 +4,15 @@
  */
 import { createSocket } from 'node:dgram';
 import { readlinkSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, Socket } from 'node:net';
 import { connectOuterGateway } from '../../agent/gateway/remote.js';
 import { openSockets } from './open-sockets.js';
 
 export type InnerCommand =
   | { readonly do: 'listen' | 'bind'; readonly address?: string; readonly port: number }
+  | { readonly do: 'release'; readonly protocol: 'tcp' | 'udp'; readonly port: number }
+  /** Says what comes over a connection until its end. */
+  | { readonly do: 'connect'; readonly host: string; readonly port: number }
   /** Serves the descriptor of the last listen or bind: TCP says `inner`, UDP echoes with `inner:` before it. */
   | { readonly do: 'serveTcp' | 'serveUdp' }
   | { readonly do: 'resolve'; readonly query: string; readonly protocol: 'udp' | 'tcp' }
@@ -20,7 +23,8 @@ export interface InnerAnswer {
   readonly error?: { readonly name: string; readonly message: string };
 }
 
-const gateway = connectOuterGateway();
+const { server, port } = JSON.parse(process.argv[2] ?? '') as { server: string; port: number };
+const gateway = connectOuterGateway({ servers: () => [server], port });
 gateway.onDisconnect(() => {
   // Seen by the parent as the exit code, once the channel is gone.
   gateway.underlayMtu().catch((error: Error) => process.exit(error.name === 'GatewayError' ? 42 : 1));
@@ -34,6 +38,13 @@ async function obey(command: InnerCommand): Promise<unknown> {
       return (last = await gateway.listenTcp(command.address, command.port));
     case 'bind':
       return (last = await gateway.bindUdp(command.address, command.port));
+    case 'release':
+      await gateway.release(command.protocol, undefined, command.port);
+      return null;
+    case 'connect': {
+      const socket = new Socket({ fd: await gateway.connectTcp(command.host, command.port) });
+      return (await socket.toArray()).join('');
+    }
     case 'serveTcp': {
       const server = createServer((socket) => socket.end('inner'));
       await new Promise<void>((resolve) => server.listen({ fd: last }, resolve));

@@ -4,8 +4,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { closeSync } from 'node:fs';
+import { KeptSockets } from '../../agent/gateway/kept-sockets.js';
 import { OuterGateway } from '../../agent/gateway/outer.js';
 import type { HostGateway } from '../../agent/host-gateway.js';
+import { descriptorChannel } from '../../kernel/run/descriptor-channel.js';
 import type { InnerAnswer, InnerCommand } from './gateway-inner.js';
 
 export class GatewayPair {
@@ -14,17 +17,22 @@ export class GatewayPair {
 
   private constructor(
     readonly child: ChildProcess,
+    channel: number,
     local: HostGateway,
+    readonly kept: KeptSockets,
   ) {
-    this.outer = new OuterGateway(child, local);
+    this.outer = new OuterGateway({ child, channel, local, kept });
     this.exited = once(child, 'exit').then(([code]) => code as number | null);
   }
 
-  /** `wrapper`: a command that executes the rest of its arguments, such as `unshare --net`. */
-  static async start(local: HostGateway, wrapper: readonly string[] = []): Promise<GatewayPair> {
+  /** `wrapper`: a command that executes the rest of its arguments, such as `unshare --net`. `kept`: of the pair before, whose inner process has ended. */
+  static async start(local: HostGateway, wrapper: readonly string[] = [], kept = new KeptSockets(closeSync), dns = { server: '127.0.0.1', port: 53 }): Promise<GatewayPair> {
     const main = fileURLToPath(new URL('./gateway-inner.js', import.meta.url));
-    const [file = '', ...args] = [...wrapper, process.execPath, '--enable-source-maps', main];
-    const pair = new GatewayPair(spawn(file, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }), local);
+    const [file = '', ...args] = [...wrapper, process.execPath, '--enable-source-maps', main, JSON.stringify(dns)];
+    const channel = descriptorChannel();
+    const child = spawn(file, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc', channel.theirs] });
+    closeSync(channel.theirs);
+    const pair = new GatewayPair(child, channel.ours, local, kept);
     await pair.#answer();
     return pair;
   }

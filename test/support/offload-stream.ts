@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
-import { AF_INET, EINPROGRESS, POLLIN, POLLOUT, SO_REUSEADDR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET } from '../../kernel/ffi/constants.js';
+import { AF_INET, EINPROGRESS, EINTR, POLLIN, POLLOUT, SO_REUSEADDR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET } from '../../kernel/ffi/constants.js';
 import { bind, connect, errnoName, poll, setsockopt, socket } from '../../kernel/ffi/libc.js';
 import { PollSet, sockaddrIn } from '../../kernel/ffi/structs.js';
 import type { Namespace } from '../../kernel/netns/netns.js';
@@ -16,6 +16,16 @@ import { pollUntil } from './poll-until.js';
 const PATIENCE = { timeout: 60_000 };
 const CONNECT_TIMEOUT = 20_000;
 const CHUNK = 20_000;
+
+/** Waits for the one socket. Not all of the time in one call: a child that ends meanwhile (SIGCHLD) interrupts poll(2). */
+function isReady(set: PollSet): boolean {
+  const deadline = performance.now() + CONNECT_TIMEOUT;
+  for (let left = CONNECT_TIMEOUT; left > 0; left = deadline - performance.now()) {
+    const result = poll(set.bytes, 1, Math.ceil(left));
+    if (result !== -EINTR) return result === 1;
+  }
+  return false;
+}
 
 /** A connected socket. Waits on this thread. Throws an error whose code is the errno's name. */
 export function connectIn(namespace: Namespace, address: string, port: number, localPort = 0): number {
@@ -32,7 +42,7 @@ export function connectIn(namespace: Namespace, address: string, port: number, l
   if (result !== 0 && result !== -EINPROGRESS) fail(-result);
   const set = new PollSet(1);
   set.set(0, fd, POLLOUT | POLLIN);
-  if (poll(set.bytes, 1, CONNECT_TIMEOUT) !== 1) {
+  if (!isReady(set)) {
     fs.closeSync(fd);
     throw new Error(`connect ${address}:${port}: no answer`);
   }

@@ -11,6 +11,6 @@ try {
   process.exit(0);
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-  if (error instanceof Error && error.cause instanceof Error) process.stderr.write(`caused by ${error.cause.stack}\n`);
+  for (let cause = error; cause instanceof Error && cause.cause instanceof Error; cause = cause.cause) process.stderr.write(`caused by ${cause.cause.stack}\n`);
   process.exit(1);
 }

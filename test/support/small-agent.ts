@@ -17,8 +17,8 @@ import { runInner } from '../../agent/lifecycle/inner.js';
 import { DETACHED_COMMAND, INNER_COMMAND, type Daemon, type DaemonOptions, type Program } from '../../agent/lifecycle/program.js';
 import { up, type UpOptions } from '../../agent/lifecycle/up.js';
 
-/** `fail`: the start rejects. `crash`: the process ends at start without a word. `stuck`: a shutdown never ends. */
-export type Misbehaviour = 'fail' | 'crash' | 'stuck';
+/** `fail`: the start rejects. `crash`: the process ends at start without a word. `stuck`: a shutdown never ends. `short-lived`: it ends without a word once it is ready. */
+export type Misbehaviour = 'fail' | 'crash' | 'stuck' | 'short-lived';
 
 async function runDaemon(options: DaemonOptions): Promise<Daemon> {
   const { paths, mode, prefix, namespaceDirectory } = options;
@@ -53,6 +53,7 @@ async function runDaemon(options: DaemonOptions): Promise<Daemon> {
     });
   });
   await new Promise<void>((resolve) => server.listen(paths.socket, resolve));
+  if (process.env['SMALL_AGENT'] === 'short-lived') setTimeout(() => process.exit(3), 300);
   event(`started ${mode} pid=${process.pid} task=${task.pid} mtu=${mtu > 0}`);
   return daemon;
 }

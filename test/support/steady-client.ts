@@ -2,7 +2,7 @@
  * A client that opens a connection every few milliseconds, asks for `/`, and keeps account of every failure: what "no
  * user noticed" means in the tests. Runs as a program inside a task or a test host:
  *
- *   node steady-client.js HOST PORT INTERVAL_MS STOP_FILE
+ *   node steady-client.js HOST PORT INTERVAL_MS STOP_FILE [TIMEOUT_MS]
  *
  * Prints `ready` after its first answer, `answered by …` with each new one's text, goes on until STOP_FILE exists, then prints
  * one line of JSON (Report).
@@ -29,16 +29,16 @@ export interface Report {
   readonly slowestMs: number;
 }
 
-/** How long one request may take. */
+/** How long one request may take, unless it is said. */
 const TIMEOUT_MS = 15_000;
 /** With so many open it waits: a machine that is too slow for the pace must not be made slower. */
 const MAX_OPEN = 20;
 
-function request(host: string, port: number): Promise<string> {
+function request(host: string, port: number, timeout: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port });
     let text = '';
-    socket.setTimeout(TIMEOUT_MS, () => socket.destroy(new Error('timed out')));
+    socket.setTimeout(timeout, () => socket.destroy(new Error('timed out')));
     socket.setEncoding('utf8');
     socket.on('connect', () => socket.write('GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n'));
     socket.on('data', (chunk) => (text += String(chunk)));
@@ -51,7 +51,7 @@ function request(host: string, port: number): Promise<string> {
   });
 }
 
-async function main([host = '', port = '', interval = '', stopFile = '']: string[]): Promise<void> {
+async function main([host = '', port = '', interval = '', stopFile = '', timeout = `${TIMEOUT_MS}`]: string[]): Promise<void> {
   const startedAt = Date.now();
   const start = performance.now();
   const failures: Failure[] = [];
@@ -64,7 +64,7 @@ async function main([host = '', port = '', interval = '', stopFile = '']: string
     const began = performance.now();
     attempts++;
     try {
-      const body = await request(host, Number(port));
+      const body = await request(host, Number(port), Number(timeout));
       if (answers[body] === undefined) process.stdout.write(`answered by ${body}\n`);
       answers[body] = (answers[body] ?? 0) + 1;
       lastAt[body] = Math.max(lastAt[body] ?? 0, Math.round(began - start));

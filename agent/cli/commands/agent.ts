@@ -3,6 +3,7 @@ import { parseDuration } from '../../../overlay/model/duration.js';
 import type { PacketIoChoice } from '../../dataplane/packet-io.js';
 import type { ReadyAgent } from '../../lifecycle/messages.js';
 import type { ModeRequest } from '../../lifecycle/modes.js';
+import type { UplinkChoice } from '../../uplink/programs.js';
 import type { LogFormat, LogLevel } from '../../log.js';
 import type { DriverName } from '../../../kernel/offload/driver.js';
 import type { OffloadMode } from '../../../overlay/model/spec.js';
@@ -11,6 +12,7 @@ import type { OptionSpec } from '../command.js';
 import type { Context } from '../context.js';
 import { wholeNumber } from '../values.js';
 import { programVersion } from '../version.js';
+import { clusterOptions, LOCAL_STORE, readClusterOptions, type ClusterOptions } from './cluster-options.js';
 
 /** What agent/dataplane/start.ts can build. */
 const MAX_WORKERS = 8;
@@ -39,7 +41,7 @@ function parseAfter(text: string): number {
   return after;
 }
 
-interface UpOptions {
+interface UpOptions extends ClusterOptions {
   readonly mode: ModeRequest;
   readonly detach?: boolean;
   readonly demo?: boolean;
@@ -49,10 +51,12 @@ interface UpOptions {
   readonly workers?: number;
   readonly maxFlows?: number;
   readonly packetIo: PacketIoChoice;
+  readonly dnsPort?: number;
   readonly offload: OffloadMode;
   readonly offloadDriver: 'auto' | DriverName;
   readonly offloadAfter?: number;
   readonly markBase?: number;
+  readonly uplink: UplinkChoice;
 }
 
 /** Shown here, known to agent/lifecycle/paths.ts. */
@@ -67,17 +71,20 @@ export const upCommand = command<UpOptions>({
   local: true,
   purpose: 'Start an agent on this host, in the foreground unless told otherwise.',
   options: [
-    { flags: '--mode <mode>', about: 'root: in the host\'s namespaces; rootless: in a user namespace; auto: what this host can run', choices: ['auto', 'root', 'rootless'], fallback: 'auto' },
+    { flags: '--mode <mode>', about: 'root: in the host\'s namespaces; rootless: in a user namespace; sockets: in none, by sockets on loopback; auto: the first of these that this host can run', choices: ['auto', 'root', 'rootless', 'sockets'], fallback: 'auto' },
     { flags: '-d, --detach', about: 'return when it runs; it goes on in the background, with a log in the state directory' },
     { flags: '--demo', about: 'deploy a small stack to look at, and say what to try' },
     stateDirOption,
-    { flags: '--workers <n>', about: 'threads that balance packets, up to 8', parse: wholeNumber(1, MAX_WORKERS), shown: 'by the number of processors' },
+    ...clusterOptions,
+    { flags: '--workers <n>', about: 'threads that balance packets, and as many that relay published ports, up to 8', parse: wholeNumber(1, MAX_WORKERS), shown: 'by the number of processors' },
     { flags: '--max-flows <n>', about: 'connections that can be balanced at a time; each worker has its part of them; about 90 bytes each', parse: wholeNumber(1, MAX_FLOWS), shown: '262144' },
     { flags: '--packet-io <kind>', about: 'how packets get to the workers; auto: io_uring where the kernel has it and allows it', choices: ['auto', 'io_uring', 'poll'], fallback: 'auto' },
     { flags: '--offload <mode>', about: 'whether the kernel balances services that do not say themselves; auto: once their flows are stable; always: as soon as their endpoints are', choices: ['auto', 'always', 'never'], fallback: 'auto' },
     { flags: '--offload-driver <driver>', about: 'ipvs: iptables marks and IPVS; nft: nftables; auto: the first that this kernel can do', choices: ['auto', 'ipvs', 'nft'], fallback: 'auto' },
     { flags: '--offload-after <duration>', about: "for how long a service's endpoints are to be unchanged before that, at most 24h", parse: parseAfter, shown: '5s' },
     { flags: '--mark-base <mark>', about: 'first packet mark of those that the kernel tells services by; a multiple of 256, with nft at most 0xf0000', parse: parseMarkBase, shown: '0x100' },
+    { flags: '--dns-port <port>', about: 'mode sockets: local port of the name server', parse: wholeNumber(1, 65_535), shown: '10053' },
+    { flags: '--uplink <program>', about: 'how tasks of a rootless agent reach the outside; auto: pasta, else slirp4netns, else not at all', choices: ['auto', 'pasta', 'slirp4netns', 'none'], fallback: 'auto' },
     { flags: '--log-level <level>', about: 'how much is logged', choices: ['trace', 'debug', 'info', 'warn', 'error', 'silent'], fallback: 'info' },
     { flags: '--log-format <format>', about: 'lines for people or for programs', choices: ['human', 'json'], fallback: 'human' },
   ],
@@ -88,10 +95,11 @@ back; on the host nothing else is left. Tasks run with the agent's rights.
 When a worker's part of --max-flows is taken, a new flow takes another's place: of
 one that is closed, opening, closing, or idle UDP or ICMP; when there is none, of
 the connection that is next to time out, which is reset on both sides.`,
-  examples: ['vipmesh up --demo', 'vipmesh up --mode rootless --detach'],
+  examples: ['vipmesh up --demo', 'vipmesh up --mode rootless --detach', 'vipmesh up --store etcd://10.0.0.1:2379 --cluster prod --advertise 10.0.0.1 --detach'],
   async run(context, _, options) {
-    const { mode, detach, demo, stateDir, logLevel, logFormat, workers, maxFlows, packetIo, offload, offloadDriver, offloadAfter, markBase } = options;
+    const { mode, detach, demo, stateDir, logLevel, logFormat, workers, maxFlows, packetIo, offload, offloadDriver, offloadAfter, markBase, dnsPort, uplink } = options;
     if (offloadDriver === 'nft' && markBase !== undefined) await checkMarkBase(markBase);
+    const cluster = await readClusterOptions(context, options);
     const { up } = await import('../../lifecycle/up.js');
     context.outliveReader();
     context.exitCode = await up({
@@ -103,22 +111,29 @@ the connection that is next to time out, which is reset on both sides.`,
         packetIo,
         ...(workers === undefined ? {} : { workers }),
         ...(maxFlows === undefined ? {} : { maxFlows }),
+        ...(dnsPort === undefined ? {} : { dnsPort }),
         offload: { mode: offload, driver: offloadDriver, ...(offloadAfter === undefined ? {} : { after: offloadAfter }), ...(markBase === undefined ? {} : { markBase }) },
       },
+      uplink,
       version: await programVersion(),
       ...(stateDir === undefined ? {} : { stateDir }),
+      ...(cluster ? { cluster } : { leavesCluster: options.store === LOCAL_STORE }),
       ready: async (agent) => {
-        await (demo === true ? startDemo(context, agent, detach === true) : announce(context, agent, detach === true));
+        await (demo === true ? startDemo(context, agent, detach === true) : announce(context, agent, detach === true, cluster?.cluster));
         if (detach === true && offloadDriver !== 'auto') await warnOfDriver(context, agent, offloadDriver);
       },
     });
   },
 });
 
-function announce(context: Context, agent: ReadyAgent, detached: boolean): Promise<void> {
+async function announce(context: Context, agent: ReadyAgent, detached: boolean, cluster: string | undefined): Promise<void> {
   const how = detached ? `stop it with 'vipmesh down${agent.stateOption}', its log is ${agent.log}` : 'stop it with Ctrl-C';
   context.write(`vipmesh agent '${agent.name}' is up (mode ${agent.mode}, pid ${agent.pid}, socket ${agent.socket}): ${how}\n`);
-  return Promise.resolve();
+  if (cluster === undefined) return;
+  const { AgentClient } = await import('../../api/client.js');
+  const others = (await new AgentClient(agent.socket).nodes()).map(({ hostname }) => hostname).filter((name) => name !== agent.name);
+  const beside = others.length > 3 ? `${others.length} others` : others.join(', ');
+  context.write(others.length === 0 ? `it is the first node of cluster '${cluster}'\n` : `it is a node of cluster '${cluster}', beside ${beside}\n`);
 }
 
 /** In the foreground the agent's log is there to be read. */
@@ -137,7 +152,7 @@ async function startDemo(context: Context, agent: ReadyAgent, detached: boolean)
     import('../../lifecycle/paths.js'),
   ]);
   const client = new AgentClient(agent.socket);
-  const stack = demoStack();
+  const stack = demoStack(agent.mode);
   await client.deployStack(DEMO_STACK, stack);
   await waitForServices(context, client, stack.services.map(({ name }) => name), {});
   const [services, networks, tasks] = await Promise.all([client.services(), client.networks(), client.tasks()]);

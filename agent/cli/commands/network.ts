@@ -1,5 +1,6 @@
 /** `vipmesh network …` */
 import { parseLabels } from '../../grammar/attachments.js';
+import { parseDriverOptions } from '../../grammar/driver-options.js';
 import { byFamily } from '../../grammar/families.js';
 import { command } from '../command.js';
 import type { GroupSpec } from '../command.js';
@@ -16,6 +17,7 @@ interface CreateOptions {
   readonly gateway?: string[];
   readonly ipv6?: boolean;
   readonly internal?: boolean;
+  readonly opt?: string[];
   readonly label?: string[];
 }
 
@@ -29,10 +31,11 @@ const create = command<CreateOptions>({
     { flags: '--subnet <cidr>', about: 'subnet, such as 10.0.9.0/24; one of each family', many: true, shown: 'the next free /24 of 10.0.0.0/8, /64 of the mesh\'s own fd…::/48' },
     { flags: '--gateway <address>', about: 'the network\'s own address in the subnet; one of each family', many: true, shown: 'its first host address' },
     { flags: '--internal', about: 'its tasks resolve no names beyond the mesh' },
+    { flags: '--opt <name>', about: 'encrypted: what goes between nodes is encrypted (repeatable)', many: true },
     { flags: '--label <key=value>', about: 'a label (repeatable)', many: true },
   ],
-  examples: ['vipmesh network create overlay1', 'vipmesh network create --subnet 10.0.9.0/24 --internal backend', 'vipmesh network create --ipv6 --subnet fd00:9::/64 dual'],
-  async run(context, [name], { driver, subnet, gateway, ipv6, internal, label }) {
+  examples: ['vipmesh network create overlay1', 'vipmesh network create --subnet 10.0.9.0/24 --internal backend', 'vipmesh network create --ipv6 --subnet fd00:9::/64 dual', 'vipmesh network create --opt encrypted secret'],
+  async run(context, [name], { driver, subnet, gateway, ipv6, internal, opt, label }) {
     const [subnets, gateways] = [byFamily('--subnet', subnet ?? []), byFamily('--gateway', gateway ?? [])];
     const client = await context.client();
     const network = await client.createNetwork({
@@ -41,6 +44,7 @@ const create = command<CreateOptions>({
       ipv6: ipv6 === true,
       internal: internal === true,
       labels: parseLabels(label ?? []),
+      ...parseDriverOptions(opt ?? []),
       ...(subnets.ipv4 === undefined ? {} : { subnet: subnets.ipv4 }),
       ...(gateways.ipv4 === undefined ? {} : { gateway: gateways.ipv4 }),
       ...(subnets.ipv6 === undefined ? {} : { subnet6: subnets.ipv6 }),

@@ -1,31 +1,16 @@
-/** What one asks of the node itself: `node ls`, `flows`, `status`, `doctor`, `version`. */
+/** What one asks of this node itself: `flows`, `status`, `version`. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AgentInfo, FlowSummary } from '../../control.js';
+import type { PacketIo } from '../../../proxy/dataplane/handle.js';
+import type { AgentInfo, FlowSummary, StoreInfo } from '../../control.js';
 import { parseDuration } from '../../../overlay/model/duration.js';
 import { command, UsageError } from '../command.js';
-import type { CommandSpec, GroupSpec } from '../command.js';
+import type { CommandSpec } from '../command.js';
 import { humanDuration } from '../io/units.js';
 import { FORMAT_NOTE } from '../format/help.js';
 import { listingOptions, makePrinter, objectOptions, printObject } from '../listing.js';
 import type { ListingOptions } from '../listing.js';
 import { programVersion } from '../version.js';
-import { doctorView, flowView, nodeView } from '../views/node.js';
-import { tableOf } from '../views/view.js';
-
-const nodeLs = command<ListingOptions>({
-  name: 'ls',
-  alias: 'list',
-  purpose: 'List nodes.',
-  options: listingOptions,
-  notes: FORMAT_NOTE,
-  examples: ['vipmesh node ls'],
-  async run(context, _, options) {
-    const print = await makePrinter(context, options);
-    print(nodeView, await (await context.client()).nodes());
-  },
-});
-
-export const nodeCommands: GroupSpec = { name: 'node', purpose: 'Look at nodes', commands: [nodeLs] };
+import { flowView } from '../views/node.js';
 
 interface FlowsOptions extends ListingOptions {
   /** Name or id. */
@@ -93,43 +78,43 @@ export function statusText(info: AgentInfo, wall: number): string {
     ['Up for', humanDuration(wall - Date.parse(info.startedAt)).toLowerCase()],
     ['Socket', info.socket],
     ['State', info.stateDirectory],
+    ['Store', storeText(info.store, wall)],
     ['Networks', String(info.networks)],
     ['Services', String(info.services)],
     ['Tasks', `${info.tasksRunning} running of ${info.tasksDesired} wanted`],
     ['Flows', `${info.flows}, up to ${info.maxFlows}`],
-    ['Workers', String(info.workers)],
-    ['I/O', packetIoText(info.packetIo)],
+    ...(info.packetIo === undefined ? [] : ([['Workers', String(info.workers)], ['I/O', packetIoText(info.packetIo)]] satisfies [string, string][])),
+    ...(info.dns === undefined ? [] : [['DNS', `${info.dns} (dig @${info.dns.replace(':', ' -p ')} NAME)`] satisfies [string, string]]),
+    ...(info.vxlan === undefined ? [] : [['VXLAN', info.vxlan === 'kernel' ? 'of the kernel' : 'in userspace; networks cannot be encrypted here'] satisfies [string, string]]),
+    ...(info.uplink === undefined ? [] : [['Uplink', uplinkText(info.uplink)] satisfies [string, string]]),
     ...(info.offloadProblem === undefined ? [] : [['Offload', `none: ${info.offloadProblem}`] satisfies [string, string]]),
   ];
+  if (info.problems.length > 0) lines.push(['Problems', String(info.problems.length)]);
+  for (const { about, message, since } of info.problems) lines.push(['', `${about}, for ${humanDuration(wall - Date.parse(since)).toLowerCase()}: ${message}`]);
   const counters = Object.entries(info.counters).filter(([, count]) => count > 0);
   if (counters.length > 0) lines.push(['Counters', '']);
-  const text = lines.map(([name, value]) => `${`${name}:`.padEnd(11)}${value}`.trimEnd() + '\n').join('');
+  const text = lines.map(([name, value]) => `${(name === '' ? '' : `${name}:`).padEnd(11)}${value}`.trimEnd() + '\n').join('');
   const widest = Math.max(0, ...counters.map(([name]) => name.length));
   return text + counters.map(([name, count]) => `  ${name.padEnd(widest)}  ${count}\n`).join('');
 }
 
-function packetIoText({ kind, because }: AgentInfo['packetIo']): string {
-  return because === undefined ? kind : `${kind} (io_uring: ${because})`;
+function storeText({ kind, cluster, members, latency, unreachableSince, problem }: StoreInfo, wall: number): string {
+  if (kind === 'embedded') return 'embedded, of this host alone';
+  const where = `${kind} at ${(members ?? []).join(', ')}, cluster ${cluster ?? ''}`;
+  if (unreachableSince !== undefined) return `${where}: OUT OF REACH for ${humanDuration(wall - Date.parse(unreachableSince)).toLowerCase()}; tasks and traffic go on, nothing can be changed. ${problem ?? ''}`.trimEnd();
+  return `${where}${latency === undefined ? '' : `: answers in ${Math.max(1, Math.round(latency))} ms`}`;
 }
 
-export const doctorCommand = command<ListingOptions>({
-  name: 'doctor',
-  local: true,
-  purpose: 'Check what this host has, which modes can run, and what to do about the rest. Needs no agent. Exit code 1 when no mode can run.',
-  options: listingOptions.filter(({ flags }) => !flags.includes('--quiet')),
-  notes: FORMAT_NOTE,
-  examples: ['vipmesh doctor'],
-  async run(context, _, options) {
-    const print = await makePrinter(context, options);
-    const [{ doctor }, { canRun, remedyLines }] = await Promise.all([import('../../doctor/doctor.js'), import('../../doctor/checks.js')]);
-    const checks = await doctor();
-    context.exitCode = canRun(checks) ? 0 : 1;
-    if (options.json === true || options.format !== undefined) return print(doctorView, checks);
-    context.write(tableOf(doctorView, checks));
-    const remedies = remedyLines(checks);
-    if (remedies.length > 0) context.write(`\nWhat to do:\n${remedies.map((line) => `  ${line}\n`).join('')}`);
-  },
-});
+function uplinkText({ state, program, problem = '', restarts }: NonNullable<AgentInfo['uplink']>): string {
+  if (state === 'none') return `none, tasks reach their networks alone: ${problem}`;
+  const again = restarts > 0 ? `, started again ${restarts} time${restarts === 1 ? '' : 's'}` : '';
+  if (state === 'up') return `${program ?? ''}${again}`;
+  return state === 'starting' ? `${program ?? ''}, starting` : `${program ?? ''}, DOWN${again}: ${problem}`;
+}
+
+function packetIoText({ kind, because }: PacketIo): string {
+  return because === undefined ? kind : `${kind} (io_uring: ${because})`;
+}
 
 export const versionCommand: CommandSpec = command<ListingOptions>({
   name: 'version',

@@ -7,6 +7,7 @@ import { inspectOptions, listingOptions, makePrinter, printObjects } from '../li
 import type { ListingOptions } from '../listing.js';
 import { logOptions, printLogs } from '../logs.js';
 import type { LogOptions } from '../logs.js';
+import { missingTasks, portLines, taskLines, warnOf } from '../problems.js';
 import { removeEach } from '../remove.js';
 import { parseScaleTarget, waitOptions } from '../values.js';
 import type { WaitOptions } from '../values.js';
@@ -28,6 +29,7 @@ const ls = command<ListingOptions>({
     const client = await context.client();
     const [services, networks] = await Promise.all([client.services(), client.networks()]);
     print(serviceView(networks), services.sort(byName(({ spec }) => spec.name)));
+    warnOf(context, options, [...taskLines(services), ...portLines(services)]);
   },
 });
 
@@ -36,15 +38,16 @@ const ps = command<ListingOptions & { readonly trunc?: boolean; readonly running
   purpose: 'List the tasks of services, newest first within a slot, ended ones included.',
   args: [{ name: '[service...]', about: 'names or ids; without any, all services' }],
   options: [{ flags: '--running', about: 'without tasks that have ended or are stopping' }, { flags: '--no-trunc', about: 'do not cut errors short' }, ...listingOptions],
-  notes: FORMAT_NOTE,
+  notes: `A service that cannot have all of its tasks has a row without an id: ERROR is why.\n\n${FORMAT_NOTE}`,
   examples: ['vipmesh service ps vote', "vipmesh service ps vote --format '{{.Name}}\\t{{.Address}}\\t{{.CurrentState}}'"],
   async run(context, [refs], options) {
     const print = await makePrinter(context, options);
     const client = await context.client();
     const wanted = refs as string[];
-    const services = wanted.length > 0 ? wanted : (await client.services()).sort(byName(({ spec }) => spec.name)).map(({ id }) => id);
-    const tasks = (await Promise.all(services.map(client.serviceTasks))).flat();
+    const services = wanted.length > 0 ? await Promise.all(wanted.map(client.service)) : (await client.services()).sort(byName(({ spec }) => spec.name));
+    const tasks = (await Promise.all(services.map(async (service) => [...(await client.serviceTasks(service.id)), ...missingTasks([service], options)]))).flat();
     print(taskView(context.wall(), options.trunc === false), tasks.filter((task: TaskObject) => options.running !== true || isWanted(task)));
+    warnOf(context, options, portLines(services));
   },
 });
 
@@ -82,6 +85,24 @@ const scale = command<WaitOptions>({
   },
 });
 
+const rollback = command<WaitOptions>({
+  name: 'rollback',
+  purpose: 'Take a service back to what it was before its last update.',
+  args: [{ name: '<service>', about: 'name or id' }],
+  options: waitOptions,
+  notes: `Tasks that still run what was before stay; the others are replaced as the
+--rollback options of service create say. An update that was never completed is
+passed over; how many tasks there are stays as it is. Another rollback undoes it.`,
+  examples: ['vipmesh service rollback vote'],
+  async run(context, [ref], options) {
+    const client = await context.client();
+    const service = await client.rollBackService(ref as string);
+    context.write(`${ref as string}\n`);
+    const { waitForServices } = await import('../wait.js');
+    await waitForServices(context, client, [service.id], options);
+  },
+});
+
 const logs = command<LogOptions>({
   name: 'logs',
   purpose: 'Show what the tasks of a service have written.',
@@ -90,6 +111,9 @@ const logs = command<LogOptions>({
   examples: ['vipmesh service logs --tail 20 vote', 'vipmesh service logs -f vote'],
   async run(context, [ref], options) {
     const client = await context.client();
+    const [tasks, { name }] = await Promise.all([client.serviceTasks(ref as string), client.info()]);
+    const elsewhere = [...new Set(tasks.map(({ node }) => node))].filter((node) => node !== name).sort();
+    if (elsewhere.length > 0) context.warn(`vipmesh: only what tasks on this node, ${name}, have written; for the others repeat the command on ${elsewhere.join(', ')}\n`);
     await printLogs(context, options, true, (query, signal) => client.serviceLogs(ref as string, query, signal));
   },
 });
@@ -112,5 +136,5 @@ once. 'vipmesh service scale NAME=0' first lets them go on until they end, or
 export const serviceCommands: GroupSpec = {
   name: 'service',
   purpose: 'Manage services',
-  commands: [serviceCreate, ls, ps, inspect, scale, serviceUpdate, logs, rm],
+  commands: [serviceCreate, ls, ps, inspect, scale, serviceUpdate, rollback, logs, rm],
 };

@@ -10,6 +10,7 @@ import type { Context } from '../context.js';
 import { FORMAT_NOTE } from '../format/help.js';
 import { listingOptions, makePrinter } from '../listing.js';
 import type { ListingOptions } from '../listing.js';
+import { missingTasks, portLines, taskLines, warnOf } from '../problems.js';
 import { waitOptions } from '../values.js';
 import type { WaitOptions } from '../values.js';
 import { serviceView, stackView } from '../views/services.js';
@@ -46,8 +47,11 @@ removes it), and a network that exists is not changed.`,
     const client = await context.client();
     const { changes } = await client.deployStack(stack as string, request);
     for (const change of changes) context.write(`${change}\n`);
+    const names = request.services.map((service) => service.name);
+    const updated = names.filter((each) => changes.includes(`service ${each} updated`));
+    const versions = new Map(await Promise.all(updated.map(async (each) => [each, (await client.service(each)).version] as const)));
     const { waitForServices } = await import('../wait.js');
-    await waitForServices(context, client, request.services.map((service) => service.name), options);
+    await waitForServices(context, client, names, options, versions);
   },
 });
 
@@ -89,6 +93,7 @@ const services = command<ListingOptions>({
     const client = await context.client();
     const [own, networks] = await Promise.all([servicesOf(client, stack as string), client.networks()]);
     print(serviceView(networks), own);
+    warnOf(context, options, [...taskLines(own), ...portLines(own)]);
   },
 });
 
@@ -103,8 +108,9 @@ const ps = command<ListingOptions & { readonly trunc?: boolean }>({
     const print = await makePrinter(context, options);
     const client = await context.client();
     const own = await servicesOf(client, stack as string);
-    const tasks = (await Promise.all(own.map(({ id }) => client.serviceTasks(id)))).flat();
+    const tasks = (await Promise.all(own.map(async (service) => [...(await client.serviceTasks(service.id)), ...missingTasks([service], options)]))).flat();
     print(taskView(context.wall(), options.trunc === false), tasks);
+    warnOf(context, options, portLines(own));
   },
 });
 

@@ -1,8 +1,8 @@
 /** Nodes, flows and findings of the doctor as rows. */
-import type { NodeObject } from '../../../overlay/model/object.js';
+import type { NodeObject, NodeProblem } from '../../../overlay/model/object.js';
 import type { DoctorCheck, FlowSummary } from '../../control.js';
 import { bytes, shortAge } from '../io/units.js';
-import type { View } from './view.js';
+import { truncated, type View } from './view.js';
 
 export const nodeView: View<NodeObject> = {
   columns: [
@@ -10,13 +10,21 @@ export const nodeView: View<NodeObject> = {
     { heading: 'HOSTNAME', cell: ({ hostname }) => hostname },
     { heading: 'STATUS', cell: ({ status }) => (status === 'ready' ? 'Ready' : 'Down') },
     { heading: 'AVAILABILITY', cell: ({ availability }) => availability.charAt(0).toUpperCase() + availability.slice(1) },
-    { heading: 'MODE', cell: ({ mode }) => mode },
+    { heading: 'LEADER', cell: ({ leader }) => (leader ? 'Leader' : '') },
     { heading: 'ADDRESS', cell: ({ address }) => address },
+    { heading: 'MODE', cell: ({ mode }) => mode },
     { heading: 'VERSION', cell: ({ version }) => version },
+    { heading: 'PROBLEM', cell: ({ problems = [] }) => problemText(problems) },
   ],
   id: ({ id }) => id,
   raw: (node) => node,
 };
+
+/** The first, and how many more there are: `node inspect` has them all. */
+function problemText([first, ...more]: readonly NodeProblem[]): string {
+  if (!first) return '';
+  return `${truncated(`${first.about}: ${first.message}`)}${more.length > 0 ? ` (and ${more.length} more)` : ''}`;
+}
 
 /** IN is what the client sent, OUT what went back to it; of a flow in the kernel only the sum is known, if that. */
 export const flowView: View<FlowSummary> = {

@@ -4,10 +4,11 @@ import type { PortSpec } from '../../../overlay/model/spec.js';
 import type { ServiceSummary, StackInfo } from '../../control.js';
 import { addressText, type View } from './view.js';
 
-/** Docker's spelling: `*:8080->80/tcp`; a port of the node's own tasks says so. */
+/** Docker's spelling: `*:8080->80/tcp`; a port of the node's own tasks says so, and one whose connections begin with a header. */
 export function portText(port: PortSpec | ResolvedPort): string {
   const host = `${port.address ?? '*'}:${port.published ?? '?'}`;
-  return `${host}->${port.target}/${port.protocol}${port.mode === 'host' ? ' (host)' : ''}`;
+  const special = [...(port.mode === 'host' ? ['host'] : []), ...(port.proxyProtocol === undefined ? [] : [`proxy ${port.proxyProtocol}`])];
+  return `${host}->${port.target}/${port.protocol}${special.length > 0 ? ` (${special.join(', ')})` : ''}`;
 }
 
 /** Networks that carry published ports are left out of the VIP column: nobody types that address. */
@@ -18,7 +19,7 @@ export function serviceView(networks: readonly NetworkObject[]): View<ServiceSum
       { heading: 'ID', cell: ({ id }) => id },
       { heading: 'NAME', cell: ({ spec }) => spec.name },
       { heading: 'MODE', cell: ({ spec }) => spec.endpointMode },
-      { heading: 'REPLICAS', cell: ({ running, spec }) => `${running}/${spec.replicas}` },
+      { heading: 'REPLICAS', cell: ({ running, wanted, spec }) => `${running}/${wanted}${spec.mode === 'global' ? ' (global)' : ''}` },
       { heading: 'VIP', cell: ({ vips }) => vips.filter(({ networkId }) => !ingress.has(networkId)).map(addressText).join(',') },
       { heading: 'PORTS', cell: ({ ports }) => ports.map(portText).join(', ') },
     ],

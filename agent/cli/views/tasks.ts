@@ -3,7 +3,7 @@ import type { TaskObject, TaskState } from '../../../overlay/model/object.js';
 import { isEnded } from '../../../overlay/model/task-state.js';
 import type { TaskSummary } from '../../control.js';
 import { ago } from '../io/units.js';
-import { addressText, type View } from './view.js';
+import { addressText, truncated, type View } from './view.js';
 
 const STATE_WORD: Readonly<Record<TaskState, string>> = {
   pending: 'Pending',
@@ -15,7 +15,7 @@ const STATE_WORD: Readonly<Record<TaskState, string>> = {
   shutdown: 'Shutdown',
 };
 
-/** @param wall milliseconds since the epoch, for the ages */
+/** @param wall milliseconds since the epoch, for the ages @param noTrunc errors in full, as that of a row without a task always is (problems.ts) */
 export function taskView(wall: number, noTrunc = false): View<TaskSummary> {
   return {
     columns: [
@@ -28,7 +28,7 @@ export function taskView(wall: number, noTrunc = false): View<TaskSummary> {
       // What has ended has given its addresses back: they may be another's.
       { heading: 'ADDRESS', cell: (task) => (isEnded(task) ? '' : task.addresses.map(addressText).join(',')) },
       { heading: 'PID', cell: ({ status }) => (status.pid === undefined ? '' : String(status.pid)) },
-      { heading: 'ERROR', cell: ({ status }) => (noTrunc ? errorText(status) : truncated(errorText(status))) },
+      { heading: 'ERROR', cell: (task) => (noTrunc || task.id === '' ? troubleText(task) : truncated(troubleText(task))) },
     ],
     id: ({ id }) => id,
     raw: (task) => task,
@@ -49,15 +49,14 @@ export function isWanted(task: TaskObject): boolean {
   return task.desired === 'running' && !isEnded(task);
 }
 
+/** Why it is to stop is told as long as it cannot: its node is down. */
+function troubleText({ desired, status }: TaskObject): string {
+  return errorText(status) || (desired === 'shutdown' && status.state === 'running' ? (status.message ?? '') : '');
+}
+
 /** Nothing for a task that is well, or that was told to stop. */
 export function errorText({ state, message, exitCode }: TaskObject['status']): string {
   if (state === 'running' || state === 'shutdown' || state === 'complete') return '';
   if (message !== undefined) return message;
   return state === 'failed' && exitCode !== undefined ? `exit code ${exitCode}` : '';
-}
-
-const LONGEST = 60;
-
-function truncated(text: string): string {
-  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST - 1)}…`;
 }

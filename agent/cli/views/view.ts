@@ -46,3 +46,10 @@ const COLLATOR = new Intl.Collator('en', { numeric: true });
 export function addressText({ address, address6 }: { readonly address: string; readonly address6?: string }): string {
   return address6 === undefined ? address : `${address},${address6}`;
 }
+
+const LONGEST = 60;
+
+/** As much of a sentence as a column has room for. */
+export function truncated(text: string): string {
+  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST - 1)}…`;
+}

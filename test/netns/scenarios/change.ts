@@ -37,8 +37,8 @@ class Mesh {
   }
 
   /** What the clients see while `change` happens and until the service has settled at `replicas`. */
-  async during(what: string, change: () => Promise<unknown>, replicas = 2): Promise<{ before: TaskObject[]; after: TaskObject[]; seen: Seen[] }> {
-    const before = await this.agent.settles('vote', 2);
+  async during(what: string, change: () => Promise<unknown>, replicas = 2, replicasBefore = 2): Promise<{ before: TaskObject[]; after: TaskObject[]; seen: Seen[] }> {
+    const before = await this.agent.settles('vote', replicasBefore);
     const published = (await this.agent.api.service('vote')).ports.length > 0;
     const clients = await Promise.all([SteadyClient.inTask('overlay1', 'vote', 80), ...(published ? [SteadyClient.onHost(8080)] : [])]);
     await change();
@@ -136,9 +136,18 @@ function untilEnded(mesh: Mesh, task: TaskObject): Promise<TaskObject> {
   return pollUntil(`${task.name} has ended`, async () => (await mesh.agent.api.serviceTasks('vote')).find((one) => one.id === task.id && isEnded(one)), { ...SOON, interval: 5 });
 }
 
+/** A service of one task that is never without one. */
+async function startFirst(mesh: Mesh): Promise<void> {
+  await vipmesh('service', 'scale', 'vote=1');
+  const { before, after, seen } = await mesh.during('a start-first update', () => vipmesh('service', 'update', '--update-order', 'start-first', '--env-add', 'GENERATION=3', 'vote'), 1, 1);
+  noFailure('a start-first update', seen);
+  assert.deepEqual(ids(after).filter((id) => ids(before).includes(id)), [], 'it was replaced');
+}
+
 /** Without ports, nothing but the tasks themselves tells that they will listen. */
 export async function updateWithoutPorts(): Promise<void> {
   const mesh = await Mesh.start();
   await update(mesh);
+  await startFirst(mesh);
   await mesh.stop();
 }

@@ -2,9 +2,11 @@
  * Networks with IPv6, of a real agent: what tasks on them have, what the name server says of it, and traffic between tasks,
  * directly and through VIPs.
  */
+import { encryptionProblem } from '../../../agent/cluster/encryption.js';
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { run } from '../../../kernel/run/runner.js';
+import { ownNamespace } from '../../../kernel/netns/netns.js';
 import type { NetworkObject, ServiceObject, TaskObject } from '../../../overlay/model/object.js';
 import type { FlowRecord } from '../../../proxy/dataplane/handle.js';
 import { isIpv6 } from '../../../proxy/net/addr6.js';
@@ -133,11 +135,23 @@ async function refusals(machine: Machine): Promise<void> {
   await machine.vipmesh('network', 'create', 'plain');
   const plain = await machine.eachInTask('plain', { disabled: 'cat /proc/sys/net/ipv6/conf/eth0/disable_ipv6', address: 'ip -6 addr show dev eth0' });
   assert.deepEqual(plain, { disabled: '1\n', address: '' });
+  await encryption(machine);
   // A rootless agent has a network namespace of its own, where the host's setting is not.
   if (machine.mode !== 'root') return;
   await run('sysctl', ['-qw', 'net.ipv6.conf.all.disable_ipv6=1']);
   assert.match(await machine.refused('network', 'create', '--ipv6', 'x'), /cannot have IPv6: IPv6 is disabled on this host[^]*sysctl -w net\.ipv6\.conf\.all\.disable_ipv6=0/);
   await run('sysctl', ['-qw', 'net.ipv6.conf.all.disable_ipv6=0']);
+}
+
+/** An encrypted network, where the kernel has what it takes; otherwise why not. */
+async function encryption(machine: Machine): Promise<void> {
+  const host = ownNamespace();
+  const problem = await encryptionProblem(machine.mode === 'root' ? host : undefined);
+  host.close();
+  const create = ['network', 'create', '--opt', 'encrypted', 'secret'];
+  if (problem) return assert.ok((await machine.refused(...create)).includes(`network secret cannot be encrypted: ${problem.message}`));
+  await machine.vipmesh(...create);
+  assert.equal((await machine.object<NetworkObject>('network', 'inspect', 'secret')).spec.encrypted, true);
 }
 
 /** Carried in `vips`, each way. */

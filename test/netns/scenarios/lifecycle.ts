@@ -11,10 +11,13 @@ import { fileURLToPath } from 'node:url';
 import { lockHolder } from '../../../agent/lifecycle/agent-lock.js';
 import { cleanUp } from '../../../agent/lifecycle/clean-up.js';
 import { SETTLE } from '../../../agent/lifecycle/interruptions.js';
+import { privilegeFacts } from '../../../agent/lifecycle/facts.js';
+import { keptCapabilities } from '../../../agent/lifecycle/gateway-privileges.js';
 import type { ReadyAgent } from '../../../agent/lifecycle/messages.js';
 import type { ModeRequest } from '../../../agent/lifecycle/modes.js';
 import { resolvePaths, type Paths } from '../../../agent/lifecycle/paths.js';
 import { createNamespace } from '../../../kernel/netns/netns.js';
+import { capabilitySet, parsePrivileges } from '../../../kernel/run/privileges.js';
 import { pollUntil } from '../../support/poll-until.js';
 import type { Misbehaviour } from '../../support/small-agent.js';
 
@@ -111,12 +114,24 @@ async function foreground(mode: ModeRequest): Promise<void> {
   assert.ok(second.stderr.startsWith(refusal), second.stderr);
 
   const { daemon, task } = daemonPids();
+  if (mode === 'rootless') assertUnprivileged(pid);
   // As a terminal and npm do it: both processes, and one of them twice.
   for (const target of [pid, daemon, pid]) interrupt(target);
   await agent.end(0);
   assert.deepEqual(events().slice(1).filter((event) => event !== 'asked again'), ['shutdown'], 'shut down once');
   assert.equal(isGone(task), true);
   assertNothingLeft();
+}
+
+/** The gateway has no capability but those for low ports and, as root, for another inner process; nor can what it starts get any. */
+function assertUnprivileged(pid: number): void {
+  const { permitted, effective, bounding, noNewPrivileges } = parsePrivileges(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  const isRoot = process.getuid?.() === 0;
+  const kept = capabilitySet(keptCapabilities(privilegeFacts()));
+  assert.equal(noNewPrivileges, true);
+  assert.equal(permitted, isRoot ? kept : 0n);
+  assert.equal(effective, permitted);
+  if (isRoot) assert.equal(bounding, kept);
 }
 
 export const foregroundRoot = (): Promise<void> => foreground('root');
@@ -214,12 +229,29 @@ export async function killedRoot(): Promise<void> {
 export async function innerKilled(): Promise<void> {
   const agent = up('rootless');
   await agent.ready();
-  const { daemon, task } = daemonPids();
-  process.kill(daemon, 'SIGKILL');
-  await agent.end(1);
-  assert.match(agent.stderr, new RegExp(`the inner agent process \\(pid ${daemon}\\) was ended by SIGKILL`));
-  assert.equal(isGone(task), true);
+  for (let lives = 1; lives <= 2; lives++) {
+    const { daemon, task } = daemonPids();
+    process.kill(daemon, 'SIGKILL');
+    await pollUntil('another one', () => events().filter((event) => event.startsWith('started')).length > lives);
+    assert.match(agent.stderr, new RegExp(`the inner agent process \\(pid ${daemon}\\) was ended by SIGKILL: starting it again`));
+    assert.equal(isGone(task), true);
+  }
   await start('down', {}).end(0);
+  await agent.end(0);
+  assertNothingLeft();
+}
+
+/** One that dies again and again is given up, and a Ctrl-C ends a pause between two. */
+export async function innerHopeless(): Promise<void> {
+  const agent = up('rootless', 'short-lived');
+  await agent.end(1);
+  assert.match(agent.stderr, /the inner agent process died 6 times in a row shortly after its start, the last time: the inner agent process \(pid \d+\) ended with exit code 3\. .*`vipmesh up`/);
+  assert.equal(events().filter((event) => event.startsWith('started')).length, 6);
+  assertNothingLeft();
+  const another = up('rootless', 'short-lived');
+  await pollUntil('a pause of a second', () => /pause.*1000/.test(another.stderr), { timeout: 90_000 });
+  another.child.kill('SIGINT');
+  await another.end(0);
   assertNothingLeft();
 }
 

@@ -24,6 +24,8 @@ export async function pair(): Promise<void> {
   await assert.rejects(inner.ask({ do: 'listen', port: PORT }), { name: 'ListenError' });
   inner.child.kill('SIGKILL');
   await inner.exited;
+  await assert.rejects(local.listenTcp(undefined, PORT), { name: 'ListenError' }, 'it waits for the next inner process');
+  inner.kept.closeAll();
   closeSync(await local.listenTcp(undefined, PORT));
 }
 
@@ -48,6 +50,9 @@ export async function mtu(): Promise<void> {
   assert.equal(await gateway.underlayMtu(), 1400, 'the device of the default route');
   await ipBatch(undefined, ['route replace default via 192.0.2.2 mtu 1300']);
   assert.equal(await gateway.underlayMtu(), 1300, 'the route itself');
+  await ipBatch(undefined, ['link add mesh0 mtu 1350 type veth peer name mesh1', 'link set mesh0 up', 'address add 198.18.0.1/24 dev mesh0']);
+  assert.equal(await gateway.underlayMtu('198.18.0.1'), 1350, 'the device that other nodes reach this host by');
+  assert.equal(await gateway.underlayMtu('192.0.2.1'), 1300, 'the route, where it is by that device');
 }
 
 export async function withoutIpv6(): Promise<void> {

@@ -62,7 +62,14 @@ export async function removedTun(): Promise<void> {
   assert.equal((await new Command('ip', ['-n', hurt, 'link', 'del', 'vip0']).ended).code, 0);
   await vipmesh('service', 'create', '--name', 'other', '--network', 'sound', '-p', '8099:80', '--', ...SERVE);
   assert.equal((await new Command('curl', ['-sS', '-m', '5', '127.0.0.1:8099']).ended).code, 0);
-  await pollUntil('the VIP answers again', async () => (await run('run', '--rm', '--network', 'hurt', '--', 'curl', '-sS', '-m', '2', 'web')).code === 0, SOON);
+  const answers = async (): Promise<boolean> => (await run('run', '--rm', '--network', 'hurt', '--', 'curl', '-sS', '-m', '2', 'web')).code === 0;
+  await pollUntil('the VIP answers again', answers, SOON);
+  // Set down, it has lost its routes.
+  assert.equal((await new Command('ip', ['-n', hurt, 'link', 'set', 'vip0', 'down']).ended).code, 0);
+  await pollUntil('it is up again, and answers', answers, SOON);
+  const [task] = await agent.api.serviceTasks('web');
+  assert.equal((await new Command('ip', ['-n', hurt, 'route', 'del', `${task?.addresses[0]?.address ?? ''}/32`]).ended).code, 0);
+  await pollUntil('there is a route to the task again', async () => (await new Command('ip', ['-n', hurt, 'route', 'show', `${task?.addresses[0]?.address ?? ''}/32`]).ended).stdout !== '', SOON);
   await agent.stop();
 }
 

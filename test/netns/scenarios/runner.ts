@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { silentLogger } from '../../../agent/log.js';
 import { viewOf } from '../../../agent/reconcile/project.js';
+import { SandboxHome } from '../../../agent/reconcile/sandbox-home.js';
 import { type ObservedStatus, TaskRunner } from '../../../agent/reconcile/task-runner.js';
 import { DnsServer } from '../../../overlay/dns/server.js';
 import type { TaskObject } from '../../../overlay/model/object.js';
@@ -35,12 +36,17 @@ function runnerOf(spec: Partial<TaskSpec>, expectListener = false): Run {
   const runner = new TaskRunner(
     task,
     {
-      clock: systemClock, log: silentLogger, namespaces: join(directory, 'sandboxes'), prefix: 'vm-', runtime: join(directory, 'files'),
-      dns: new DnsServer({ forward: () => Promise.resolve(undefined) }),
-      sandbox: () => undefined,
-      viewOf: (wanted) => viewOf(wanted, new Map(), undefined),
+      clock: systemClock, log: silentLogger,
+      home: new SandboxHome(task, {
+        namespaces: join(directory, 'sandboxes'), prefix: 'vm-', runtime: join(directory, 'files'),
+        dns: new DnsServer({ forward: () => Promise.resolve(undefined) }),
+        sandbox: () => undefined,
+        gatewayOf: () => undefined,
+        viewOf: (wanted) => viewOf(wanted, new Map(), undefined),
+      }),
       flowsTo: () => Promise.resolve(0),
       drainTimeout: () => 0,
+      acknowledged: () => Promise.resolve(),
       applied: () => new Promise((resolve) => waiting.push(resolve)),
       onChange: () => undefined,
       onStatus: (_, observed) => noted.push(observed),

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { DEFAULT_BALANCING } from '../../../overlay/model/balancing.js';
+import { DEFAULT_DEPLOYMENT } from '../../../overlay/model/updates.js';
 import type { Context } from '../../../overlay/model/context.js';
 import type { NetworkObject, ServiceObject } from '../../../overlay/model/object.js';
 import type { NetworkSpec, ServiceSpec, TaskSpec } from '../../../overlay/model/spec.js';
@@ -51,7 +52,7 @@ export function networkSpec(name: string, more: Partial<NetworkSpec> = {}): Netw
 export const taskSpec: TaskSpec = { command: ['sleep', 'infinity'], env: {}, stopGracePeriod: 10_000 };
 
 export function serviceSpec(name: string, more: Partial<ServiceSpec> = {}): ServiceSpec {
-  return { name, labels: {}, task: taskSpec, networks: [{ network: 'n1', aliases: [] }], replicas: 1, endpointMode: 'vip', ports: [], restart: { condition: 'any', delay: 1000 }, balancing: DEFAULT_BALANCING, ...more };
+  return { name, labels: {}, task: taskSpec, networks: [{ network: 'n1', aliases: [] }], replicas: 1, endpointMode: 'vip', ports: [], restart: { condition: 'any', delay: 1000 }, balancing: DEFAULT_BALANCING, ...DEFAULT_DEPLOYMENT, ...more };
 }
 
 export function serviceObject(name: string, more: Partial<ServiceSpec> = {}, version = 1): ServiceObject {

@@ -3,15 +3,14 @@
  * user types it. Where a scenario waits for something it asks the same API directly, which is cheaper than a process each.
  */
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { AgentClient } from '../../../../agent/api/client.js';
 import type { ModeRequest } from '../../../../agent/lifecycle/modes.js';
 import { clientSocket } from '../../../../agent/lifecycle/paths.js';
 import { childrenOf } from '../../../../agent/tasks/process-tree.js';
 import type { TaskObject } from '../../../../overlay/model/object.js';
-import { isEnded } from '../../../../overlay/model/task-state.js';
-import { pollUntil } from '../../../support/poll-until.js';
+import { ChildProgram, says as saysWithin, type Outcome, type Running } from '../../../support/program.js';
+import { runningTasks, settledTasks } from '../../../support/settled.js';
 import { IN_GUEST, runHere, TaskHere } from './here.js';
 
 const MAIN = fileURLToPath(new URL('../../../../agent/cli/main.js', import.meta.url));
@@ -22,33 +21,10 @@ export const SOON = { timeout: IN_GUEST ? 240_000 : 90_000 };
 /** The same, where a look makes the agent ask the kernel, by processes: they are not to keep a slow machine from what is waited for. */
 export const ASKED = { ...SOON, interval: IN_GUEST ? 1500 : 500 };
 
-export interface Outcome {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** A program of a user, while it runs, wherever. */
-export interface Running {
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly ended: Promise<Outcome>;
-  readonly over: boolean;
-  kill(signal: NodeJS.Signals): void;
-}
+export type { Outcome, Running };
 
 /** Waits for text on its output; an end before that is a failure. */
-export async function says(running: Running, text: string | RegExp): Promise<void> {
-  await pollUntil(
-    `'${String(text)}' is said`,
-    () => {
-      if (typeof text === 'string' ? running.stdout.includes(text) : text.test(running.stdout)) return true;
-      assert.ok(!running.over, `it ended: ${running.stdout}${running.stderr}`);
-      return false;
-    },
-    SOON,
-  ).catch((error: unknown) => assert.fail(`${String(error)}; it said: ${running.stdout}${running.stderr}`));
-}
+export const says = (running: Running, text: string | RegExp): Promise<void> => saysWithin(running, text, SOON);
 
 /** A command in a task of its own, by `vipmesh run`. */
 export function inTask(network: string, ...command: string[]): Running {
@@ -56,29 +32,9 @@ export function inTask(network: string, ...command: string[]): Running {
 }
 
 /** One that is a process of its own. */
-export class Command implements Running {
-  stdout = '';
-  stderr = '';
-  readonly child: ChildProcess;
-  readonly ended: Promise<Outcome>;
-
-  constructor(file: string, args: readonly string[]) {
-    this.child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    this.child.stdout?.setEncoding('utf8').on('data', (chunk: string) => (this.stdout += chunk));
-    this.child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (this.stderr += chunk));
-    this.ended = new Promise((resolve) => this.child.once('close', (code) => resolve({ code, stdout: this.stdout, stderr: this.stderr })));
-  }
-
+export class Command extends ChildProgram {
   static vipmesh(...args: string[]): Command {
     return new Command(process.execPath, [MAIN, ...args]);
-  }
-
-  get over(): boolean {
-    return (this.child.exitCode ?? this.child.signalCode) !== null;
-  }
-
-  kill(signal: NodeJS.Signals): void {
-    this.child.kill(signal);
   }
 
   says(text: string | RegExp): Promise<void> {
@@ -146,8 +102,8 @@ export class MeshAgent {
     return inner ?? assert.fail('it has no inner process');
   }
 
-  async kill(pid = this.pid): Promise<Outcome> {
-    process.kill(pid, 'SIGKILL');
+  async kill(): Promise<Outcome> {
+    process.kill(this.pid, 'SIGKILL');
     return this.command.ended;
   }
 
@@ -159,22 +115,13 @@ export class MeshAgent {
   }
 
   /** The live tasks of a service: told to run and running. */
-  async running(service: string): Promise<TaskObject[]> {
-    const tasks = await this.api.serviceTasks(service);
-    return tasks.filter((task) => task.desired === 'running' && task.status.state === 'running' && task.status.health !== 'unhealthy');
+  running(service: string): Promise<TaskObject[]> {
+    return runningTasks(this.api, service);
   }
 
   /** Waits until `service` has exactly so many live tasks, and no others on their way. */
-  async settles(service: string, replicas: number): Promise<TaskObject[]> {
-    return pollUntil(
-      `${service} has ${replicas} tasks`,
-      async () => {
-        const tasks = (await this.api.serviceTasks(service)).filter((task) => !isEnded(task));
-        const running = await this.running(service);
-        return tasks.length === replicas && running.length === replicas ? running : undefined;
-      },
-      SOON,
-    );
+  settles(service: string, replicas: number): Promise<TaskObject[]> {
+    return settledTasks(this.api, service, replicas, SOON);
   }
 
   /** Its VIP on `network`. */

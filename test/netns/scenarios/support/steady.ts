@@ -30,16 +30,17 @@ export class SteadyClient {
     return SteadyClient.begun(inTask(network, process.execPath, PROGRAM, host, `${port}`, `${INTERVAL_MS}`, stopFile), stopFile);
   }
 
-  static async onHost(port: number): Promise<SteadyClient> {
+  /** `timeout`: of one request, milliseconds. */
+  static async onHost(port: number, timeout?: number): Promise<SteadyClient> {
     const stopFile = newStopFile();
-    return SteadyClient.begun(new Command(process.execPath, [PROGRAM, '127.0.0.1', `${port}`, `${INTERVAL_MS}`, stopFile]), stopFile);
+    return SteadyClient.begun(new Command(process.execPath, [PROGRAM, '127.0.0.1', `${port}`, `${INTERVAL_MS}`, stopFile, ...(timeout === undefined ? [] : [`${timeout}`])]), stopFile);
   }
 
-  /** Under a command that says where it runs, such as `nsenter --net=…`; none: on the host. */
-  static async under(prefix: readonly string[], host: string, port: number): Promise<SteadyClient> {
-    const stopFile = newStopFile();
+  /** Under a command that says where it runs, such as `nsenter --net=…`; none: on the host. `root`: where the files of that place are, seen from here. */
+  static async under(prefix: readonly string[], host: string, port: number, root = ''): Promise<SteadyClient> {
+    const stopFile = newStopFile(root);
     const [file = '', ...args] = [...prefix, process.execPath, PROGRAM, host, `${port}`, `${INTERVAL_MS}`, stopFile];
-    return SteadyClient.begun(new Command(file, args), stopFile);
+    return SteadyClient.begun(new Command(file, args), root + stopFile);
   }
 
   private static async begun(command: Running, stopFile: string): Promise<SteadyClient> {
@@ -63,6 +64,6 @@ export class SteadyClient {
   }
 }
 
-function newStopFile(): string {
-  return join(mkdtempSync('/run/tmp/steady-'), 'stop');
+function newStopFile(root = ''): string {
+  return join(mkdtempSync(`${root}/run/tmp/steady-`).slice(root.length), 'stop');
 }

@@ -6,14 +6,14 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AmbiguousError, NameTakenError, NotFoundError } from '../../../../overlay/model/errors.js';
+import { AmbiguousError, InUseError, NameTakenError, NoPreviousSpecError, NodeUpError, NotFoundError } from '../../../../overlay/model/errors.js';
 import type { ObjectKind } from '../../../../overlay/model/errors.js';
 import type { NetworkObject, NodeObject, ServiceObject, TaskObject } from '../../../../overlay/model/object.js';
 import { STACK_LABEL } from '../../../../overlay/model/spec.js';
 import type { NetworkSpec, ServiceSpec } from '../../../../overlay/model/spec.js';
 import { ControlError } from '../../../../agent/control.js';
 import type {
-  AgentInfo, Control, DoctorCheck, ExecRequest, ExecSession, FlowSummary, LogLine, LogQuery, OffloadCommands, OffloadRecord, RunRequest, ServiceSummary, StackInfo, StackRequest, StackResult,
+  AgentInfo, Control, DoctorCheck, ExecRequest, ExecSession, FlowSummary, LogLine, LogQuery, NodeUpdate, OffloadCommands, OffloadRecord, RunRequest, ServiceSummary, StackInfo, StackRequest, StackResult, StoreInfo,
   TerminalSize,
 } from '../../../../agent/control.js';
 
@@ -29,12 +29,18 @@ export class MemoryControl implements Control {
   readonly signals: string[] = [];
   /** Every process that was started. */
   readonly children: ChildProcess[] = [];
+  nodeList: NodeObject[] = [
+    { id: 'abcdefabcdef', hostname: 'host1', status: 'ready', availability: 'active', leader: true, labels: {}, mode: 'root', address: '127.0.0.1', mtu: 1450, version: '0.1.0', createdAt: '2026-01-01T00:00:00.000Z' },
+  ];
   flowList: FlowSummary[] = [];
   offloadList: OffloadRecord[] = [];
   /** Of kernel offload, in what the agent says of itself. */
-  problems: Pick<AgentInfo, 'offloadProblem' | 'resetsProblem'> = {};
+  problems: Partial<Pick<AgentInfo, 'offloadProblem' | 'resetsProblem' | 'problems'>> = {};
+  /** In the way of services, by name. */
+  serviceProblems: Readonly<Record<string, Pick<ServiceSummary, 'problem' | 'portProblems'>>> = {};
   /** State that new tasks are in. */
   newTaskState: TaskObject['status']['state'] = 'running';
+  store: StoreInfo = { kind: 'embedded', reachable: true };
   followers = 0;
   shutdowns = 0;
   #next = 1;
@@ -46,8 +52,8 @@ export class MemoryControl implements Control {
   info(): Promise<AgentInfo> {
     return Promise.resolve({
       name: 'host1', nodeId: 'abcdefabcdef', version: '0.1.0', mode: 'root', pid: 4711, startedAt: START, stateDirectory: '/var/lib/vipmesh',
-      socket: '/run/vipmesh/vipmesh.sock', networks: this.networkList.length, services: this.serviceList.length,
-      tasksRunning: this.taskList.length, tasksDesired: this.taskList.length, flows: this.flowList.length, maxFlows: 1000, workers: 2, packetIo: { kind: 'poll', because: 'it needs Linux 6.7 or newer' }, counters: { 'packets in': 12, 'dropped: truncated': 0 }, ...this.problems,
+      socket: '/run/vipmesh/vipmesh.sock', store: this.store, networks: this.networkList.length, services: this.serviceList.length,
+      tasksRunning: this.taskList.length, tasksDesired: this.taskList.length, flows: this.flowList.length, maxFlows: 1000, workers: 2, packetIo: { kind: 'poll', because: 'it needs Linux 6.7 or newer' }, problems: [], counters: { 'packets in': 12, 'dropped: truncated': 0 }, ...this.problems,
     });
   }
 
@@ -80,7 +86,7 @@ export class MemoryControl implements Control {
 
   #summary(service: ServiceObject): ServiceSummary {
     const running = this.taskList.filter(({ serviceId, status }) => serviceId === service.id && status.state === 'running').length;
-    return { ...service, running, draining: { tasks: 0, flows: 0 } };
+    return { ...service, running, wanted: service.spec.replicas, draining: { tasks: 0, flows: 0 }, ...this.serviceProblems[service.spec.name] };
   }
 
   async createService(spec: ServiceSpec): Promise<ServiceObject> {
@@ -106,8 +112,14 @@ export class MemoryControl implements Control {
     return this.#replace(service, { ...service.spec, replicas });
   }
 
+  async rollBackService(ref: string): Promise<ServiceObject> {
+    const service = await this.#service(ref);
+    if (!service.previousSpec) throw new NoPreviousSpecError(service.spec.name);
+    return this.#replace(service, service.previousSpec);
+  }
+
   #replace(service: ServiceObject, spec: ServiceSpec): ServiceObject {
-    const changed = { ...service, spec };
+    const changed = { ...service, spec, previousSpec: service.spec };
     this.serviceList[this.serviceList.indexOf(service)] = changed;
     this.#fill(changed);
     return changed;
@@ -227,8 +239,23 @@ export class MemoryControl implements Control {
     return { changes: own.map(({ spec }) => `service ${spec.name} removed`) };
   }
 
-  nodes(): Promise<NodeObject[]> {
-    return Promise.resolve([{ id: 'abcdefabcdef', hostname: 'host1', status: 'ready', availability: 'active', mode: 'root', address: '127.0.0.1', version: '0.1.0' }]);
+  nodes = (): Promise<NodeObject[]> => Promise.resolve(this.nodeList);
+  node(ref: string): Promise<NodeObject> {
+    const found = this.nodeList.find(({ id, hostname }) => id === ref || hostname === ref);
+    return found ? Promise.resolve(found) : Promise.reject(new NotFoundError('node', ref));
+  }
+  async updateNode(ref: string, { availability, labelsAdd, labelsRemove = [] }: NodeUpdate): Promise<NodeObject> {
+    const node = await this.node(ref);
+    const labels = Object.fromEntries(Object.entries({ ...node.labels, ...labelsAdd }).filter(([key]) => !labelsRemove.includes(key)));
+    const changed = { ...node, labels, ...(availability !== undefined && { availability }) };
+    this.nodeList = this.nodeList.map((other) => (other === node ? changed : other));
+    return changed;
+  }
+  async removeNode(ref: string, force: boolean): Promise<void> {
+    const node = await this.node(ref);
+    if (node.status === 'ready') throw new NodeUpError(node.hostname);
+    if (!force) throw new InUseError(`node '${node.hostname}'`, ["task 'vote.1'"], 'remove it with --force');
+    this.nodeList = this.nodeList.filter((other) => other !== node);
   }
 
   flows = (): Promise<FlowSummary[]> => Promise.resolve(this.flowList);

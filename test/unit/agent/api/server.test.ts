@@ -69,6 +69,22 @@ test('stacks, nodes, flows and info go through', async (t) => {
   t.is((await client.info()).pid, 4711);
 });
 
+test('what is listed says how old it is when it is not current; what is asked of the agent itself is always', async (t) => {
+  const { socketPath, control } = await startApi(t);
+  const stale: number[] = [];
+  const client = new AgentClient({ socket: socketPath, onStale: (seconds) => stale.push(seconds) });
+  await client.networks();
+  t.deepEqual(stale, []);
+  const old = `${socketPath}.old`;
+  const api = await serveApi({ control, socketPath: old, age: () => 12_345 });
+  t.teardown(() => api.close());
+  const late = new AgentClient({ socket: old, onStale: (seconds) => stale.push(seconds) });
+  await late.nodes();
+  await late.info();
+  await late.createNetwork({ name: 'x' });
+  t.deepEqual(stale, [12]);
+});
+
 test('each kind of failure has its status and code', async (t) => {
   const { socketPath, control } = await startApi(t);
   t.deepEqual(await raw(socketPath, 'GET', '/v1/services/nothing'), { status: 404, body: { error: { code: 'not-found', message: "no service 'nothing'", remedy: "see 'vipmesh service ls'" } } });

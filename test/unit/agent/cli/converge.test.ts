@@ -1,7 +1,8 @@
 import test from 'ava';
 import { convergence } from '../../../../agent/cli/converge.js';
 import { DEFAULT_BALANCING } from '../../../../overlay/model/balancing.js';
-import type { ServiceObject, TaskObject, TaskStatus } from '../../../../overlay/model/object.js';
+import { DEFAULT_DEPLOYMENT } from '../../../../overlay/model/updates.js';
+import type { ServiceObject, TaskObject, TaskStatus, UpdateState } from '../../../../overlay/model/object.js';
 
 const SINCE = '2024-05-01T10:00:00.000Z';
 const NOW = Date.parse(SINCE) + 5000;
@@ -12,7 +13,7 @@ function service(replicas: number, condition: 'any' | 'on-failure' | 'none' = 'a
     spec: {
       name: 'vote', labels: {}, task: { command: ['x'], env: {}, stopGracePeriod: 0 }, networks: [], replicas, endpointMode: 'vip', ports: [],
       restart: { condition, delay: 0, ...(maxAttempts === undefined ? {} : { maxAttempts }) },
-      balancing: DEFAULT_BALANCING,
+      balancing: DEFAULT_BALANCING, ...DEFAULT_DEPLOYMENT,
     },
   };
 }
@@ -67,4 +68,34 @@ test('running counts once it has lasted; healthy counts at once', (t) => {
   t.is(convergence(service(1), [task(1, {})], at(999)).state, 'waiting');
   t.is(convergence(service(1), [task(1, {})], at(1000)).state, 'converged');
   t.is(convergence(service(1), [task(1, { health: 'healthy' })], at(0)).state, 'converged');
+});
+
+const updating = (state: UpdateState, more: Partial<ServiceObject> = {}): ServiceObject => ({ ...service(1), updateStatus: { state, startedAt: SINCE, message: 't1 failed: no such program' }, ...more });
+
+test('an update that is paused will not get there; a slot that runs again does not hide it', (t) => {
+  const old = task(2, {}, { version: 1 });
+  const paused = convergence({ ...updating('paused'), wanted: 2 }, [task(1, {}), old], NOW, 2);
+  t.like(paused, { state: 'failed', message: 'the update is paused: t1 failed: no such program' });
+  t.regex(paused.state === 'failed' ? (paused.remedy ?? '') : '', /service update --resume vote.*service rollback vote/);
+  t.like(convergence(updating('rollback_paused'), [], NOW), { state: 'failed', message: 'the rollback is paused: t1 failed: no such program' });
+  t.is(convergence(updating('paused'), [task(1, {})], NOW, 2).state, 'converged', 'all of it is there');
+});
+
+test('an update that was rolled back has failed, once everything is as it was', (t) => {
+  const back = { version: 3, sameVersions: [1] };
+  t.deepEqual(convergence(updating('rollback_started', back), [task(1, {}, { version: 1 })], NOW, 2), { state: 'waiting', ready: 1, message: '(rolling back: t1 failed: no such program)' });
+  t.deepEqual(convergence(updating('rollback_completed', back), [task(1, {}, { version: 1 })], NOW, 2), { state: 'failed', message: 'the update was rolled back: t1 failed: no such program' });
+  t.is(convergence(updating('rollback_started', back), [task(1, {}, { version: 1 })], NOW).state, 'converged', 'for whoever asked for just that');
+});
+
+test('an update that is rolled back when it fails is waited for until it no longer can', (t) => {
+  const spec = { ...service(1).spec, update: { ...DEFAULT_DEPLOYMENT.update, failureAction: 'rollback' as const } };
+  t.is(convergence(updating('updating', { spec }), [task(1, {})], NOW, 2).state, 'waiting');
+  t.is(convergence(updating('completed', { spec }), [task(1, {})], NOW, 2).state, 'converged');
+  t.is(convergence(updating('updating', { spec }), [task(1, FAILED), task(1, FAILED), task(1, FAILED)], NOW, 2).state, 'waiting');
+});
+
+test('a global service has as many as there are nodes for it', (t) => {
+  t.is(convergence({ ...service(1), wanted: 2 }, [task(0, {})], NOW).state, 'waiting');
+  t.is(convergence({ ...service(1), wanted: 2 }, [task(0, {}), task(0, {}, { id: 't', node: 'n2' })], NOW).state, 'converged');
 });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { DEFAULT_BALANCING } from '../../../../overlay/model/balancing.js';
+import { DEFAULT_DEPLOYMENT } from '../../../../overlay/model/updates.js';
 import { pollUntil } from '../../../support/poll-until.js';
 import { startApi } from '../api/api-under-test.js';
 import type { ApiUnderTest } from '../api/api-under-test.js';
@@ -41,8 +42,8 @@ test('a network with IPv6: one subnet and one gateway of each family', async (t)
 
 test('networks from create to rm', async (t) => {
   const { run, control } = await start(t);
-  const id = (await ok(t, run('network', 'create', '--subnet', '10.0.9.0/24', '--label', 'a=b', '--internal', 'overlay1'))).trim();
-  t.like(control.networkList[0], { id, spec: { name: 'overlay1', subnet: '10.0.9.0/24', internal: true, labels: { a: 'b' } } });
+  const id = (await ok(t, run('network', 'create', '--subnet', '10.0.9.0/24', '--label', 'a=b', '--internal', '--opt', 'encrypted', 'overlay1'))).trim();
+  t.like(control.networkList[0], { id, spec: { name: 'overlay1', subnet: '10.0.9.0/24', internal: true, encrypted: true, labels: { a: 'b' } } });
   t.is(await ok(t, run('network', 'ls')), `ID             NAME       DRIVER    SUBNET        VNI    INTERNAL\n${id}   overlay1   overlay   10.0.9.0/24   4097   true\n`);
   t.is(await ok(t, run('network', 'ls', '-q')), `${id}\n`);
   t.like(JSON.parse(await ok(t, run('network', 'ls', '--json'))), [{ id }]);
@@ -60,6 +61,8 @@ test('service create: every option arrives; the id is printed', async (t) => {
     '--health-timeout', '2s', '--health-retries', '4', '--health-start-period', '100ms', '--restart-condition', 'on-failure', '--restart-delay', '2s', '--restart-max-attempts', '7',
     '--scheduler', 'wlc', '--endpoint-weight', '4', '--endpoint-weight', '2=0', '--affinity', 'client-ip,timeout=1h', '--prefer', 'local', '--slow-start', '5s', '--max-conns', '9',
     '--eject-after', '2', '--eject-for', '1m', '--flow-timeout', 'udp=2m,icmp=61s', '--flow-timeout', 'established=1h', '--drain-timeout', '0',
+    '--constraint', 'node.labels.zone == a', '--constraint', 'node.hostname!=n1', '--placement-pref', 'node.labels.rack', '--update-parallelism', '2', '--update-delay', '10s',
+    '--update-order', 'start-first', '--update-monitor', '1m', '--update-failure-action', 'continue', '--update-max-failure-ratio', '0.5', '--rollback-parallelism', '0', '--rollback-failure-action', 'continue',
   ];
   const id = (await ok(t, run('service', 'create', ...args, '--', 'sh', '-c', 'exec x --name y'))).trim();
   t.is(control.serviceList[0]?.id, id);
@@ -85,6 +88,10 @@ test('service create: every option arrives; the id is printed', async (t) => {
       scheduler: 'wlc', weight: 4, slotWeights: { 2: 0 }, affinity: 'client-ip', affinityTimeout: 3_600_000, prefer: 'local', slowStart: 5000, maxConns: 9, ejectAfter: 2, ejectFor: 60_000,
       timeouts: { established: 3_600_000, transitory: 240_000, closed: 10_000, udp: 120_000, icmp: 61_000 }, drainTimeout: 0,
     },
+    mode: 'replicated',
+    placement: { constraints: ['node.labels.zone==a', 'node.hostname!=n1'], preferences: ['spread=node.labels.rack'] },
+    update: { parallelism: 2, delay: 10_000, order: 'start-first', monitor: 60_000, failureAction: 'continue', maxFailureRatio: 0.5 },
+    rollback: { ...DEFAULT_DEPLOYMENT.rollback, parallelism: 0, failureAction: 'continue' },
   });
 });
 
@@ -106,6 +113,9 @@ test('services: list, tasks, formats, scale, update, logs, remove', async (t) =>
   t.is(control.taskList.length, 5);
   t.is(await ok(t, run('service', 'update', '--env-add', 'A=1', '--publish-rm', '80', 'vote', '--', 'sleep', '9')), 'vote\n');
   t.like(control.serviceList[0]?.spec, { task: { command: ['sleep', '9'], env: { A: '1' } }, ports: [] });
+  t.is(await ok(t, run('service', 'rollback', 'vote')), 'vote\n');
+  t.like(control.serviceList[0]?.spec, { task: { command: ['sleep', '-x'] }, ports: [{ published: 8080 }] });
+  await ok(t, run('service', 'update', '--publish-rm', '80', 'vote', '--', 'sleep', '9'));
   control.logLines.push({ task: 'vote.1.aaaaaaaaaaa3', line: 'one' }, { task: 'vote.10.aaaaaaaaaaa4', line: 'two' });
   t.is(await ok(t, run('service', 'logs', 'vote')), 'vote.1.aaaaaaaaaaa3 | one\nvote.10.aaaaaaaaaaa4 | two\n');
   t.is(await ok(t, run('service', 'logs', '--tail', '1', 'vote')), 'vote.10.aaaaaaaaaaa4 | two\n');
@@ -185,13 +195,54 @@ test('stack deploy: warnings on stderr, changes on stdout; errors with their lin
   t.like(await run('stack', 'ps', 'shop'), { stderr: "vipmesh: no stack 'shop'\n  see 'vipmesh stack ls'\n", code: 1 });
 });
 
+test('nodes: inspect, update, and rm of one that is down', async (t) => {
+  const { run, control } = await start(t);
+  const [host1] = control.nodeList;
+  if (host1 === undefined) return t.fail();
+  control.nodeList.push({ ...host1, id: 'bbbbbbbbbbbb', hostname: 'host2', status: 'down', leader: false });
+  t.is(await ok(t, run('node', 'ls', '--format', '{{.Hostname}} {{.Status}} {{.Leader}}')), 'host1 Ready Leader\nhost2 Down \n');
+  t.is(await ok(t, run('node', 'inspect', '--format', '$.status', 'host2')), 'down\n');
+  t.is(await ok(t, run('node', 'update', '--availability', 'drain', '--label-add', 'zone=a', '--label-add', 'disk=', 'host2')), 'host2\n');
+  t.like(control.nodeList[1], { availability: 'drain', labels: { zone: 'a', disk: '' } });
+  t.is(await ok(t, run('node', 'update', '--label-rm', 'disk', 'bbbbbbbbbbbb')), 'host2\n');
+  t.deepEqual(control.nodeList[1]?.labels, { zone: 'a' });
+  t.like(await run('node', 'update', '--label-add', 'zone', 'host2'), { stderr: "vipmesh: --label-add: 'zone' has no value: write KEY=VALUE, or 'zone=' for an empty one\n", code: 2 });
+  t.like(await run('node', 'update', 'host2'), { stderr: "vipmesh: nothing to change\n  see 'vipmesh node update --help'\n", code: 2 });
+  t.like(await run('node', 'rm', 'host1'), { stderr: "vipmesh: node 'host1' is up: stop its agent first (vipmesh down, on that host)\n", code: 1 });
+  t.like(await run('node', 'rm', 'host2'), { stderr: "vipmesh: node 'host2' is in use by task 'vote.1': remove it with --force\n", code: 1 });
+  t.is(await ok(t, run('node', 'rm', '--force', 'host2')), 'host2\n');
+  t.like(await run('node', 'inspect', 'host2'), { stderr: "vipmesh: no node 'host2'\n  see 'vipmesh node ls'\n", code: 1 });
+});
+
+test('what does not work: of a service in ls and ps, of a node in its status and in node ls', async (t) => {
+  const { run, control } = await start(t);
+  await ok(t, run('service', 'create', '--name', 'web', '--replicas', '1', '-p', '80:80', '--', 'x'));
+  control.serviceProblems = { web: { problem: "no suitable node for service 'web': have a node that is up, active and fulfils the constraints", portProblems: [{ node: 'host2', port: 'port 80/tcp', message: 'in use' }] } };
+  const port = 'vipmesh: service web: port 80/tcp is not served on node host2: in use\n';
+  t.like(await run('service', 'ls'), { stderr: `vipmesh: service web: no suitable node for service 'web': have a node that is up, active and fulfils the constraints\n${port}`, code: 0 });
+  const ps = await run('service', 'ps', 'web');
+  t.is(ps.stderr, port);
+  t.regex(ps.stdout, /\n +web +Running +Pending .+ no suitable node for service 'web': have a node that is up, active and fulfils the constraints\n$/);
+  t.like((JSON.parse(await ok(t, run('service', 'ps', '--json', 'web'))) as object[]).at(-1), { id: '', name: 'web', status: { state: 'pending', message: control.serviceProblems['web']?.problem } });
+  t.is((await ok(t, run('service', 'ps', '-q', 'web'))).split('\n').length, 2);
+  const problem = { about: 'network backend', message: 'no IPv6', since: new Date(Date.now() - 90_000).toISOString() };
+  control.problems = { problems: [problem] };
+  t.regex(await ok(t, run('status')), /^Problems: {2}1\n {11}network backend, for .+: no IPv6$/m);
+  control.nodeList = control.nodeList.map((node) => ({ ...node, problems: [problem, problem] }));
+  t.regex(await ok(t, run('node', 'ls')), /network backend: no IPv6 \(and 1 more\)\n$/);
+});
+
 test('status, nodes, flows', async (t) => {
   const { run, control } = await start(t);
   control.flowList = [{ network: 'o', service: 'vote', protocol: 'udp', client: '10.0.1.5:1', vip: '10.0.1.2:53', endpoint: '10.0.1.6:53', state: 'udp', bytesIn: 1, bytesOut: 2, age: 3, idle: 4, path: 'relay' }];
-  t.regex(await ok(t, run('status')), /^Agent: {5}host1 \(abcdefabcdef\), version 0\.1\.0, mode root, pid 4711\nUp for: [^]*Flows: {5}1, up to 1000\nWorkers: {3}2\nI\/O: {7}poll \(io_uring: it needs Linux 6\.7 or newer\)\nCounters:\n {2}packets in {2}12\n$/);
+  t.regex(await ok(t, run('status')), /^Agent: {5}host1 \(abcdefabcdef\), version 0\.1\.0, mode root, pid 4711\nUp for: [^]*Store: {5}embedded, of this host alone\n[^]*Flows: {5}1, up to 1000\nWorkers: {3}2\nI\/O: {7}poll \(io_uring: it needs Linux 6\.7 or newer\)\nCounters:\n {2}packets in {2}12\n$/);
   t.is(await ok(t, run('status', '--format', '{{.Pid}}')), '4711\n');
   t.is((JSON.parse(await ok(t, run('status', '--json'))) as { pid: number }).pid, 4711);
   t.regex(await ok(t, run('node', 'ls')), /^ID .*\nabcdefabcdef {3}host1 {6}Ready/);
+  control.store = { kind: 'etcd', cluster: 'prod', members: ['a:1', 'b:2'], reachable: true, latency: 2.3 };
+  t.regex(await ok(t, run('status')), /^Store: {5}etcd at a:1, b:2, cluster prod: answers in 2 ms$/m);
+  control.store = { kind: 'etcd', cluster: 'prod', members: ['a:1'], reachable: false, unreachableSince: new Date(Date.now() - 90_000).toISOString(), problem: 'etcd at a:1 does not answer' };
+  t.regex(await ok(t, run('status')), /^Store: {5}etcd at a:1, cluster prod: OUT OF REACH for .+; tasks and traffic go on, nothing can be changed\. etcd at a:1 does not answer$/m);
   t.regex(await ok(t, run('flows')), /^PROTO .* PATH\nudp .* relay\n$/);
   t.deepEqual(await run('flows', '--service', 'nosuch'), { stdout: '', stderr: "vipmesh: no service 'nosuch'\n  see 'vipmesh service ls'\n", code: 1 });
 });
@@ -248,7 +299,7 @@ test('flows --watch goes on until it is interrupted', async (t) => {
 
 test('a reader that has seen enough is no failure', async (t) => {
   const { socketPath, control } = await start(t);
-  await control.createService({ name: 'vote', labels: {}, task: { command: ['x'], env: {}, stopGracePeriod: 0 }, networks: [], replicas: 1, endpointMode: 'vip', ports: [], restart: { condition: 'any', delay: 0 }, balancing: DEFAULT_BALANCING });
+  await control.createService({ name: 'vote', labels: {}, task: { command: ['x'], env: {}, stopGracePeriod: 0 }, networks: [], replicas: 1, endpointMode: 'vip', ports: [], restart: { condition: 'any', delay: 0 }, balancing: DEFAULT_BALANCING, ...DEFAULT_DEPLOYMENT });
   for (let i = 0; i < 20_000; i++) control.logLines.push({ task: 'vote.1', line: `line ${i} ${'x'.repeat(80)}` });
   const child = spawn('sh', ['-c', `"$0" "$1" service logs vote | head -n 1; exit 0`, process.execPath, MAIN], { env: { VIPMESH_SOCKET: socketPath, PATH: process.env['PATH'] }, stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
@@ -283,5 +334,5 @@ test('what the agent refuses as invalid is a usage error, as what the command re
 test('removing several things: each is tried, one failure is exit code 1', async (t) => {
   const { run } = await start(t);
   await ok(t, run('network', 'create', 'a'));
-  t.deepEqual(await run('network', 'rm', 'nothing', 'a'), { stdout: 'a\n', stderr: "vipmesh: no network 'nothing'\n  see 'vipmesh network ls', or create it: vipmesh network create nothing\n", code: 1 });
+  t.deepEqual(await run('network', 'rm', 'nothing', 'a'), { stdout: 'a\n', stderr: "vipmesh: no network 'nothing'\n  see 'vipmesh network ls'\n", code: 1 });
 });

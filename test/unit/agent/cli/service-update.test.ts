@@ -4,6 +4,7 @@ import type { UpdateOptions } from '../../../../agent/cli/commands/service-updat
 import { UsageError } from '../../../../agent/cli/command.js';
 import { CommandFailure } from '../../../../agent/cli/context.js';
 import { DEFAULT_BALANCING } from '../../../../overlay/model/balancing.js';
+import { DEFAULT_DEPLOYMENT } from '../../../../overlay/model/updates.js';
 import type { ServiceSpec } from '../../../../overlay/model/spec.js';
 
 const SPEC: ServiceSpec = {
@@ -15,7 +16,7 @@ const SPEC: ServiceSpec = {
   endpointMode: 'vip',
   ports: [{ published: 8080, target: 80, protocol: 'tcp', mode: 'ingress' }, { published: 8081, target: 80, protocol: 'tcp', mode: 'ingress' }],
   restart: { condition: 'any', delay: 5 },
-  balancing: DEFAULT_BALANCING,
+  balancing: DEFAULT_BALANCING, ...DEFAULT_DEPLOYMENT,
 };
 
 const update = (options: UpdateOptions, words: string[] = []): unknown => updatedInput(SPEC, options, words, { HOME: '/root' });
@@ -30,6 +31,21 @@ test('each option changes what it names and nothing else', (t) => {
   t.deepEqual(update({ labelAdd: ['c'], labelRm: ['a'] }), { ...SPEC, labels: { b: '2', c: '' } });
   t.deepEqual(update({ workdir: '/srv', stopGracePeriod: 3 }, ['y', 'z']), { ...SPEC, task: { ...SPEC.task, workdir: '/srv', stopGracePeriod: 3, command: ['y', 'z'] } });
   t.deepEqual(update({ restartDelay: 9, restartMaxAttempts: 2 }), { ...SPEC, restart: { condition: 'any', delay: 9, maxAttempts: 2 } });
+});
+
+test('constraints and preferences: added once, removed by what they say', (t) => {
+  const placement = { constraints: ['node.id==a', 'node.labels.zone==x'], preferences: ['spread=node.labels.zone'] };
+  const changed = (options: UpdateOptions): unknown => updatedInput({ ...SPEC, placement }, options, [], {});
+  t.deepEqual(changed({ constraintAdd: ['node.id==a', 'node.mode==root'], constraintRm: ['node.labels.zone==x'], placementPrefRm: ['spread=node.labels.zone'], placementPrefAdd: ['spread=node.labels.rack'] }), {
+    ...SPEC, placement: { constraints: ['node.id==a', 'node.mode==root'], preferences: ['spread=node.labels.rack'] },
+  });
+  t.throws(() => changed({ constraintRm: ['node.id==b'] }), { instanceOf: CommandFailure, message: "the service has no constraint 'node.id==b'" });
+});
+
+test('how it is updated and rolled back: each option by itself', (t) => {
+  t.deepEqual(update({ updateOrder: 'start-first', updateDelay: 0, rollbackMonitor: 7, rollbackFailureAction: 'continue', updateMaxFailureRatio: 0 }), {
+    ...SPEC, update: { ...SPEC.update, order: 'start-first' }, rollback: { ...SPEC.rollback, monitor: 7, failureAction: 'continue' },
+  });
 });
 
 test('health checks: changed, replaced, removed', (t) => {

@@ -6,6 +6,7 @@ import { taskView } from '../../../../agent/cli/views/tasks.js';
 import { formatItem, tableOf } from '../../../../agent/cli/views/view.js';
 import type { ServiceSummary, TaskSummary } from '../../../../agent/control.js';
 import { DEFAULT_BALANCING } from '../../../../overlay/model/balancing.js';
+import { DEFAULT_DEPLOYMENT } from '../../../../overlay/model/updates.js';
 import type { NetworkObject, TaskObject } from '../../../../overlay/model/object.js';
 
 const SINCE = '2024-05-01T10:00:00.000Z';
@@ -18,10 +19,10 @@ const NETWORK: NetworkObject = {
 const INGRESS: NetworkObject = { ...NETWORK, id: 'aaaaaaaaaaa0', spec: { ...NETWORK.spec, name: 'ingress' }, ingress: true, subnet: '10.0.0.0/24', vni: 4096 };
 
 const SERVICE: ServiceSummary = {
-  id: 'bbbbbbbbbbb1', version: 1, running: 2, draining: { tasks: 0, flows: 0 }, createdAt: SINCE, updatedAt: SINCE,
+  id: 'bbbbbbbbbbb1', version: 1, running: 2, wanted: 2, draining: { tasks: 0, flows: 0 }, createdAt: SINCE, updatedAt: SINCE,
   spec: {
     name: 'vote', labels: {}, task: { command: ['x'], env: {}, stopGracePeriod: 0 }, networks: [], replicas: 2, endpointMode: 'vip', ports: [], restart: { condition: 'any', delay: 0 },
-    balancing: DEFAULT_BALANCING,
+    balancing: DEFAULT_BALANCING, ...DEFAULT_DEPLOYMENT,
   },
   vips: [{ networkId: INGRESS.id, address: '10.0.0.3' }, { networkId: NETWORK.id, address: '10.0.1.2' }],
   ports: [{ published: 8080, target: 80, protocol: 'tcp', mode: 'ingress' }, { published: 53, target: 53, protocol: 'udp', mode: 'host', address: '127.0.0.1' }],
@@ -44,7 +45,11 @@ test('services', (t) => {
     'ID             NAME   MODE   REPLICAS   VIP        PORTS\n' +
       'bbbbbbbbbbb1   vote   vip    2/2        10.0.1.2   *:8080->80/tcp, 127.0.0.1:53->53/udp (host)\n',
   );
+  const everywhere = { ...SERVICE, wanted: 5, running: 3, spec: { ...SERVICE.spec, mode: 'global' as const } };
+  t.is(serviceView([]).columns.find(({ heading }) => heading === 'REPLICAS')?.cell(everywhere), '3/5 (global)');
   t.is(portText({ target: 80, protocol: 'tcp', mode: 'ingress' }), '*:?->80/tcp');
+  t.is(portText({ published: 1, target: 2, protocol: 'tcp', mode: 'ingress', proxyProtocol: 'v2' }), '*:1->2/tcp (proxy v2)');
+  t.is(portText({ published: 1, target: 2, protocol: 'tcp', mode: 'host', proxyProtocol: 'v2' }), '*:1->2/tcp (host, proxy v2)');
 });
 
 test('networks', (t) => {
@@ -81,6 +86,13 @@ test('a task that is ejected says for how long, as long as it runs', (t) => {
   t.is(state({ ...TASK, ejectedFor: 27_100, desired: 'shutdown', status: { ...TASK.status, state: 'stopping' } }), 'Stopping 5 minutes ago');
 });
 
+test('a task that cannot be told to stop shows why it is to', (t) => {
+  const error = (task: TaskObject): string => taskView(WALL).columns.find(({ heading }) => heading === 'ERROR')?.cell(task) ?? '';
+  const told: TaskObject = { ...TASK, desired: 'shutdown', status: { ...TASK.status, message: 'node host1 is down' } };
+  t.is(error(told), 'node host1 is down');
+  t.is(error({ ...told, desired: 'running' }), '');
+});
+
 test('a task that failed without a word shows its exit code; one that was told to stop shows nothing', (t) => {
   const error = (status: TaskObject['status']): string => taskView(WALL).columns.find(({ heading }) => heading === 'ERROR')?.cell({ ...TASK, status }) ?? '';
   t.is(error({ state: 'failed', since: SINCE, health: 'none', exitCode: 127 }), 'exit code 127');
@@ -96,13 +108,13 @@ test('flows and nodes', (t) => {
       'tcp     10.0.1.5:40112   10.0.1.2:80   10.0.1.6:80   vote      established   840B   64.1MB   3m10s   tun\n',
   );
   t.is(
-    tableOf(nodeView, [{ id: 'a', hostname: 'host1', status: 'ready', availability: 'active', mode: 'rootless', address: '127.0.0.1', version: '0.1.0' }]),
-    'ID   HOSTNAME   STATUS   AVAILABILITY   MODE       ADDRESS     VERSION\na    host1      Ready    Active         rootless   127.0.0.1   0.1.0\n',
+    tableOf(nodeView, [{ id: 'a', hostname: 'host1', status: 'ready', availability: 'active', leader: true, labels: {}, mode: 'rootless', address: '127.0.0.1', mtu: 1450, version: '0.1.0', createdAt: '2026-01-01T00:00:00.000Z' }]),
+    'ID   HOSTNAME   STATUS   AVAILABILITY   LEADER   ADDRESS     MODE       VERSION   PROBLEM\na    host1      Ready    Active         Leader   127.0.0.1   rootless   0.1.0\n',
   );
 });
 
 test('nothing to list is the headings alone; control characters never reach a terminal', (t) => {
-  t.is(tableOf(nodeView, []), 'ID   HOSTNAME   STATUS   AVAILABILITY   MODE   ADDRESS   VERSION\n');
+  t.is(tableOf(nodeView, []), 'ID   HOSTNAME   STATUS   AVAILABILITY   LEADER   ADDRESS   MODE   VERSION   PROBLEM\n');
   t.is(renderTable(['A', 'B'], [['\u001b[31mred', 'é']]), 'A          B\n?[31mred   é\n');
 });
 

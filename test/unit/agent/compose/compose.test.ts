@@ -2,6 +2,7 @@ import test from 'ava';
 import { ComposeError, parseCompose } from '../../../../agent/compose/compose.js';
 import type { ComposeResult } from '../../../../agent/compose/compose.js';
 import { DEFAULT_BALANCING } from '../../../../overlay/model/balancing.js';
+import { DEFAULT_DEPLOYMENT } from '../../../../overlay/model/updates.js';
 
 function compose(text: string, environment: Record<string, string> = {}): ComposeResult {
   return parseCompose(text, { stack: 'shop', file: 'compose.yaml', environment });
@@ -40,6 +41,7 @@ services:
         published: "8443"
         mode: host
         host_ip: 10.0.0.1
+        x-proxy-protocol: v2
     healthcheck:
       test: curl -sf localhost
       interval: 5s
@@ -70,6 +72,7 @@ services:
 networks:
   front:
     internal: true
+    driver_opts: { encrypted: '' }
     labels: { a: b }
     ipam: { config: [{ subnet: 10.9.0.0/24, gateway: 10.9.0.1 }] }
   back: { name: backbone, driver: overlay }
@@ -81,7 +84,7 @@ test('a whole file', (t) => {
   const { request, warnings } = compose(FULL, { HOME: '/root' });
   t.deepEqual(warnings, []);
   t.deepEqual(request.networks, [
-    { name: 'shop_front', driver: 'overlay', ipv6: false, internal: true, labels: { a: 'b', 'vipmesh.stack': 'shop' }, subnet: '10.9.0.0/24', gateway: '10.9.0.1' },
+    { name: 'shop_front', driver: 'overlay', ipv6: false, internal: true, encrypted: true, labels: { a: 'b', 'vipmesh.stack': 'shop' }, subnet: '10.9.0.0/24', gateway: '10.9.0.1' },
     { name: 'backbone', driver: 'overlay', ipv6: false, internal: false, labels: { 'vipmesh.stack': 'shop' } },
     { name: 'shop_default', driver: 'overlay', ipv6: false, internal: false, labels: { 'vipmesh.stack': 'shop' } },
   ]);
@@ -105,10 +108,10 @@ test('a whole file', (t) => {
       ports: [
         { published: 8080, target: 80, protocol: 'tcp', mode: 'ingress' },
         { published: 53, target: 53, protocol: 'udp', mode: 'ingress', address: '127.0.0.1' },
-        { published: 8443, target: 443, protocol: 'tcp', mode: 'host', address: '10.0.0.1' },
+        { published: 8443, target: 443, protocol: 'tcp', mode: 'host', address: '10.0.0.1', proxyProtocol: 'v2' },
       ],
       restart: { condition: 'on-failure', delay: 2000, maxAttempts: 4 },
-      balancing: DEFAULT_BALANCING,
+      balancing: DEFAULT_BALANCING, ...DEFAULT_DEPLOYMENT,
     },
     {
       name: 'shop_db',
@@ -127,7 +130,7 @@ test('a whole file', (t) => {
       endpointMode: 'dnsrr',
       ports: [],
       restart: { condition: 'any', delay: 1000 },
-      balancing: DEFAULT_BALANCING,
+      balancing: DEFAULT_BALANCING, ...DEFAULT_DEPLOYMENT,
     },
     {
       name: 'shop_worker',
@@ -138,7 +141,7 @@ test('a whole file', (t) => {
       endpointMode: 'vip',
       ports: [],
       restart: { condition: 'any', delay: 1000 },
-      balancing: DEFAULT_BALANCING,
+      balancing: DEFAULT_BALANCING, ...DEFAULT_DEPLOYMENT,
     },
   ]);
 });
@@ -155,12 +158,12 @@ test('keys that we do not support are warnings by name, with their line', (t) =>
     restart: always
     networks: { n: { ipv4_address: 10.0.0.9 } }
     deploy:
-      mode: global
+      mode: replicated-job
       resources: {}
       restart_policy: { window: 5s }
     healthcheck: { test: x, start_interval: 1s }
 networks:
-  n: { driver: bridge, attachable: true, ipam: { driver: default } }
+  n: { driver: bridge, attachable: true, ipam: { driver: default }, driver_opts: { encrypted: "false", mtu: 1400 } }
 volumes: {}
 configs: {}
 `);
@@ -172,12 +175,13 @@ configs: {}
     'compose.yaml:8: services.vote.secrets is not supported and ignored',
     'compose.yaml:9: services.vote.restart is not supported and ignored: use deploy.restart_policy',
     'compose.yaml:10: services.vote.networks.n.ipv4_address is not supported and ignored',
-    "compose.yaml:12: services.vote.deploy.mode 'global' is not supported: the service is replicated",
+    "compose.yaml:12: services.vote.deploy.mode 'replicated-job' is not supported: the service is replicated",
     'compose.yaml:13: services.vote.deploy.resources is not supported and ignored',
     'compose.yaml:14: services.vote.deploy.restart_policy.window is not supported and ignored: failures in a row are counted instead',
     'compose.yaml:15: services.vote.healthcheck.start_interval is not supported and ignored',
     'compose.yaml:17: networks.n.attachable is not supported and ignored: every network is',
     "compose.yaml:17: networks.n.driver 'bridge' is not supported: the network is an overlay network",
+    'compose.yaml:17: networks.n.driver_opts.mtu is not supported and ignored',
     'compose.yaml:17: networks.n.ipam.driver is not supported and ignored',
     'compose.yaml:18: volumes is not supported and ignored: tasks are processes of this host and see its files',
     'compose.yaml:19: configs is not supported and ignored',

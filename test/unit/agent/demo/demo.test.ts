@@ -15,7 +15,7 @@ import { pollUntil } from '../../../support/poll-until.js';
 const VOTE = fileURLToPath(new URL('../../../../agent/demo/vote.js', import.meta.url));
 
 test('the demonstration stack', (t) => {
-  const { networks, services } = demoStack();
+  const { networks, services } = demoStack('root');
   t.deepEqual(networks.map(({ name }) => name), ['overlay1']);
   t.deepEqual(services.map(({ name, replicas }) => [name, replicas]), [['client', 1], ['vote', 2]]);
   const [client, vote] = services;
@@ -25,6 +25,14 @@ test('the demonstration stack', (t) => {
   t.deepEqual(vote?.ports, [{ published: 8080, target: 80, protocol: 'tcp', mode: 'ingress' }]);
   t.deepEqual(vote?.networks, [{ network: 'overlay1', aliases: [] }]);
   t.deepEqual(client?.task.command, ['sleep', 'infinity']);
+});
+
+test('the same in mode sockets, where a VIP has the ports that are named, and those below 1024 are root’s', (t) => {
+  const [client, vote] = demoStack('sockets').services;
+  t.is(client?.endpointMode, 'dnsrr');
+  t.is(vote?.endpointMode, 'vip');
+  t.deepEqual(vote?.ports, [{ published: 8080, target: 8000, protocol: 'tcp', mode: 'ingress' }]);
+  t.deepEqual(vote?.task.env, { PORT: '8000' });
 });
 
 async function startVote(t: ExecutionContext): Promise<{ port: number; stop: () => Promise<number | null>; signal: () => void }> {
@@ -84,6 +92,7 @@ test('the welcome shows what is there, and what to type', (t) => {
   t.notRegex(text, /agent\.log/);
   t.regex(demoWelcome({ agent, detached: true, ...nothing }), /log \/x\/agent\.log\n[^]*npx vipmesh down\n/);
   t.regex(demoWelcome({ agent: { ...agent, stateOption: ' --state-dir /x' }, detached: true, ...nothing, socket: '/x.sock' }), /npx vipmesh down --state-dir \/x\n/);
+  t.regex(demoWelcome({ agent: { ...agent, mode: 'sockets' }, detached: false, ...nothing }), /curl -s vote:8000; curl -s vote:8000\n[^]*VIPMESH_ADDRESS/);
   const network = (name: string): NetworkObject => ({
     id: name, spec: { name, driver: 'overlay', ipv6: false, internal: false, labels: {} }, ingress: name === 'ingress', subnet: '', gateway: '', balancer: '', vni: 0, createdAt: '',
   });

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { decideMode, ModeError, rootlessObstacles, rootObstacles, TRIAL, type HostFacts } from '../../../../agent/lifecycle/modes.js';
+import { decideMode, ModeError, refuseInSockets, rootlessObstacles, rootObstacles, socketsObstacles, TRIAL, type HostFacts, type ModeRequest } from '../../../../agent/lifecycle/modes.js';
 
 const root: HostFacts = {
   uid: 0,
@@ -30,7 +30,7 @@ test('root that cannot be root runs rootless, and says why', (t) => {
   });
 });
 
-function refusal(request: 'auto' | 'root' | 'rootless', facts: HostFacts): string {
+function refusal(request: ModeRequest, facts: HostFacts): string {
   try {
     return `runs ${decideMode(request, facts).mode}`;
   } catch (error) {
@@ -44,7 +44,7 @@ test('mode root without root', (t) => {
 });
 
 test('/dev/net/tun, by cause', (t) => {
-  const tun = (code: string): string => refusal('auto', { ...nobody, tun: { failed: `${code}: open`, code } });
+  const tun = (code: string): string => refusal('rootless', { ...nobody, tun: { failed: `${code}: open`, code } });
   t.is(tun('EACCES'), 'mode rootless cannot run here: /dev/net/tun is not readable by uid 65534: chmod 0666 /dev/net/tun, or start vipmesh as root');
   t.is(tun('ENOENT'), 'mode rootless cannot run here: there is no /dev/net/tun: modprobe tun; in a container, start it with --device /dev/net/tun');
   t.is(tun('EPERM'), 'mode rootless cannot run here: /dev/net/tun is forbidden by the container: start the container with --device /dev/net/tun');
@@ -87,24 +87,54 @@ test('missing tools are named with their package, once, and not the trials that 
   };
   t.is(
     refusal('auto', facts),
-    'mode rootless cannot run here:\n' +
+    'no mode can run here:\n' +
       '  - ip not found: install the package iproute2 (apt-get install iproute2)\n' +
       '  - unshare, setpriv not found: install the package util-linux (apt-get install util-linux)',
   );
 });
 
-test('root in a container, where neither mode can run', (t) => {
-  const facts: HostFacts = {
-    ...root,
-    missingCapabilities: ['CAP_NET_ADMIN', 'CAP_SYS_ADMIN'],
-    tun: { failed: 'ENOENT', code: 'ENOENT' },
-    ownNamespaces: refused,
-    userNamespaces: refused,
-  };
-  const text = refusal('auto', facts);
-  t.true(text.startsWith('neither mode can run here:\n'));
+const container: HostFacts = {
+  ...root,
+  missingCapabilities: ['CAP_NET_ADMIN', 'CAP_SYS_ADMIN'],
+  tun: { failed: 'ENOENT', code: 'ENOENT' },
+  ownNamespaces: refused,
+  userNamespaces: refused,
+};
+
+test('where neither root nor rootless can run, auto takes sockets, and says why', (t) => {
+  t.deepEqual(decideMode('auto', { ...nobody, tun: { failed: 'x', code: 'ENOENT' }, userNamespaces: refused }), {
+    mode: 'sockets',
+    note: 'mode rootless cannot run here: there is no /dev/net/tun; a user namespace cannot be made (unshare failed: Operation not permitted)',
+  });
+  t.deepEqual(decideMode('auto', container), {
+    mode: 'sockets',
+    note:
+      'mode root cannot run here: this root has no CAP_NET_ADMIN and no CAP_SYS_ADMIN; there is no /dev/net/tun. ' +
+      'mode rootless cannot run here: there is no /dev/net/tun; a user namespace cannot be made (unshare failed: Operation not permitted)',
+  });
+});
+
+test('everybody may ask for sockets, which needs no more than to start processes', (t) => {
+  t.deepEqual(decideMode('sockets', root), { mode: 'sockets' });
+  t.deepEqual(socketsObstacles({ ...container, missingTools: [{ tool: 'ip', package: 'iproute2' }, { tool: 'unshare', package: 'util-linux' }] }), []);
+  t.is(refusal('sockets', { ...nobody, missingTools: [{ tool: 'setsid', package: 'util-linux' }] }), 'mode sockets cannot run here: setsid not found: install the package util-linux (apt-get install util-linux)');
+});
+
+test('what mode sockets has nothing for is refused', (t) => {
+  t.notThrows(() => refuseInSockets({ cluster: false, offload: false }));
+  t.throws(() => refuseInSockets({ cluster: true, offload: false }, 'mode rootless cannot run here: x'), {
+    instanceOf: ModeError,
+    message: 'mode sockets is not enough: a node of a cluster (--store) needs namespaces, and this would be mode sockets (mode rootless cannot run here: x): start it in mode root or rootless, or without --store, alone',
+  });
+  t.throws(() => refuseInSockets({ cluster: false, offload: true }), { instanceOf: ModeError, message: /--offload.*leave these options out/ });
+});
+
+test('no mode can run: what hinders several is said once', (t) => {
+  const text = refusal('auto', { ...container, missingTools: [{ tool: 'setpriv', package: 'util-linux' }] });
+  t.true(text.startsWith('no mode can run here:\n'));
   t.regex(text, /this root has no CAP_NET_ADMIN and no CAP_SYS_ADMIN: start it outside the container/);
-  t.is(text.match(/there is no \/dev\/net\/tun/g)?.length, 1, 'what hinders both modes is said once');
+  t.is(text.match(/there is no \/dev\/net\/tun/g)?.length, 1);
+  t.is(text.match(/setpriv not found/g)?.length, 1);
 });
 
 test('what the trial found out inside the namespaces', (t) => {

@@ -5,6 +5,7 @@ import { silentLogger } from '../../../../agent/log.js';
 import { projectSnapshot, type LiveTask, type World } from '../../../../agent/reconcile/project.js';
 import { ownNamespace, type Namespace } from '../../../../kernel/netns/netns.js';
 import { DEFAULT_BALANCING } from '../../../../overlay/model/balancing.js';
+import { DEFAULT_DEPLOYMENT } from '../../../../overlay/model/updates.js';
 import type { NetworkObject, ServiceObject } from '../../../../overlay/model/object.js';
 import { FakeClock } from '../../../../proxy/time/clock.js';
 import { NotingDriver } from './noting-driver.js';
@@ -17,7 +18,7 @@ const vote: ServiceObject = {
   id: 's1',
   spec: {
     name: 'vote', labels: {}, task: { command: ['vote'], env: {}, stopGracePeriod: 10_000 }, networks: [{ network: 'overlay1', aliases: [] }], replicas: 2, endpointMode: 'vip', ports: [],
-    restart: { condition: 'any', delay: 1000 }, balancing: DEFAULT_BALANCING,
+    restart: { condition: 'any', delay: 1000 }, balancing: DEFAULT_BALANCING, ...DEFAULT_DEPLOYMENT,
   },
   version: 1, vips: [{ networkId: 'n1', address: '10.0.1.2' }], ports: [], createdAt: when, updatedAt: when,
 };
@@ -28,7 +29,7 @@ function live(slot: number): LiveTask {
     addresses: [{ networkId: 'n1', address: `10.0.1.1${slot}`, interface: 'eth0' }],
     desired: 'running', status: { state: 'running', since: when, health: 'none' }, createdAt: when,
   } as const;
-  return { task, phase: 'up', healthy: true, ready: true, listens: true };
+  return { task, phase: 'up', healthy: true, ready: true, listens: true, remote: false };
 }
 
 /** An agent after one that was killed, and the driver that knows what that one had installed. */

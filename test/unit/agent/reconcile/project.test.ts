@@ -2,6 +2,7 @@ import test from 'ava';
 import type { LiveTask, World } from '../../../../agent/reconcile/project.js';
 import { projectDns, projectPorts, projectSnapshot, takingPart, viewOf } from '../../../../agent/reconcile/project.js';
 import { DEFAULT_BALANCING } from '../../../../overlay/model/balancing.js';
+import { DEFAULT_DEPLOYMENT } from '../../../../overlay/model/updates.js';
 import type { NetworkObject, ServiceObject, TaskObject } from '../../../../overlay/model/object.js';
 import { parseIpv4 } from '../../../../proxy/net/addr.js';
 
@@ -35,7 +36,7 @@ const vote: ServiceObject = {
     endpointMode: 'vip',
     ports: [{ published: 8080, target: 80, protocol: 'tcp', mode: 'ingress' }],
     restart: { condition: 'any', delay: 1000 },
-    balancing: DEFAULT_BALANCING,
+    balancing: DEFAULT_BALANCING, ...DEFAULT_DEPLOYMENT,
   },
   version: 1,
   vips: [
@@ -68,7 +69,7 @@ function task(slot: number): TaskObject {
 }
 
 function live(slot: number, more: Partial<LiveTask> = {}): LiveTask {
-  return { task: task(slot), phase: 'up', healthy: true, ready: true, listens: true, ...more };
+  return { task: task(slot), phase: 'up', healthy: true, ready: true, listens: true, remote: false, ...more };
 }
 
 function world(...tasks: LiveTask[]): World {
@@ -133,6 +134,27 @@ test('a published port balances over the addresses on ingress', (t) => {
   t.deepEqual(relay?.endpoints.map((endpoint) => endpoint.address), [parseIpv4('10.0.0.11'), parseIpv4('10.0.0.12')]);
 });
 
+test("mode=host is for this node's own tasks, and only as long as there are some; mode=ingress for all", (t) => {
+  const both: ServiceObject = { ...vote, ports: [...vote.ports, { published: 9090, target: 80, protocol: 'tcp', mode: 'host', proxyProtocol: 'v2' }] };
+  const portsOf = (...tasks: LiveTask[]): unknown =>
+    [...projectPorts({ ...world(...tasks), services: [both] })].map(([key, { relay }]) => [key, relay.proxyProtocol, relay.endpoints.map(({ id, weight, remote = false }) => `${id} ${weight} ${remote}`)]);
+  t.deepEqual(portsOf(live(1, { remote: true }), live(2)), [
+    ['tcp/*:8080', undefined, ['t1 1 true', 't2 1 false']],
+    ['tcp/*:9090', 'v2', ['t2 1 false']],
+  ]);
+  t.deepEqual(portsOf(live(1, { remote: true })), [['tcp/*:8080', undefined, ['t1 1 true']]]);
+  t.deepEqual(portsOf(), [['tcp/*:8080', undefined, []]]);
+  // The one that is about to end keeps its connections; that another node's listens already is none of its business.
+  t.deepEqual(portsOf(live(1, { remote: true }), live(2, { phase: 'draining' })), [
+    ['tcp/*:8080', undefined, ['t1 1 true', 't2 0 false']],
+    ['tcp/*:9090', 'v2', ['t2 0 false']],
+  ]);
+  t.deepEqual(portsOf(live(1, { remote: true }), live(2, { listens: false, ready: false })), [
+    ['tcp/*:8080', undefined, ['t1 1 true', 't2 0 false']],
+    ['tcp/*:9090', 'v2', ['t2 1 false']],
+  ]);
+});
+
 test('the name server hears of tasks that take part only, with aliases and VIP', (t) => {
   const networks = projectDns(world(live(1), live(2, { phase: 'draining' })));
   t.deepEqual(networks.get('n1')?.services, [
@@ -149,7 +171,7 @@ test("a stack's service is also known by its name inside the stack", (t) => {
 test('a one-off task is named on its networks, and its view leaves ingress out', (t) => {
   const { serviceId: _none, ...rest } = task(1);
   const one: TaskObject = { ...rest, id: 'aa', name: 'run.aa', slot: 0 };
-  const networks = projectDns({ networks: [ingress, overlay1], services: [], live: [{ task: one, phase: 'up', healthy: true, ready: true, listens: true }] });
+  const networks = projectDns({ networks: [ingress, overlay1], services: [], live: [{ task: one, phase: 'up', healthy: true, ready: true, listens: true, remote: false }] });
   t.deepEqual(networks.get('n1')?.tasks.map((entry) => entry.name), ['run.aa']);
   t.deepEqual(viewOf(one, networks, 'n0').networks.map((entry) => entry.name), ['overlay1']);
 });
@@ -174,4 +196,13 @@ test('IPv6 addresses of network, service and tasks are beside the others', (t) =
   t.is(names?.subnet6, 'fd00:1::/64');
   t.like(names?.services[0], { vip6: 'fd00:1::2', tasks: [{ address: '10.0.1.11', address6: 'fd00:1::b' }] });
   t.deepEqual(viewOf(one, projectDns(both), 'n0').networks.map((entry) => entry.name), ['overlay1']);
+});
+
+test('a port is ready when some task that takes part listens, or had the time to', (t) => {
+  const ready = (...tasks: LiveTask[]): unknown => projectPorts(world(...tasks)).get('tcp/*:8080')?.ready;
+  t.is(ready(), undefined);
+  t.is(ready(live(1, { ready: false, listens: false })), undefined);
+  t.is(ready(live(1, { phase: 'draining' })), undefined);
+  t.is(ready(live(1, { ready: false, listens: false }), live(2)), true);
+  t.is(ready(live(1, { listens: false })), true);
 });

@@ -1,8 +1,11 @@
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { openSync, closeSync, readdirSync } from 'node:fs';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
-import { listenTcp } from '../../../../kernel/netns/sockets.js';
+import { bindUdp, listenTcp } from '../../../../kernel/netns/sockets.js';
+import { DEFAULT_POLICY } from '../../../../proxy/config/snapshot.js';
+import { parseIpv4 } from '../../../../proxy/net/addr.js';
 import { limitsFor } from '../../../../agent/relay/limits.js';
 import { startRelay } from '../../../../agent/relay/relay.js';
 import type { Relay, RelayPort } from '../../../../proxy/relay/relay.js';
@@ -69,11 +72,11 @@ test.serial('a worker that dies rejects its calls, reports once, and gives the p
   const relay = await startRelay({ onError: (error) => errors.push(error) });
   const port = await published(relay, target);
   const socket = await exchange(t, port, 'x');
-  // No validation lets such a port through: Node throws on it where nobody catches.
-  const fd = listenTcp(undefined, '127.0.0.1', 0);
-  const fatal = connect(portOf(fd, 'tcp'), '127.0.0.1').on('error', () => undefined);
-  t.teardown(() => fatal.destroy());
-  await relay.publish({ ...portSpec(70_000), id: 'fatal' }, fd).catch(() => undefined);
+  // No validation lets such a port through: Node throws on it where nobody catches, in the thread for UDP, and the others end with it.
+  const fd = bindUdp(undefined, '127.0.0.1', 0);
+  const fatal = createSocket('udp4');
+  fatal.send('x', portOf(fd, 'udp'), '127.0.0.1', () => undefined);
+  await relay.publish({ ...portSpec(70_000), id: 'fatal', protocol: 'udp' }, fd).catch(() => undefined);
   await pollUntil('it is reported', () => errors.length > 0);
   t.is(errors.length, 1);
   t.regex(errors[0]?.message ?? '', /the worker failed/);
@@ -83,7 +86,48 @@ test.serial('a worker that dies rejects its calls, reports once, and gives the p
   await t.throwsAsync(relay.publish(portSpec(target), spare), { name: 'RelayError' });
   await relay.close();
   socket.destroy();
+  fatal.close();
   await pollUntil('no descriptor is left behind', () => readdirSync('/proc/self/fd').length <= before);
+});
+
+test.serial('threads share the listeners: each accepts, turns and limits are of all together', async (t) => {
+  const relay = await startRelay({ threads: 3 });
+  t.teardown(() => relay.close());
+  const answered: string[] = [];
+  let target = 0;
+  for (const name of ['127.0.0.2', '127.0.0.3']) {
+    const server = createServer((socket) => {
+      answered.push(name);
+      socket.on('error', () => undefined).pipe(socket);
+    });
+    server.listen(target, name);
+    await once(server, 'listening');
+    target = (server.address() as AddressInfo).port;
+    t.teardown(() => server.close());
+  }
+  const fd = listenTcp(undefined, '127.0.0.1', 0);
+  const port = portOf(fd, 'tcp');
+  const endpoints = [endpoint('127.0.0.2'), endpoint('127.0.0.3')];
+  await relay.publish({ ...portSpec(target), endpoints }, fd);
+  for (let i = 0; i < 12; i++) await exchange(t, port, 'hello');
+  t.deepEqual(answered, Array.from({ length: 12 }, (_, i) => (i % 2 === 0 ? '127.0.0.2' : '127.0.0.3')), 'one after the other, whichever thread it was');
+  const counters = await relay.counters();
+  const accepted = [0, 1, 2].map((thread) => counters[`relay_tcp_accepted_${thread}`] ?? 0);
+  // One that has as many as another, or one more, takes the next.
+  t.true(Math.max(...accepted) - Math.min(...accepted) <= 2, accepted.join());
+  t.is(accepted.reduce((sum, count) => sum + count), 12);
+  t.is(counters['relay_tcp_open'], 12);
+  t.is((await relay.flows()).length, 12);
+  t.is(await relay.flowsTo(parseIpv4('127.0.0.3')), 6);
+  t.deepEqual(await relay.opened(), { 'tcp/127.0.0.1': 12 });
+  // Each endpoint has six, so there is room for one more at each, of whichever thread.
+  await relay.update('tcp/127.0.0.1', endpoints, { scheduler: 'lc', policy: { ...DEFAULT_POLICY, maxConnections: 7 } });
+  for (let i = 0; i < 2; i++) await exchange(t, port, 'hello');
+  t.deepEqual(answered.slice(12).sort(), ['127.0.0.2', '127.0.0.3']);
+  const refused = connect(port, '127.0.0.1');
+  const [error] = (await once(refused, 'error')) as [NodeJS.ErrnoException];
+  t.is(error.code, 'ECONNRESET');
+  t.is((await relay.counters())['relay_tcp_refused_no_endpoint'], 1);
 });
 
 test.serial('limits leave descriptors for the rest of the agent', (t) => {

@@ -9,10 +9,10 @@ const SIX = (word: string): string => `000000000000000000000000${word}`;
 
 test('addresses come out in network order, whatever the order of the kernel', (t) => {
   const [entry] = parseSocketTable(HEADING + line('0B00007F:0035', '0A'), 'LE');
-  t.deepEqual(entry, { address: '7f00000b', port: 53, connected: false, listening: true });
+  t.deepEqual(entry, { address: '7f00000b', port: 53, peer: '00000000', connected: false, listening: true });
   t.deepEqual(parseSocketTable(HEADING + line('7F00000B:0035', '0A'), 'BE'), [entry!]);
   const [six] = parseSocketTable(line('B80D0120000000000000000001000000:1F90', '01', 'B80D0120000000000000000002000000:9C40'), 'LE');
-  t.deepEqual(six, { address: '20010db8000000000000000000000001', port: 8080, connected: true, listening: false });
+  t.deepEqual(six, { address: '20010db8000000000000000000000001', port: 8080, peer: '20010db8000000000000000000000002', connected: true, listening: false });
 });
 
 test('what is no socket is left out', (t) => {

@@ -5,7 +5,8 @@ import { readTables } from '../../../../kernel/iptables/read.js';
 import { diffTables } from '../../../../kernel/nftables/diff.js';
 import { batchText } from '../../../../kernel/nftables/render.js';
 import type { OffloadPort, OffloadService } from '../../../../kernel/offload/driver.js';
-import { hostLines, isOwnRoute, linkFaults, makeLines, othersRoute, readLists, sandboxLines, type FoundLink, type HostLink } from '../../../../kernel/offload/host-link.js';
+import { readLists } from '../../../../kernel/netns/links.js';
+import { hostLines, isOwnRoute, linkFaults, makeLines, othersRoute, sandboxLines, type FoundLink, type HostLink } from '../../../../kernel/offload/host-link.js';
 import { chainPorts, HOST_TABLES, hostChainName, hostChains, hostTable, hostTableName, sentPorts, tablePorts } from '../../../../kernel/offload/host-rules.js';
 
 const LINK: HostLink = { name: 'vm1a2b-ingress', address: '10.0.0.2', mtu: 1450 };

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { DEFAULT_BALANCING, SCHEDULERS } from '../../../../overlay/model/balancing.js';
+import { DEFAULT_DEPLOYMENT } from '../../../../overlay/model/updates.js';
 import { ValidationError } from '../../../../overlay/model/errors.js';
 import { MAX_REPLICAS, attachmentsSchema, check, validateNetworkSpec, validateReplicas, validateServiceSpec, validateTaskSpec } from '../../../../overlay/model/validate.js';
 
@@ -30,7 +31,7 @@ test('a service is completed with defaults', (t) => {
     name: 'vote', labels: {}, networks: [], replicas: 1, endpointMode: 'vip', ports: [],
     task: { command: ['httpd'], env: {}, stopGracePeriod: 10_000 },
     restart: { condition: 'any', delay: 1000 },
-    balancing: DEFAULT_BALANCING,
+    balancing: DEFAULT_BALANCING, ...DEFAULT_DEPLOYMENT,
   });
 });
 
@@ -71,6 +72,7 @@ const networks: readonly Case[] = [
   ['a subnet that is too large', { name: 'a', subnet: '10.0.0.0/7' }, 'subnet', '/8 to /29'],
   ['a subnet that is too small', { name: 'a', subnet: '10.0.0.0/30' }, 'subnet', '/8 to /29'],
   ['a loopback subnet', { name: 'a', subnet: '127.5.0.0/16' }, 'subnet', '127.0.0.0/8', 'private subnet'],
+  ['a loopback subnet that is larger than the pool of mode sockets', { name: 'a', subnet: '127.0.0.0/9' }, 'subnet', '127.0.0.0/8'],
   ['a multicast subnet', { name: 'a', subnet: '239.0.0.0/24' }, 'subnet', '224.0.0.0/3'],
   ['a gateway outside', { name: 'a', subnet: '10.5.0.0/24', gateway: '10.5.1.1' }, 'gateway', "'10.5.1.1'", '10.5.0.0/24'],
   ['the network address as gateway', { name: 'a', subnet: '10.5.0.0/24', gateway: '10.5.0.0' }, 'gateway', 'network address'],
@@ -133,6 +135,7 @@ const services: readonly Case[] = [
   ['a port as text', service({ ports: [{ target: '80' }] }), 'ports[0].target', '"80"'],
   ['a host name to publish on', service({ ports: [{ target: 80, address: 'localhost' }] }), 'ports[0].address', "'localhost'", '127.0.0.1'],
   ['a port published twice', service({ ports: [{ target: 80, published: 8080 }, { target: 81, published: 8080 }] }), 'ports[1]', '8080:81', '8080:80', 'once'],
+  ['the PROXY protocol over UDP', service({ ports: [{ target: 53, protocol: 'udp', proxyProtocol: 'v2' }] }), 'ports[0].proxyProtocol', 'udp has none', 'leave proxy-protocol out'],
   ['a port published on all and on one', service({ ports: [{ target: 80, published: 8080 }, { target: 81, published: 8080, address: '127.0.0.1' }] }), 'ports[1]', 'once'],
   ['ingress publishing with dnsrr', service({ endpointMode: 'dnsrr', ports: [{ target: 80, mode: 'host' }, { target: 81 }] }), 'ports[1].mode', 'mode=host', 'endpoint mode vip'],
   ['an unknown scheduler', service({ balancing: { scheduler: 'nq' } }), 'balancing.scheduler', '"nq"', 'rr, wrr, lc, wlc, sh, mh'],
@@ -215,6 +218,14 @@ for (const input of [null, undefined, 1, 'x', [], true]) {
     for (const validate of [validateNetworkSpec, validateServiceSpec, validateTaskSpec]) t.true('' in issuesOf(validate, input));
   });
 }
+
+test('ports that are not published, each once; and subnets of mode sockets', (t) => {
+  t.deepEqual(validateServiceSpec(service({ expose: [{ port: 80 }, { port: 80, protocol: 'udp' }] })).expose, [{ port: 80, protocol: 'tcp' }, { port: 80, protocol: 'udp' }]);
+  t.false('expose' in validateServiceSpec(service({})));
+  t.regex(issuesOf(validateServiceSpec, service({ expose: [{ port: 80 }, { port: 80, protocol: 'tcp' }] }))['expose[1]'] ?? '', /80\/tcp is named twice/);
+  t.truthy(issuesOf(validateServiceSpec, service({ expose: [{ port: 0 }] }))['expose[0].port']);
+  t.is(validateNetworkSpec({ name: 'a', subnet: '127.64.0.0/16' }).subnet, '127.64.0.0/16');
+});
 
 test('replicas by themselves', (t) => {
   t.is(validateReplicas(0), 0);

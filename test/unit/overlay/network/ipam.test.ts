@@ -2,6 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { AddressPoolError } from '../../../../overlay/model/errors.js';
 import { addressOrder, chooseSubnet, poolSize } from '../../../../overlay/network/ipam.js';
+import { LOOPBACK_POOL } from '../../../../overlay/model/subnets.js';
 import { cidrContains, cidrOf, cidrSize, formatCidr, formatIpv4, parseCidr, parseIpv4 } from '../../../../proxy/net/addr.js';
 
 function order(subnet: string, gateway: string, last?: string): string[] {
@@ -58,6 +59,13 @@ test('networks of other sizes and the routes of the host are kept clear of', (t)
 test('a route that covers the whole pool is no obstacle, as nothing could avoid it', (t) => {
   t.is(subnetAfter([], ['0.0.0.0/0', '10.0.0.0/8']), '10.0.1.0/24');
   t.is(subnetAfter([], ['0.0.0.0/0', '10.0.0.0/8', '10.0.0.0/20']), '10.0.16.0/24');
+});
+
+test('from another pool', (t) => {
+  const subnetOf = (taken: string[], ingress: boolean): string => formatCidr(chooseSubnet(taken.map(parseCidr), [], ingress, LOOPBACK_POOL));
+  t.is(subnetOf([], true), '127.64.0.0/24');
+  t.is(subnetOf(['127.64.0.0/24', '127.64.1.0/24'], false), '127.64.2.0/24');
+  t.throws(() => subnetOf(['127.64.0.0/10'], false), { instanceOf: AddressPoolError, message: /pool 127\.64\.0\.0\/10 \(16384 subnets\)/ });
 });
 
 test('a pool that is used up says which', (t) => {

@@ -75,8 +75,10 @@ test('concurrent creations share nothing, from one process or several', async (t
 
 function bound(store: Store): Store {
   return {
+    committed: 0,
+    contact: { reachable: true, since: 0 },
     get: (key) => store.get(key), list: (prefix) => store.list(prefix), commit: (compares, writes) => store.commit(compares, writes),
-    watch: (prefix, revision, signal) => store.watch(prefix, revision, signal), close: () => store.close(),
+    watch: (prefix, revision, signal) => store.watch(prefix, revision, signal), lease: (seconds) => store.lease(seconds), close: () => store.close(),
   };
 }
 

@@ -6,7 +6,7 @@ import { dump, emptyStore, serviceObject } from '../fixtures.js';
 
 test('a service of an earlier version is completed with defaults; a whole one stays as it is', async (t) => {
   const store = emptyStore(t);
-  const { balancing: _none, ...earlier } = serviceObject('old').spec;
+  const { balancing: _balancing, mode: _mode, placement: _placement, update: _update, rollback: _rollback, ...earlier } = serviceObject('old').spec;
   const tuned = serviceObject('new', { balancing: { ...DEFAULT_BALANCING, scheduler: 'mh' } });
   await store.commit([], [{ put: serviceKey('old'), value: { ...serviceObject('old'), spec: earlier } }, { put: serviceKey('new'), value: tuned }]);
 

@@ -58,7 +58,9 @@ test('what changed after the listing is not pruned', async (t) => {
   const key = `addresses/${n1.id}/10.0.1.9`;
   await store.commit([], [{ put: key, value: { owner: 'tasks/b00000000000' } }]);
   const racing: Store = {
-    get: (k) => store.get(k), watch: (p, r, s) => store.watch(p, r, s), close: () => store.close(), list: (prefix) => store.list(prefix),
+    committed: 0,
+    contact: { reachable: true, since: 0 },
+    get: (k) => store.get(k), watch: (p, r, s) => store.watch(p, r, s), lease: (seconds) => store.lease(seconds), close: () => store.close(), list: (prefix) => store.list(prefix),
     commit: async (compares, writes) => {
       await store.commit([], [{ put: key, value: { owner: `networks/${n1.id}` } }]);
       return store.commit(compares, writes);

@@ -16,7 +16,7 @@ function world(more: Partial<ServiceSpec> = {}): SmallWorld {
 const checked = { ...taskSpec, healthcheck: { command: ['true'], interval: 1000, timeout: 1000, retries: 1, startPeriod: 0 } };
 
 test('nothing is wanted of nothing', (t) => {
-  t.deepEqual(reconcile([], [], new Map(), 0), { actions: [], memory: new Map() });
+  t.deepEqual(reconcile([], [], new Map(), 0, []), { actions: [], memory: new Map(), problems: new Map() });
 });
 
 test('a new service gets its slots, once', (t) => {

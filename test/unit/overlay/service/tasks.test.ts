@@ -1,9 +1,12 @@
 import test from 'ava';
-import { NameTakenError, NotFoundError, TaskEndedError } from '../../../../overlay/model/errors.js';
+import { AddressPoolError, NameTakenError, NotFoundError, TaskEndedError } from '../../../../overlay/model/errors.js';
+import type { TaskObject } from '../../../../overlay/model/object.js';
 import { parsePort } from '../../../../overlay/model/port.js';
 import { createNetwork } from '../../../../overlay/network/networks.js';
+import { listObjects } from '../../../../overlay/service/lookup.js';
 import { createService, removeService } from '../../../../overlay/service/services.js';
-import { createOneOffTask, createTask, markTask, removeTask, stopTask } from '../../../../overlay/service/tasks.js';
+import { createOneOffTask, createTask, createTasks, markTask, removeTask, stopTask } from '../../../../overlay/service/tasks.js';
+import { TASKS } from '../../../../overlay/store/keys.js';
 import { dump, keys, meshStore, networkSpec, serviceSpec, taskSpec } from '../fixtures.js';
 
 test('a task has an address on each of its service\'s networks, ingress last', async (t) => {
@@ -33,6 +36,35 @@ test('a task of a service that is gone is not made', async (t) => {
   const before = await dump(store);
   await t.throwsAsync(createTask(store, id, 1, context), { instanceOf: NotFoundError });
   t.is(await dump(store), before);
+});
+
+test('a task runs where it was placed; one of a global service is named after its node', async (t) => {
+  const { store, context } = await meshStore(t);
+  const { id } = await createService(store, serviceSpec('vote'), context);
+  t.like(await createTask(store, id, 2, context, 'node2'), { slot: 2, node: 'node2' });
+  const task = await createTask(store, id, 0, context, 'node2');
+  t.like(task, { name: `vote.node2.${task.id}`, slot: 0, node: 'node2' });
+});
+
+test('several tasks at once: all that there are addresses for', async (t) => {
+  const { store, context } = await meshStore(t);
+  await createNetwork(store, networkSpec('small', { subnet: '10.77.0.0/28' }), context);
+  const { id } = await createService(store, serviceSpec('vote', { networks: [{ network: 'small', aliases: [] }], endpointMode: 'dnsrr' }), context);
+  const places = Array.from({ length: 14 }, (_, i) => ({ slot: i + 1, node: `n${i % 3}` }));
+  const error = await t.throwsAsync(createTasks(store, id, places, context), { instanceOf: AddressPoolError });
+  t.regex(error?.message ?? '', /'small' has no free address/);
+  const tasks = await listObjects<TaskObject>(store, TASKS);
+  t.deepEqual(tasks.map(({ slot, node }) => `${slot} ${node}`), places.slice(0, 12).map(({ slot, node }) => `${slot} ${node}`));
+  t.is(new Set(tasks.map(({ addresses }) => addresses[0]?.address)).size, 12);
+});
+
+test('whoever asks a task to stop may say why', async (t) => {
+  const { store, context } = await meshStore(t);
+  const { id } = await createService(store, serviceSpec('vote'), context);
+  const task = await createTask(store, id, 1, context);
+  t.like(await stopTask(store, task.id, 'node n is down'), { desired: 'shutdown', status: { state: 'pending', message: 'node n is down' } });
+  const other = await createTask(store, id, 2, context);
+  t.false('message' in (await stopTask(store, other.id)).status);
 });
 
 test('a one-off task: its name, its aliases, never on ingress', async (t) => {

@@ -126,3 +126,20 @@ test('a full disk refuses commits, keeps what is there, and goes on when there i
   t.is(await store.commit([], [{ put: 'a', value: 3 }]), 2);
   await store.close();
 });
+
+test('keys of leases are gone when the store is opened again: whoever had them is', async (t) => {
+  const path = join(directory, 'leased');
+  const store = openEmbeddedStore(path);
+  const lease = await store.lease(60);
+  await store.commit([], [{ put: 'a', value: 1, lease }, { put: 'b', value: 1, lease }, { put: 'c', value: 1 }]);
+  await store.commit([], [{ put: 'b', value: 2 }]);
+  await store.close();
+  const again = openEmbeddedStore(path);
+  const { entries, revision } = await again.list('');
+  t.deepEqual(entries.map(({ key }) => key), ['b', 'c']);
+  t.is(revision, 3);
+  await again.close();
+  const once = openEmbeddedStore(path);
+  t.is((await once.list('')).revision, 3);
+  await once.close();
+});

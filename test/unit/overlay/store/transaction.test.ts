@@ -7,10 +7,13 @@ import { dump, emptyStore } from '../fixtures.js';
 /** Another handle on the same store, as another process would have: it does not share the queue of this one. */
 function anotherHandle(store: Store): Store {
   return {
+    committed: 0,
+    contact: { reachable: true, since: 0 },
     get: (key) => store.get(key),
     list: (prefix) => store.list(prefix),
     commit: (compares, writes) => store.commit(compares, writes),
     watch: (prefix, revision, signal) => store.watch(prefix, revision, signal),
+    lease: (seconds) => store.lease(seconds),
     close: () => store.close(),
   };
 }

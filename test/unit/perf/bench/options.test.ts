@@ -1,5 +1,6 @@
 import test from 'ava';
-import { HELP, parseCommand, UsageError, type Options } from '../../../../perf/bench/options.js';
+import { HELP, parseCommand, type Options } from '../../../../perf/bench/options.js';
+import { UsageError } from '../../../../perf/usage.js';
 import { PEERS } from '../../../../perf/bench/peers/peers.js';
 import { WORKS } from '../../../../perf/bench/work/works.js';
 

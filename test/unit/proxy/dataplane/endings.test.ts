@@ -139,6 +139,39 @@ test('SYNs that are lost while the endpoint takes others eject nobody; once it t
   t.deepEqual([mesh.count('connectFailures'), mesh.count('endpointsEjected')], [2, 1]);
 });
 
+for (const [family, net] of [['IPv4', IPV4], ['IPv6', IPV6]] as const) {
+  test(`${family}: a SYN that comes again goes to an endpoint that answers, when a second has passed and its own has answered nobody`, (t) => {
+    const mesh = new Mesh({ config: snapshot(1, plain({ policy: DEFAULT_POLICY })) });
+    const send = (sourcePort: number) => decode(mesh.pass(tcpFrame({ from: net.client, to: net.vip, sourcePort, flags: 'S' })));
+    const answer = ({ toText, sourcePort }: ReturnType<typeof send>): void => void mesh.pass(tcpFrame({ from: toText, to: net.balancer, sourcePort: 80, destinationPort: sourcePort, flags: 'SA' }));
+    const [dead, live] = [send(1), send(2)];
+    t.not(dead.toText, live.toText);
+    mesh.wait(1000);
+    t.is(send(1).toText, dead.toText, 'no other is known to be better');
+    mesh.wait(500);
+    answer(live);
+    mesh.wait(200);
+    t.is(send(1).toText, dead.toText, 'it may still be on its way');
+    mesh.wait(100);
+    const third = send(3);
+    t.is(third.toText, dead.toText);
+    const again = send(4);
+    t.is(again.toText, live.toText);
+    mesh.wait(900);
+    answer(again);
+    mesh.wait(100);
+    const moved = send(3);
+    t.is(moved.toText, live.toText);
+    t.deepEqual([mesh.count('connectFailures'), mesh.count('endpointsEjected'), mesh.table.size], [2, 0, 4]);
+    // One that was only slow is told that nobody waits any more.
+    const late = tcpFrame({ from: dead.toText, to: net.balancer, sourcePort: 80, destinationPort: third.sourcePort, flags: 'SA' });
+    t.is(decode(mesh.pass(late)).flags, RST);
+    answer(moved);
+    mesh.wait(2000);
+    t.is(send(3).toText, live.toText, 'it is open there');
+  });
+}
+
 test('a SYN that the endpoint refuses is a failure; one that it takes ends the row', (t) => {
   const mesh = new Mesh({ config: snapshot(1, plain({ policy: { ...DEFAULT_POLICY, ejectAfter: 2 } })) });
   const open = (sourcePort: number, flags: string): string => {

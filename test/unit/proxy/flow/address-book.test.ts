@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { AddressBook, AddressReader } from '../../../../proxy/flow/address-book.js';
-import { formatIpv6, type Ipv6, parseIpv6 } from '../../../../proxy/net/addr6.js';
+import { type Ipv6, parseIpv6 } from '../../../../proxy/net/addr6.js';
 
 const HASH_KEY = [11, -22] as const;
 
@@ -103,17 +103,6 @@ test('the generation is odd where there is no address, and another one for each'
   for (const wrong of [0, -1, 3, 1 << 30]) t.is(reader.generation(wrong) & 1, 1);
 });
 
-/** Mean nanoseconds of a find that hits, over every held address. */
-function findCost(book: AddressBook, held: readonly Ipv6[]): number {
-  let best = Infinity;
-  for (let round = 0; round < 5; round++) {
-    const start = process.hrtime.bigint();
-    for (const address of held) if (book.find(address[0], address[1], address[2], address[3]) === 0) throw new Error(formatIpv6(address));
-    best = Math.min(best, Number(process.hrtime.bigint() - start) / held.length);
-  }
-  return best;
-}
-
 test('full, and changed a million times: every address is found, and none is harder to find than in a new book', (t) => {
   const CAPACITY = 4096;
   const { book } = bookOf(CAPACITY);
@@ -139,6 +128,6 @@ test('full, and changed a million times: every address is found, and none is har
 
   const fresh = bookOf(CAPACITY).book;
   for (const address of held) fresh.intern(...address);
-  const [old, young] = [findCost(book, held), findCost(fresh, held)];
-  t.true(old < young * 3 + 50, `${old.toFixed(0)} ns against ${young.toFixed(0)} ns`);
+  for (const address of held) t.true(book.find(...address) !== 0);
+  t.is(book.passed, fresh.passed);
 });

@@ -7,12 +7,14 @@ import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import type { ExecutionContext } from 'ava';
 import { bindUdp, listenTcp } from '../../../../kernel/netns/sockets.js';
 import { socketFamily } from '../../../../kernel/netns/socket-info.js';
-import { wasReset } from '../../../../agent/relay/socket-reset.js';
+import { wasReset } from '../../../support/socket-reset.js';
 import type { BalancingPolicy, EndpointConfig, Timeouts } from '../../../../proxy/config/snapshot.js';
 import { parseIpv4 } from '../../../../proxy/net/addr.js';
+import { SystemSockets } from '../../../../agent/relay/system-sockets.js';
 import { RelayCore } from '../../../../proxy/relay/core.js';
+import { allocateCrew, Crew } from '../../../../proxy/relay/crew.js';
 import type { RelayChoice } from '../../../../proxy/relay/relay.js';
-import { DEFAULT_LIMITS, type RelayLimits } from '../../../../proxy/relay/messages.js';
+import { DEFAULT_LIMITS, type RelayAnswers, type RelayLimits, type RelayRequest } from '../../../../proxy/relay/messages.js';
 import { systemClock, type Clock } from '../../../../proxy/time/clock.js';
 import { closeSync, readFileSync, readlinkSync } from 'node:fs';
 import { pollUntil } from '../../../support/poll-until.js';
@@ -39,13 +41,23 @@ function rowOf(fd: number, table: SocketTable): string[] {
 }
 
 export class Rig {
-  readonly core: RelayCore;
+  /** Answers as a thread does: later. */
+  readonly core: { handle(request: RelayRequest): Promise<RelayAnswers[RelayRequest['kind']]> };
   readonly #t: ExecutionContext;
 
   constructor(t: ExecutionContext, limits: Partial<RelayLimits> = {}, clock: Clock = systemClock) {
     this.#t = t;
-    this.core = new RelayCore({ limits: { ...DEFAULT_LIMITS, ...limits }, clock, wasReset, familyOf: socketFamily });
-    t.teardown(() => this.core.handle({ kind: 'close' }));
+    const sockets = new SystemSockets();
+    const crew = new Crew(allocateCrew(1, 'secret'), 0, () => undefined);
+    const core = new RelayCore({ limits: { ...DEFAULT_LIMITS, ...limits }, clock, sockets, crew, familyOf: socketFamily });
+    this.core = { handle: async (request) => Promise.resolve(core.handle(request)) };
+    // Its sockets have their turns between those of Node's event loop, which the tests' own are on.
+    const turns = setInterval(() => core.turn(0), 1);
+    t.teardown(() => {
+      clearInterval(turns);
+      core.handle({ kind: 'close' });
+      sockets.end();
+    });
   }
 
   /** Publishes on 127.0.0.1 and answers the port. */

@@ -1,7 +1,7 @@
 /** What time does to connections and endpoints: silence that ends the one, ejections that end. */
 import type { Socket } from 'node:net';
 import test from 'ava';
-import { wasReset } from '../../../../agent/relay/socket-reset.js';
+import { wasReset } from '../../../support/socket-reset.js';
 import { DEFAULT_POLICY, DEFAULT_TIMEOUTS } from '../../../../proxy/config/snapshot.js';
 import type { FlowRecord } from '../../../../proxy/dataplane/handle.js';
 import { FakeClock } from '../../../../proxy/time/clock.js';

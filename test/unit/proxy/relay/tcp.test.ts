@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import test from 'ava';
-import { wasReset } from '../../../../agent/relay/socket-reset.js';
+import { wasReset } from '../../../support/socket-reset.js';
 import { listenTcp } from '../../../../kernel/netns/sockets.js';
 import type { FlowRecord } from '../../../../proxy/dataplane/handle.js';
 import { DEFAULT_POLICY } from '../../../../proxy/config/snapshot.js';

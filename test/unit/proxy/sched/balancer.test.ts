@@ -231,3 +231,32 @@ test('another scheduler from one snapshot to the next', (t) => {
 test('no endpoints: -1', (t) => {
   t.deepEqual(choices(balancerOf(serviceOf([], { affinity: 60, preferLocal: true, slowStart: 100 })), 3), [-1, -1, -1]);
 });
+
+test('turns that others gave are skipped by the schedulers that have turns', (t) => {
+  const list = endpoints(3, 2, 1);
+  for (const scheduler of SCHEDULER_NAMES) {
+    const [one, two] = [balancerOf(serviceOf(list, {}, scheduler)), balancerOf(serviceOf(list, {}, scheduler))];
+    choices(one, 5);
+    two.skip(scheduler === 'rr' ? 5 + 3_000_000 : 5);
+    t.deepEqual(choices(two, 6), choices(one, 6), scheduler);
+  }
+});
+
+test('a connection that is not answered goes where one was since, unless its own endpoint did answer or is the client’s', (t) => {
+  const balancer = balancerOf(serviceOf(endpoints(1, 1, 0, 1, 1)));
+  t.is(balancer.instead(1, 10, 20), -1, 'nobody has answered');
+  balancer.succeeded(2, 15);
+  t.is(balancer.instead(1, 10, 20), -1, 'it takes no flows');
+  balancer.succeeded(0, 15);
+  balancer.succeeded(4, 15);
+  t.is(balancer.instead(1, 10, 20), 4, 'the next in the list');
+  t.is(balancer.instead(1, 15, 20), -1, 'since the SYN was sent');
+  t.true(fail(balancer, 4, 16));
+  t.is(balancer.instead(1, 10, 20), 0, 'not one that is ejected');
+  balancer.succeeded(1, 12);
+  t.is(balancer.instead(1, 10, 20), -1, 'its own has: a packet was lost');
+  for (const sticky of [balancerOf(serviceOf(endpoints(1, 1), { affinity: 60 })), balancerOf(serviceOf(endpoints(1, 1), {}, 'sh')), balancerOf(serviceOf(endpoints(1, 1), {}, 'mh'))]) {
+    sticky.succeeded(0, 15);
+    t.is(sticky.instead(1, 10, 20), -1);
+  }
+});

@@ -1,0 +1,56 @@
+/**
+ * Makes the networks of this node one with those of other nodes by VXLAN in userspace: who may speak to it first, then each sandbox's TUN and
+ * routes, then the socket. Nothing of it is the host's, so there is nothing on the host to look after.
+ */
+import type { Fabric } from '../../overlay/vxlan/fabric.js';
+import type { FabricWorker } from '../fabric-worker/start.js';
+import type { HostGateway } from '../host-gateway.js';
+import { fabrics } from './fabrics.js';
+import type { Mirror } from './mirror.js';
+import type { Sandboxes } from './sandboxes.js';
+import type { Weaving } from './weaving.js';
+
+export interface UserspaceWeaverOptions {
+  readonly nodeId: string;
+  readonly mirror: Pick<Mirror, 'nodes' | 'networks' | 'attached' | 'tasks'>;
+  readonly worker: Pick<FabricWorker, 'open' | 'setNodes'>;
+  readonly gateway: Pick<HostGateway, 'bindUdp'>;
+}
+
+export class UserspaceWeaver implements Weaving {
+  readonly things = [];
+  /** Nothing here is encrypted. */
+  readonly appliedKeys = 0;
+  #isOpen = false;
+  #nodes = '';
+
+  constructor(private readonly options: UserspaceWeaverOptions) {}
+
+  async weave(sandboxes: Pick<Sandboxes, 'entries' | 'weave'>): Promise<unknown[]> {
+    const { nodeId, mirror, worker, gateway } = this.options;
+    const self = mirror.nodes.get(nodeId);
+    if (self?.vxlanPort === undefined) return [];
+    const others = [...mirror.nodes.values()].filter(({ id }) => id !== nodeId).map(({ address }) => address).sort();
+    if (others.join() !== this.#nodes) await worker.setNodes(others);
+    this.#nodes = others.join();
+    const fabricOf = fabrics(mirror, nodeId);
+    // IPsec is the kernel's.
+    const woven = (id: string): Fabric | undefined => (mirror.networks.get(id)?.spec.encrypted === true ? undefined : fabricOf(id));
+    const failures = await sandboxes.weave(woven);
+    // Not before: a kernel's device that an earlier agent left in a sandbox has the port.
+    if (!this.#isOpen) {
+      try {
+        await worker.open(await gateway.bindUdp(self.address, self.vxlanPort));
+        this.#isOpen = true;
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    return failures;
+  }
+
+  /** The socket is the worker's. */
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
