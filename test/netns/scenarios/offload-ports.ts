@@ -232,7 +232,7 @@ async function handOverAndBack(agent: MeshAgent, by: DriverName): Promise<void> 
   assert.match(shown, /^# on the host\n[^]*8080/m);
   const answers = asker.of('answer').length;
   await asker.until('UDP goes on', (flows) => flows.of('answer').length > answers + 10);
-  const pathOf = async ({ client: asking }: Asker): Promise<(string | undefined)[]> => (await agent.api.flows()).filter(({ client }) => client === asking).map(({ path }) => path);
+  const pathOf = async ({ client: asking }: Asker): Promise<(string | undefined)[]> => (await agent.api.flows()).filter(({ protocol, client }) => protocol === 'udp' && client === asking).map(({ path }) => path);
   for (let n = 0; n < 2; n++) {
     await remembered(silent);
     assert.equal(await silent.ask(), answeredBy, 'a session that said nothing during the switch stays where it was');
