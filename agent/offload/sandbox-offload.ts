@@ -12,6 +12,7 @@ import { PlanSeries, type PlanChanges } from '../../kernel/offload/plans.js';
 import { ARMING_MS, firstMemory, phaseOf, step } from '../../kernel/offload/state.js';
 import { DEFAULT_TIMEOUTS } from '../../proxy/config/snapshot.js';
 import type { Clock } from '../../proxy/time/clock.js';
+import { Turns } from '../../proxy/time/turns.js';
 import type { Logger } from '../log.js';
 import type { Candidate } from './candidates.js';
 import { MOST as MOST_ENDED } from './ended.js';
@@ -90,7 +91,7 @@ export class SandboxOffload {
   /** Milliseconds that the last look took. */
   #lookTook = 0;
   #adopted: Promise<ReadonlyMap<number, InstalledService>> | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #changes = new Turns();
   #left = false;
   readonly #recent: Recent<KernelCount[]>;
 
@@ -102,7 +103,7 @@ export class SandboxOffload {
     const { established, transitory, udp } = DEFAULT_TIMEOUTS;
     this.#plans = new PlanSeries({ subnet: facts.subnet, balancer: facts.balancer, timeouts: { established, closing: transitory, udp } });
     this.#unsure = deps.leftovers;
-    this.#recent = new Recent(() => this.#after(() => this.#counts()), deps.clock);
+    this.#recent = new Recent(() => this.#changes.take(() => this.#counts()), deps.clock);
   }
 
   get services(): readonly Offloaded[] {
@@ -122,12 +123,12 @@ export class SandboxOffload {
   /** Resolves when what is installed fits the candidates, as far as it can be had. Never rejects. */
   apply(candidates: readonly Candidate[]): Promise<void> {
     this.#candidates = candidates;
-    return this.#after(() => this.#apply('changed'));
+    return this.#changes.take(() => this.#apply('changed'));
   }
 
   /** To be called every second or so: looks after what is installed, and lets time pass for the states. Never rejects. */
   tick(): Promise<void> {
-    return this.#after(async () => {
+    return this.#changes.take(async () => {
       if (this.#left) return;
       const rest = Math.max(this.#has('arming') ? 0 : LOOK_MS, LOOK_REST * this.#lookTook);
       if (!this.#empty && this.deps.clock.now() - this.#lookedAt >= rest) await this.#look();
@@ -137,7 +138,7 @@ export class SandboxOffload {
 
   /** To be called more often than `tick`: costs next to nothing as long as nobody else was at what is installed. Never rejects. */
   glance(): Promise<void> {
-    return this.#after(async () => {
+    return this.#changes.take(async () => {
       if (this.#left || this.#unsure || this.#empty || !this.driver.touched()) return;
       await this.#look();
       await this.#apply('all');
@@ -151,7 +152,7 @@ export class SandboxOffload {
 
   /** Rejects with OffloadError. */
   flows(): Promise<KernelFlow[]> {
-    return this.#after(() => (this.#empty ? Promise.resolve([]) : this.driver.flows()));
+    return this.#changes.take(() => (this.#empty ? Promise.resolve([]) : this.driver.flows()));
   }
 
   /** Costs by the flow, and is asked for by everything that drains: it may be a little old. Rejects with OffloadError. */
@@ -170,12 +171,6 @@ export class SandboxOffload {
 
   get driverName(): OffloadDriver['name'] {
     return this.driver.name;
-  }
-
-  #after<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work);
-    this.#turn = done.catch(() => undefined);
-    return done;
   }
 
   #counts(): Promise<KernelCount[]> {

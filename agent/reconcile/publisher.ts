@@ -8,6 +8,7 @@
 import { closeSync } from 'node:fs';
 import type { ResolvedPort } from '../../overlay/model/object.js';
 import type { Relay, RelayChoice } from '../../proxy/relay/relay.js';
+import { Turns } from '../../proxy/time/turns.js';
 import type { HostGateway } from '../host-gateway.js';
 import type { DesiredPort } from './project.js';
 import { portKey } from './project.js';
@@ -21,7 +22,7 @@ export class Publisher {
   /** Nobody is behind them yet. */
   readonly #waiting = new Set<string>();
   /** What reserves and what makes the relay serve follow one another: each would find taken what the other is just binding. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #changes = new Turns();
 
   /** @param awaitsEndpoints whether a port waits for somebody behind it who listens: who connects waits too, in a socket that was kept open, and is not refused */
   constructor(
@@ -37,7 +38,7 @@ export class Publisher {
 
   /** Binds the ports that are not ours already: all, or none and the ListenError of the first that could not be had. */
   reserve(ports: readonly ResolvedPort[]): Promise<void> {
-    return this.#inTurn(() => this.#reserve(ports));
+    return this.#changes.take(() => this.#reserve(ports));
   }
 
   async #reserve(ports: readonly ResolvedPort[]): Promise<void> {
@@ -69,7 +70,7 @@ export class Publisher {
 
   /** Makes the relay serve exactly `desired`. Answers whether every port is served. */
   sync(desired: ReadonlyMap<string, DesiredPort>): Promise<boolean> {
-    return this.#inTurn(() => this.#sync(desired));
+    return this.#changes.take(() => this.#sync(desired));
   }
 
   async #sync(desired: ReadonlyMap<string, DesiredPort>): Promise<boolean> {
@@ -83,12 +84,6 @@ export class Publisher {
     this.#waiting.clear();
     for (const [key, wanted] of desired) await this.#syncPort(key, wanted);
     return this.#failures.size === 0 && this.#waiting.size === 0;
-  }
-
-  #inTurn<T>(step: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(step);
-    this.#turn = done.catch(() => undefined);
-    return done;
   }
 
   async #syncPort(key: string, wanted: DesiredPort): Promise<void> {

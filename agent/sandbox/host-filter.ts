@@ -8,6 +8,7 @@ import type { Table } from '../../kernel/nftables/table.js';
 import { generationOf } from '../../kernel/nftables/transaction.js';
 import type { Namespace } from '../../kernel/netns/netns.js';
 import type { FabricFilter } from '../../overlay/vxlan/filter.js';
+import { Turns } from '../../proxy/time/turns.js';
 import { DROP_REASONS, filterTable, filterTableName, type DropReason } from './filter-table.js';
 
 export class HostFilter {
@@ -21,7 +22,7 @@ export class HostFilter {
   #generation: number | undefined;
   /** There is none, as far as is known. */
   #none = false;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #changes = new Turns();
 
   /** `prefix`: namePrefix() of the node. */
   constructor(host: Namespace, prefix: string) {
@@ -31,7 +32,7 @@ export class HostFilter {
 
   /** Before anything of the fabric itself; undefined: there is none. Idempotent; costs nothing when nothing differs. Throws NftError. */
   set(filter: FabricFilter | undefined): Promise<void> {
-    return this.#inTurn(() => (filter ? this.#install(filterTable(this.#name, filter)) : this.#remove()));
+    return this.#changes.take(() => (filter ? this.#install(filterTable(this.#name, filter)) : this.#remove()));
   }
 
   /**
@@ -39,7 +40,7 @@ export class HostFilter {
    * costs one message to the kernel. Throws NftError.
    */
   repair(): Promise<string[]> {
-    return this.#inTurn(async () => {
+    return this.#changes.take(async () => {
       const desired = this.#desired;
       if (!desired) return [];
       const generation = generationOf(this.#host);
@@ -78,12 +79,6 @@ export class HostFilter {
     this.#desired = this.#current = this.#generation = undefined;
     await removeTable(this.#host, this.#name);
     this.#none = true;
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => undefined);
-    return turn;
   }
 }
 

@@ -2,6 +2,7 @@
  * Packet marks of a node: one for each service on each network that its kernel balances, and each published port, kept in the store, so that the next
  * agent knows by them what the one before has installed. Numbers count from the node's base; whoever installs adds that.
  */
+import { Turns } from '../../proxy/time/turns.js';
 import { AddressPoolError } from '../model/errors.js';
 import type { MarkHolder } from '../store/keys.js';
 import { markKey, MARKS, serviceKey } from '../store/keys.js';
@@ -15,7 +16,7 @@ export class NodeMarks {
   /** By holder, what the store had when it was listed last, and what was taken since; undefined: not listed. */
   #numbers: Map<string, number> | undefined;
   /** Changes, one after another. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #changes = new Turns();
 
   /** @param span how many there are: 0 to span - 1 */
   constructor(
@@ -26,19 +27,13 @@ export class NodeMarks {
 
   /** The number of a service on a network: the one that it has, or the lowest that is free. Rejects with AddressPoolError. */
   take(...owner: MarkOwner): Promise<number> {
-    return this.#after(() => this.#take(holderOf(owner)));
+    return this.#changes.take(() => this.#take(holderOf(owner)));
   }
 
   /** Gives back what none of `wanted` has. */
   keepOnly(wanted: Iterable<MarkOwner>): Promise<void> {
     const holders = new Set([...wanted].map((owner) => textOf(holderOf(owner))));
-    return this.#after(() => this.#keepOnly(holders));
-  }
-
-  #after<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work);
-    this.#turn = done.catch(() => undefined);
-    return done;
+    return this.#changes.take(() => this.#keepOnly(holders));
   }
 
   async #take(holder: MarkHolder): Promise<number> {
