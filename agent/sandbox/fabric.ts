@@ -3,13 +3,14 @@
  * be is overlay/vxlan's to say. The device outlives the agent with its sandbox, and is taken over when it is what is wanted.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { linkState } from '../../kernel/netns/interface.js';
 import { bridgeBatch, IpBatchError, ipBatch } from '../../kernel/netns/links.js';
 import type { Namespace } from '../../kernel/netns/netns.js';
 import type { Fabric, FabricLink } from '../../overlay/vxlan/fabric.js';
-import { entryFaults, FABRIC_LINK, fabricEntries, fabricLines, fabricRule6, linkFault, linkLines, NO_ENTRIES, readEntries, type FabricEntries } from './fabric-plan.js';
+import { Turns } from '../../proxy/time/turns.js';
+import { addFabricRule6, fabricState, removeFabricLink, repairFabricRule6 } from './fabric-changes.js';
+import { entryFaults, FABRIC_LINK, fabricEntries, fabricLines, linkFault, linkLines, NO_ENTRIES, readEntries, type FabricEntries } from './fabric-plan.js';
 import { observe } from './observe.js';
-import { hasRule, missingRule, type Observed } from './repair-plan.js';
+import type { Observed } from './repair-plan.js';
 import type { SandboxFabric } from './sandbox-fabric.js';
 
 /** The kernel takes down links of a namespace that is gone when it gets round to it; until then their VNI is taken. */
@@ -35,25 +36,23 @@ export class KernelFabric implements SandboxFabric {
   #current: State | undefined;
   #desired: Fabric | undefined;
   /** Changes, one after another. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #changes = new Turns();
 
   constructor(private readonly options: KernelFabricOptions) {}
 
   set(desired: Fabric | undefined): Promise<void> {
-    return this.#inTurn(() => this.#set(desired));
+    return this.#changes.take(() => this.#set(desired));
   }
 
   repair(observed: Observed): Promise<string[]> {
-    return this.#inTurn(async () => {
+    return this.#changes.take(async () => {
       const desired = this.#desired;
       // What could not be set is set again by whoever asked for it.
       if (!desired || this.#current === undefined) return [];
       const found = readState(desired.link, observed);
       const faults = found.fault === undefined ? entryFaults(found.entries, fabricEntries(desired)) : [found.fault];
       if (faults.length > 0) await this.#apply(desired, found);
-      if (!this.options.ipv6 || hasRule(observed.rules6, fabricRule6())) return faults;
-      await this.#rule();
-      return [...faults, missingRule(fabricRule6())];
+      return this.options.ipv6 ? [...faults, ...(await repairFabricRule6(this.options.sandbox, observed))] : faults;
     });
   }
 
@@ -67,7 +66,7 @@ export class KernelFabric implements SandboxFabric {
       await this.#apply(desired, this.#current ?? (await this.#read(desired.link)));
     } else {
       this.#current = undefined;
-      await this.#remove();
+      await removeFabricLink(this.options.sandbox);
       this.#current = NOTHING;
     }
     this.#desired = desired;
@@ -88,7 +87,7 @@ export class KernelFabric implements SandboxFabric {
 
   async #make(link: FabricLink): Promise<void> {
     const { sandbox, host, ipv6 } = this.options;
-    await this.#remove();
+    await removeFabricLink(sandbox);
     for (let tries = 1; ; tries++) {
       try {
         await ipBatch(host, linkLines(link, sandbox.path));
@@ -98,31 +97,13 @@ export class KernelFabric implements SandboxFabric {
         await wait(TAKEN_WAIT_MS);
       }
     }
-    if (ipv6) await this.#rule();
+    if (ipv6) await addFabricRule6(sandbox);
     await ipBatch(sandbox, [`link set ${FABRIC_LINK} up`]);
-  }
-
-  async #rule(): Promise<void> {
-    await unless(/File exists/, ipBatch(this.options.sandbox, [`rule add ${fabricRule6().text}`], 6));
-  }
-
-  async #remove(): Promise<void> {
-    if (this.#state() !== 'gone') await unless(/Cannot find device/, ipBatch(this.options.sandbox, [`link del ${FABRIC_LINK}`]));
-  }
-
-  #state(): ReturnType<typeof linkState> {
-    return this.options.sandbox.within(() => linkState(FABRIC_LINK));
   }
 
   /** `wanted`: as which it is taken, when it is just that; otherwise it is as good as none. */
   async #read(wanted: FabricLink): Promise<State> {
-    return this.#state() === 'up' ? readState(wanted, await observe(this.options.sandbox, this.options.ipv6)) : NOTHING;
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => undefined);
-    return turn;
+    return fabricState(this.options.sandbox) === 'up' ? readState(wanted, await observe(this.options.sandbox, this.options.ipv6)) : NOTHING;
   }
 }
 
@@ -133,13 +114,4 @@ function readState(wanted: FabricLink, observed: Observed): State & { readonly f
 
 function sameLink(a: FabricLink, b: FabricLink): boolean {
   return a.vni === b.vni && a.local === b.local && a.port === b.port && a.mtu === b.mtu && a.balancer === b.balancer;
-}
-
-/** What is not there need not be removed; what is there need not be made. */
-async function unless(harmless: RegExp, change: Promise<void>): Promise<void> {
-  try {
-    await change;
-  } catch (error) {
-    if (!(error instanceof IpBatchError) || !harmless.test(error.reason)) throw error;
-  }
 }

@@ -5,15 +5,16 @@
  * The TUN ends with the agent. The sandbox of an agent that was killed has none, until the next one makes it.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { linkState } from '../../kernel/netns/interface.js';
-import { IpBatchError, ipBatch } from '../../kernel/netns/links.js';
+import { ipBatch } from '../../kernel/netns/links.js';
 import type { Namespace } from '../../kernel/netns/netns.js';
 import { openTun, type TunDevice } from '../../kernel/tun/tun.js';
 import type { Fabric } from '../../overlay/vxlan/fabric.js';
+import { Turns } from '../../proxy/time/turns.js';
 import type { FabricWorker } from '../fabric-worker/start.js';
-import { entryFaults, FABRIC_LINK, fabricLines, fabricRule6, NO_ENTRIES, readEntries, tunEntries, tunFault, type FabricEntries } from './fabric-plan.js';
+import { addFabricRule6, removeFabricLink, repairFabricRule6 } from './fabric-changes.js';
+import { entryFaults, FABRIC_LINK, fabricLines, NO_ENTRIES, readEntries, tunEntries, tunFault, type FabricEntries } from './fabric-plan.js';
 import { TX_QUEUE } from './network-plan.js';
-import { hasRule, missingRule, type Observed } from './repair-plan.js';
+import type { Observed } from './repair-plan.js';
 import type { SandboxFabric } from './sandbox-fabric.js';
 
 export interface UserspaceFabricOptions {
@@ -30,16 +31,16 @@ export class UserspaceFabric implements SandboxFabric {
   #desired: Fabric | undefined;
   #isBare = false;
   /** Changes, one after another. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #changes = new Turns();
 
   constructor(private readonly options: UserspaceFabricOptions) {}
 
   set(desired: Fabric | undefined): Promise<void> {
-    return this.#inTurn(() => this.#set(desired));
+    return this.#changes.take(() => this.#set(desired));
   }
 
   repair(observed: Observed): Promise<string[]> {
-    return this.#inTurn(async () => {
+    return this.#changes.take(async () => {
       const desired = this.#desired;
       // What could not be set is set again by whoever asked for it.
       if (!desired || this.#current === undefined) return [];
@@ -52,9 +53,7 @@ export class UserspaceFabric implements SandboxFabric {
       const found = readEntries(observed, desired.link.port);
       const faults = entryFaults(found, tunEntries(desired));
       if (faults.length > 0) await this.#route(found, desired);
-      if (!this.options.ipv6 || hasRule(observed.rules6, fabricRule6())) return faults;
-      await this.#rule();
-      return [...faults, missingRule(fabricRule6())];
+      return this.options.ipv6 ? [...faults, ...(await repairFabricRule6(this.options.sandbox, observed))] : faults;
     });
   }
 
@@ -100,13 +99,9 @@ export class UserspaceFabric implements SandboxFabric {
     const { sandbox, ipv6 } = this.options;
     await this.#remove(before);
     [this.#tun] = openTun(sandbox, { name: FABRIC_LINK, mtu: link.mtu, queues: 1 });
-    if (ipv6) await this.#rule();
+    if (ipv6) await addFabricRule6(sandbox);
     await ipBatch(sandbox, [`link set ${FABRIC_LINK} txqueuelen ${TX_QUEUE}`]);
     this.#current = NO_ENTRIES;
-  }
-
-  async #rule(): Promise<void> {
-    await unless(/File exists/, ipBatch(this.options.sandbox, [`rule add ${fabricRule6().text}`], 6));
   }
 
   /** Whosever the device was: a kernel's of an earlier agent, too. */
@@ -114,22 +109,6 @@ export class UserspaceFabric implements SandboxFabric {
     this.#current = undefined;
     if (vni !== undefined) await this.options.worker.forget(vni);
     this.release();
-    const { sandbox } = this.options;
-    if (sandbox.within(() => linkState(FABRIC_LINK)) !== 'gone') await unless(/Cannot find device/, ipBatch(sandbox, [`link del ${FABRIC_LINK}`]));
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => undefined);
-    return turn;
-  }
-}
-
-/** What is not there need not be removed; what is there need not be made. */
-async function unless(harmless: RegExp, change: Promise<void>): Promise<void> {
-  try {
-    await change;
-  } catch (error) {
-    if (!(error instanceof IpBatchError) || !harmless.test(error.reason)) throw error;
+    await removeFabricLink(this.options.sandbox);
   }
 }
