@@ -147,50 +147,42 @@ function check(result: number, syscall: string, subject: string): number {
 
 /** read(2) into the start of `buffer`. Bytes read, or -errno. */
 export function read(fd: number, buffer: Uint8Array, length: number): number {
-  const result = cRead(fd, buffer, length);
-  return result < 0 ? -koffi.errno() : result;
+  return orErrno(cRead(fd, buffer, length));
 }
 
 /** write(2) of the first `length` bytes. Bytes written, or -errno. */
 export function write(fd: number, buffer: Uint8Array, length: number): number {
-  const result = cWrite(fd, buffer, length);
-  return result < 0 ? -koffi.errno() : result;
+  return orErrno(cWrite(fd, buffer, length));
 }
 
 /** poll(2) on `count` pollfd structures (kernel/ffi/structs). `timeout` in ms, -1 for ever. Ready descriptors, or -errno. */
 export function poll(fds: Uint8Array, count: number, timeout: number): number {
-  const result = cPoll(fds, count, timeout);
-  return result < 0 ? -koffi.errno() : result;
+  return orErrno(cPoll(fds, count, timeout));
 }
 
 /** ppoll(2): poll with a struct timespec (kernel/ffi/structs), for waits shorter than a millisecond. Ready descriptors, or -errno. */
 export function ppoll(fds: Uint8Array, count: number, timeout: Uint8Array): number {
-  const result = cPpoll(fds, count, timeout, null);
-  return result < 0 ? -koffi.errno() : result;
+  return orErrno(cPpoll(fds, count, timeout, null));
 }
 
 /** writev(2) of `count` struct iovec (kernel/ffi/vectors). Bytes written, or -errno. */
 export function writev(fd: number, vector: Uint8Array, count: number): number {
-  const result = cWritev(fd, vector, count);
-  return result < 0 ? -koffi.errno() : result;
+  return orErrno(cWritev(fd, vector, count));
 }
 
 /** recvmmsg(2) into `count` struct mmsghdr (kernel/ffi/vectors), without a timeout. Messages received, or -errno. */
 export function recvmmsg(fd: number, messages: Uint8Array, count: number, flags: number): number {
-  const result = cRecvmmsg(fd, messages, count, flags, null);
-  return result < 0 ? -koffi.errno() : result;
+  return orErrno(cRecvmmsg(fd, messages, count, flags, null));
 }
 
 /** io_uring_enter(2). Operations submitted, or -errno. */
 export function ioUringEnter(fd: number, submit: number, completions: number, flags: number, argument: Uint8Array, length: number): number {
-  const result = cSyscallEnter(SYS_IO_URING_ENTER, fd, submit, completions, flags, argument, length);
-  return result < 0 ? -koffi.errno() : result;
+  return orErrno(cSyscallEnter(SYS_IO_URING_ENTER, fd, submit, completions, flags, argument, length));
 }
 
 /** connect(2) to an encoded sockaddr. 0, or -errno: -EINPROGRESS is the usual answer of a non-blocking socket. */
 export function connect(fd: number, address: Uint8Array): number {
-  const result = cConnect(fd, address, address.length);
-  return result < 0 ? -koffi.errno() : result;
+  return orErrno(cConnect(fd, address, address.length));
 }
 
 /** ioctl(2) with a structure, read and written in place, or an integer. `subject` names the object in an error. */
@@ -323,8 +315,7 @@ export function unmapMemory(memory: MappedMemory): void {
 /** pwritev2(2) of one piece at no position. Bytes written, or -errno. */
 export function writeWithFlags(fd: number, bytes: Uint8Array, flags: number): number {
   const vector = new BigUint64Array([addressOf(bytes), BigInt(bytes.length)]);
-  const result = cPwritev2(fd, new Uint8Array(vector.buffer), 1, -1, flags);
-  return result < 0 ? -koffi.errno() : result;
+  return orErrno(cPwritev2(fd, new Uint8Array(vector.buffer), 1, -1, flags));
 }
 
 /** Sets FD_CLOEXEC of a descriptor (fcntl(2), F_SETFD): no program that we start gets it by itself. */
@@ -347,14 +338,12 @@ export function socketPair(family: number, type: number): [number, number] {
 
 /** sendmsg(2) of a struct msghdr (kernel/ffi/message, kernel/ffi/vectors). Bytes sent, or -errno. */
 export function sendMessage(fd: number, message: Uint8Array, flags: number): number {
-  const result = cSendmsg(fd, message, flags);
-  return result < 0 ? -koffi.errno() : result;
+  return orErrno(cSendmsg(fd, message, flags));
 }
 
 /** recvmsg(2) into a struct msghdr, which is written in place. Bytes received, or -errno. */
 export function receiveMessage(fd: number, message: Uint8Array, flags: number): number {
-  const result = cRecvmsg(fd, message, flags);
-  return result < 0 ? -koffi.errno() : result;
+  return orErrno(cRecvmsg(fd, message, flags));
 }
 
 /** prctl(2) of the calling thread. */
