@@ -2,13 +2,12 @@
  * Checks of what packets go through: the underlay, VXLAN, io_uring, uplinks, packet filters, IPVS and kernel offload. Pure.
  */
 import type { Capability, Lack } from '../../kernel/offload/capability.js';
+import { VXLAN_HEADERS } from '../../overlay/vxlan/fabric.js';
 import type { DoctorCheck } from '../control.js';
 import { packageRemedy, type Trial } from '../lifecycle/modes.js';
 import { check, missing, ok, partial, type Checked } from './check.js';
 import type { DoctorFacts, IptablesFacts, IpvsFacts, NftablesFacts, UplinkFacts } from './facts.js';
 
-/** An overlay packet carries 50 bytes more than the task's: outer IPv4 20, UDP 8, VXLAN 8, inner Ethernet 14 (RFC 7348). */
-const OVERLAY_OVERHEAD = 50;
 /** RFC 791: every host takes packets of this size. */
 const LEAST_MTU = 576;
 
@@ -50,9 +49,9 @@ function resolvers(addresses: readonly string[]): Checked {
 
 function underlay(mtu: DoctorFacts['underlayMtu']): Checked {
   if (typeof mtu !== 'number') return partial(`not known: ${mtu.failed}`, 'give the host a route to the other nodes');
-  return mtu - OVERLAY_OVERHEAD >= LEAST_MTU
-    ? ok(`${mtu}, so ${mtu - OVERLAY_OVERHEAD} on overlay networks`)
-    : partial(`${mtu} is too small for an overlay network`, `raise it to ${LEAST_MTU + OVERLAY_OVERHEAD} or more`);
+  return mtu - VXLAN_HEADERS >= LEAST_MTU
+    ? ok(`${mtu}, so ${mtu - VXLAN_HEADERS} on overlay networks`)
+    : partial(`${mtu} is too small for an overlay network`, `raise it to ${LEAST_MTU + VXLAN_HEADERS} or more`);
 }
 
 function vxlan(trial: Trial): Checked {

@@ -49,8 +49,8 @@ export interface FabricPeer {
   readonly reaches: readonly string[];
 }
 
-/** IPv4 20, UDP 8, VXLAN 8, Ethernet 14 (RFC 7348 section 5). NodeRecord.mtu is the underlay's less these. */
-const VXLAN_HEADERS = 50;
+/** Bytes of an underlay's packet that a task's has not: IPv4 20, UDP 8, VXLAN 8, Ethernet 14 (RFC 7348 section 5). NodeRecord.mtu is the underlay's MTU less these. */
+export const VXLAN_HEADERS = 50;
 const IPV4_HEADER = 20;
 /** SPI and sequence number (RFC 4303 section 2), initialization vector and check value of AES-GCM (RFC 4106 sections 3.1 and 6). */
 const ESP_HEADERS = 8 + 8 + 16;
