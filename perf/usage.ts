@@ -5,6 +5,9 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** What is asked of a bench. @template Options what is to be measured, and for how long */
+export type Command<Options> = { readonly kind: 'help' } | { readonly kind: 'run'; readonly options: Options; readonly json: string | undefined };
+
 /** What node:util's parseArgs answers, or throws as UsageError. */
 export function parsed<T>(parse: () => T): T {
   try {

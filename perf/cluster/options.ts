@@ -1,6 +1,6 @@
 /** The command line of the cluster bench. Pure: text in, settings or a complaint out. */
 import { parseArgs } from 'node:util';
-import { number, parsed, topicsOf } from '../usage.js';
+import { type Command, number, parsed, topicsOf } from '../usage.js';
 
 export const TOPICS = ['change', 'memory', 'throughput'] as const;
 export type TopicName = (typeof TOPICS)[number];
@@ -17,8 +17,6 @@ export interface Options {
   readonly rounds: number;
   readonly seconds: number;
 }
-
-export type Command = { readonly kind: 'help' } | { readonly kind: 'run'; readonly options: Options; readonly json: string | undefined };
 
 const FULL = { nodes: 10, changes: 31, services: 1000, replicas: 5, rounds: 7, seconds: 4 };
 const QUICK = { nodes: 3, changes: 7, services: 100, replicas: 5, rounds: 1, seconds: 2 };
@@ -44,7 +42,7 @@ limits are reached is printed and does not change the exit code. How to read it:
 `;
 
 /** Throws UsageError. */
-export function parseCommand(args: readonly string[]): Command {
+export function parseCommand(args: readonly string[]): Command<Options> {
   const { values, positionals } = parse(args);
   if (values.help === true) return { kind: 'help' };
   const preset = values.quick === true ? QUICK : FULL;

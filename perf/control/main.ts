@@ -1,34 +1,17 @@
-/**
- * `npm run bench:control`: runs inside.ts on a private host, then shows what it found.
- */
-import { writeFileSync } from 'node:fs';
+/** `npm run bench:control` */
 import { isRoot, missing } from '../../test/support/capability.js';
-import { renderTable } from '../bench/render/text.js';
-import { EXIT, exitWith, runInside, unable } from '../private-host.js';
+import { runTableBench } from '../table-bench.js';
 import { HELP, parseCommand } from './options.js';
-import { isReached, tablesOf, type ControlReport } from './result.js';
+import { isReached, tablesOf, type ControlReport, type Row } from './result.js';
 
-function show(report: ControlReport): void {
-  process.stdout.write(`${report.machine}; ${report.rounds} round${report.rounds === 1 ? ': for a look only' : 's'}; ${report.date}\n\n`);
-  process.stdout.write(tablesOf(report).map(renderTable).join('\n'));
-  const missed = report.rows.filter((row) => isReached(row) === false).map(({ topic, name }) => `${topic}: ${name}`);
-  if (missed.length > 0) process.stdout.write(`\nMISSED: ${missed.join('; ')}\n`);
-  if (report.failures.length > 0) process.stdout.write(`\nFailed\n${report.failures.map((line) => `  ${line}\n`).join('')}`);
-}
-
-async function main(): Promise<number> {
-  const command = parseCommand(process.argv.slice(2));
-  if (command.kind === 'help') {
-    process.stdout.write(HELP);
-    return EXIT.ok;
-  }
-  const reason = isRoot() ? undefined : missing('userns');
-  if (reason !== undefined) return unable('bench:control', [reason]);
-  const report = await runInside<ControlReport>(isRoot() ? 'root' : 'userns', new URL('./inside.js', import.meta.url), command.options);
-  if (!report) return EXIT.unable;
-  if (command.json !== undefined) writeFileSync(command.json, JSON.stringify(report, undefined, 2) + '\n');
-  show(report);
-  return report.failures.length === 0 ? EXIT.ok : EXIT.failed;
-}
-
-await exitWith('bench:control', main);
+await runTableBench<Row, ControlReport>({
+  name: 'bench:control',
+  help: HELP,
+  parse: parseCommand,
+  obstacles: () => (isRoot() ? [] : [missing('userns')].filter((reason) => reason !== undefined)),
+  as: isRoot() ? 'root' : 'userns',
+  inside: new URL('./inside.js', import.meta.url),
+  remark: ({ rounds }) => `${rounds} round${rounds === 1 ? ': for a look only' : 's'}`,
+  tablesOf,
+  isReached,
+});

@@ -1,6 +1,6 @@
 /** The command line of the control bench. Pure: text in, settings or a complaint out. */
 import { parseArgs } from 'node:util';
-import { number, parsed, topicsOf, UsageError } from '../usage.js';
+import { type Command, number, parsed, topicsOf, UsageError } from '../usage.js';
 
 export const TOPICS = ['nft', 'agent', 'ipvs'] as const;
 export type TopicName = (typeof TOPICS)[number];
@@ -11,8 +11,6 @@ export interface Options {
   readonly rounds: number;
   readonly changes: number;
 }
-
-export type Command = { readonly kind: 'help' } | { readonly kind: 'run'; readonly options: Options; readonly json: string | undefined };
 
 const FULL = { rounds: 5, changes: 21, sizes: [10, 1000, 10_000] };
 const QUICK = { rounds: 1, changes: 11, sizes: [10, 1000, 10_000] };
@@ -42,7 +40,7 @@ limits are reached is printed and does not change the exit code. How to read it:
 `;
 
 /** Throws UsageError. */
-export function parseCommand(args: readonly string[]): Command {
+export function parseCommand(args: readonly string[]): Command<Options> {
   const { values, positionals } = parse(args);
   if (values.help === true) return { kind: 'help' };
   const preset = values.quick === true ? QUICK : FULL;

@@ -1,6 +1,6 @@
 /** The command line of the rootless bench. Pure: text in, settings or a complaint out. */
 import { parseArgs } from 'node:util';
-import { number, parsed, UsageError } from '../usage.js';
+import { type Command, number, parsed, UsageError } from '../usage.js';
 
 export const PEERS = ['vipmesh', 'pasta', 'slirp4netns', 'rootlesskit'] as const;
 export type PeerName = (typeof PEERS)[number];
@@ -12,8 +12,6 @@ export interface Options {
   /** Vipmesh first. */
   readonly peers: readonly PeerName[];
 }
-
-export type Command = { readonly kind: 'help' } | { readonly kind: 'run'; readonly options: Options; readonly json: string | undefined };
 
 const FULL = { rounds: 5, seconds: 2 };
 const QUICK = { rounds: 1, seconds: 1 };
@@ -34,7 +32,7 @@ limits are reached is printed and does not change the exit code. How to read it:
 `;
 
 /** Throws UsageError. */
-export function parseCommand(args: readonly string[]): Command {
+export function parseCommand(args: readonly string[]): Command<Options> {
   const { values, positionals } = parse(args);
   if (values.help === true) return { kind: 'help' };
   const preset = values.quick === true ? QUICK : FULL;
