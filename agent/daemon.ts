@@ -15,25 +15,24 @@ import { keepFromChildren } from '../kernel/run/descriptors.js';
 import type { Context } from '../overlay/model/context.js';
 import { newId } from '../overlay/model/id.js';
 import { DnsServer } from '../overlay/dns/server.js';
-import { appliedKey, NETWORKS, troublesKey } from '../overlay/store/keys.js';
+import { appliedKey, NETWORKS } from '../overlay/store/keys.js';
 import { attachNode, detachNode, networkOnNode } from '../overlay/network/attached.js';
 import { ensureIngress } from '../overlay/network/networks.js';
+import { VXLAN_HEADERS } from '../overlay/vxlan/fabric.js';
 import { ROTATION_MS } from '../overlay/vxlan/keys.js';
 import { reachThrough } from '../overlay/store/etcd-client.js';
 import { completeServices } from '../overlay/service/complete.js';
 import { listObjects } from '../overlay/service/lookup.js';
 import { NodeMarks } from '../overlay/service/marks.js';
-import { markTask } from '../overlay/service/tasks.js';
 import { DEFAULT_MAX_FLOWS } from '../proxy/flow/table.js';
 import { systemClock } from '../proxy/time/clock.js';
+import { ControlPlane, ownInfo, prefixed } from './control-plane.js';
 import { serveApi } from './api/server.js';
 import { Encryption, encryptionProblem, removeEncryption } from './cluster/encryption.js';
 import { vxlanKind } from './cluster/vxlan-kind.js';
 import { rotateKeys } from './cluster/key-rotation.js';
 import { careForHeap } from './heap-care.js';
-import { Leadership } from './cluster/leader.js';
 import { openStore } from './cluster/open-store.js';
-import { Members } from './cluster/members.js';
 import { join as joinCluster, Presence, type OwnRecord } from './cluster/registration.js';
 import { defaultWorkers, startDataplane } from './dataplane/start.js';
 import { hostRoutes, ingressRoutes } from './host-routes.js';
@@ -47,20 +46,16 @@ import { StoreProxy } from './gateway/store-proxy.js';
 import { HostFilter, removeHostFilter } from './sandbox/host-filter.js';
 import { hostLinkName } from './sandbox/network-plan.js';
 import { SHUTDOWN_GRACE_MS, type Daemon, type DaemonOptions } from './lifecycle/program.js';
+import { composed, type Lifetime } from './lifetime.js';
 import { chooseBackend, driverProblem, type OffloadBackend } from './offload/backend.js';
 import { Offloader } from './offload/offloader.js';
 import { DEFAULT_OFFLOAD } from './offload/settings.js';
 import { keptBy, recover } from './reconcile/adoption.js';
-import { OutageLog } from './outage-log.js';
-import { Mirror } from './reconcile/mirror.js';
-import { NodeProblems } from './reconcile/node-problems.js';
 import { Node } from './reconcile/node.js';
 import { SandboxPremises } from './reconcile/sandbox-premises.js';
 import { createSandbox } from './reconcile/sandboxes.js';
-import { Orchestrator } from './reconcile/orchestrator.js';
 import { takeLeave } from './reconcile/parting.js';
 import { Publisher } from './reconcile/publisher.js';
-import { StatusWriter } from './reconcile/status-writer.js';
 import { UserspaceWeaver } from './reconcile/userspace-weaver.js';
 import { Weaver } from './reconcile/weaver.js';
 import { UserspaceFabric } from './sandbox/userspace-fabric.js';
@@ -68,40 +63,21 @@ import { FabricWorker } from './fabric-worker/start.js';
 import { startRelay } from './relay/relay.js';
 import { storedProblem } from './sockets/limits.js';
 import { findSurvivors } from './tasks/survivors.js';
-import { prefixed, takeDown, type Undo } from './undo.js';
 import { Uplink } from './uplink/uplink.js';
-
-/** What VXLAN's headers take from the underlay's MTU: IPv4 20, UDP 8, VXLAN 8, Ethernet 14 (RFC 7348 §5). */
-const VXLAN_OVERHEAD = 50;
 
 /** Milliseconds that clients of a port wait for its tasks after an agent has died, and longer than that they are refused. */
 const ENDPOINTS_MS = 20_000;
 
 /** Resolves once the API answers. What was built before a failure is taken down again. */
-export async function runDaemon(options: DaemonOptions): Promise<Daemon> {
-  const undo: Undo = [];
-  try {
-    return await build(options, undo);
-  } catch (error) {
-    await takeDown(options.log, undo);
-    throw error;
-  }
+export function runDaemon(options: DaemonOptions): Promise<Daemon> {
+  return composed(options, build);
 }
 
-async function build(options: DaemonOptions, undo: Undo): Promise<Daemon> {
+async function build(options: DaemonOptions, lifetime: Lifetime): Promise<void> {
+  const { undo } = lifetime;
   const { log, paths, gateway, prefix } = options;
   const clock = systemClock;
   const context: Context = { clock, newId, node: options.nodeName };
-  let resolveClosed = (): void => undefined;
-  const closed = new Promise<void>((resolve) => (resolveClosed = resolve));
-  let closing: Promise<void> | undefined;
-  const shutdown = (): Promise<void> => (closing ??= takeDown(log, undo).finally(resolveClosed));
-  /** A worker thread that ended takes the traffic with it: nothing is left to do but to say so and start anew. */
-  const failed = (what: string) => (error: Error): void => {
-    log.error(`${what} failed, shutting down`, { err: error });
-    process.exitCode = 1;
-    void shutdown();
-  };
 
   if (options.mode === 'rootless' && options.cluster !== undefined) {
     // This namespace leads nowhere.
@@ -115,7 +91,7 @@ async function build(options: DaemonOptions, undo: Undo): Promise<Daemon> {
   undo.push(careForHeap(clock));
   const stored = options.cluster ? undefined : storedProblem(await listObjects(store, NETWORKS), options.mode, paths.stateDirectory);
   if (stored !== undefined) throw new Error(stored);
-  const mtu = (await gateway.underlayMtu(options.cluster?.advertise)) - VXLAN_OVERHEAD;
+  const mtu = (await gateway.underlayMtu(options.cluster?.advertise)) - VXLAN_HEADERS;
   const own = ownRecord(options, mtu);
   await joinCluster(store, own, context, log);
   // Tasks may outlive this process, and must not hold its files.
@@ -138,14 +114,14 @@ async function build(options: DaemonOptions, undo: Undo): Promise<Daemon> {
     workers,
     maxFlows,
     packetIo,
-    onError: failed('the data plane'),
+    onError: lifetime.failed('the data plane'),
     onDeviceLost: (network, cause) => {
       log.warn('a TUN device is gone, making it anew', { network, cause });
       premises.deviceLost(network);
     },
   });
   undo.push(() => dataplane.close());
-  const fabricWorker = own.vxlan === 'userspace' ? new FabricWorker({ onError: failed('VXLAN in userspace'), onLost: (vni, cause) => log.warn('the TUN of a VXLAN is gone', { vni, cause }) }) : undefined;
+  const fabricWorker = own.vxlan === 'userspace' ? new FabricWorker({ onError: lifetime.failed('VXLAN in userspace'), onLost: (vni, cause) => log.warn('the TUN of a VXLAN is gone', { vni, cause }) }) : undefined;
   undo.push(() => fabricWorker?.close());
   const makeFabric = fabricWorker && { makeFabric: (sandbox: Namespace, ipv6: boolean) => new UserspaceFabric({ sandbox, ipv6, worker: fabricWorker }) };
   const ingressOwn = await attachNode(store, ingress.id, options.nodeId);
@@ -153,7 +129,7 @@ async function build(options: DaemonOptions, undo: Undo): Promise<Daemon> {
   let placed = false;
   // As it was found: tasks that were adopted need it.
   undo.push(() => (placed ? undefined : adopted.size > 0 ? ingressSandbox.release() : ingressSandbox.destroy()));
-  const relay = await startRelay({ namespaceFd: ingressSandbox.namespace.fd, threads: workers, onError: failed('the relay') });
+  const relay = await startRelay({ namespaceFd: ingressSandbox.namespace.fd, threads: workers, onError: lifetime.failed('the relay') });
   const dns = new DnsServer({ forward: (query, protocol) => gateway.resolve(query, protocol) });
   undo.push(() => dns.close());
   const endpointsAwaited = clock.now() + ENDPOINTS_MS;
@@ -185,37 +161,8 @@ async function build(options: DaemonOptions, undo: Undo): Promise<Daemon> {
   });
   undo.push(() => offloader.close());
 
-  const following = new AbortController();
-  const leadership = new Leadership({ store, nodeId: own.id, context, log, onChange: () => orchestrator.request() });
-  undo.push(() => leadership.close());
-  const onMembers = (): void => {
-    orchestrator.request();
-    node.request();
-  };
-  // These are made below; the mirror tells nobody anything before it is started.
-  const outages = new OutageLog(log, clock, 'the store cannot be followed, trying again', 'the store is followed again');
-  const mirror: Mirror = new Mirror(
-    store,
-    clock,
-    () => {
-      outages.works();
-      presence.observe(mirror.nodes.has(own.id) && mirror.alive.has(own.id), mirror.revision);
-      leadership.observe(mirror.leader);
-      members.observe();
-      orchestrator.request();
-      node.request();
-      logs.keepOnly((id) => mirror.tasks.has(id));
-    },
-    (error) => outages.failed(error),
-  );
-  const members = new Members({ own: own.id, mirror, store, clock, onChange: onMembers });
-  undo.push(() => members.close());
-  const orchestrator = new Orchestrator(leadership, mirror, members, context, log);
-  const statuses = new StatusWriter(
-    (taskId, observed) => markTask(store, taskId, observed, context),
-    clock,
-    (error) => log.error('the state of a task cannot be stored, trying again', { err: error }),
-  );
+  const plane = new ControlPlane({ nodeId: own.id, store, presence, logs, context, log, lifetime, onChange: () => node.request() });
+  const { mirror, members, leadership, statuses, problems } = plane;
   const filter = own.vxlan === 'kernel' && hostNamespace ? new HostFilter(hostNamespace, prefix) : undefined;
   // Of an agent that had the kernel's.
   if (fabricWorker && hostNamespace) for (const remove of [removeHostFilter, removeEncryption]) await remove(hostNamespace, prefix).catch((error: unknown) => log.warn('what an agent with another VXLAN left on the host cannot be removed', { err: error }));
@@ -244,7 +191,6 @@ async function build(options: DaemonOptions, undo: Undo): Promise<Daemon> {
     uplink,
     onChange: () => node.request(),
   });
-  const problems = new NodeProblems({ clock, log, write: (all) => presence.put(troublesKey(own.id), all) });
   const node = new Node({
     name: options.nodeName,
     nodeId: options.nodeId,
@@ -263,10 +209,7 @@ async function build(options: DaemonOptions, undo: Undo): Promise<Daemon> {
       presence.put(appliedKey(own.id), applied).catch((error: unknown) => log.debug('others were not told what is applied here', { err: error }));
     },
     outputOf: (task) => logs.open(task.id),
-    onStatus: (task, observed) => {
-      statuses.write(task, observed);
-      if (observed.state === 'failed' || observed.state === 'complete' || observed.state === 'shutdown') logs.ended(task.id);
-    },
+    onStatus: (task, observed) => plane.noteStatus(task, observed),
   });
   await premises.adopt(ingress.id, ingressSandbox, ingressOwn);
   placed = true;
@@ -274,17 +217,12 @@ async function build(options: DaemonOptions, undo: Undo): Promise<Daemon> {
   if (options.cluster) undo.push(() => takeLeave({ store, statuses, context }));
   undo.push(() => node.close(SHUTDOWN_GRACE_MS));
   undo.push(() => offloader.releaseHost());
-  undo.push(() => orchestrator.close());
-  // Others are to know it before the tasks stop, and to have a leader.
-  undo.push(() => presence.close());
-  undo.push(() => problems.close());
-  undo.push(() => leadership.close());
-  undo.push(() => following.abort());
+  plane.leaveFirst();
   // What stops because the agent does is meant to run: where there is no other node, the next agent starts the very same tasks again.
   if (!options.cluster) undo.push(() => statuses.close());
   // The first thing that a task does may be to load something.
   await uplink.settled();
-  await mirror.start(following.signal);
+  await plane.start();
   if (options.cluster) undo.push(rotateKeys({ leader: leadership, mirror, clock, log, rotation: options.cluster.keyRotation ?? ROTATION_MS }));
   await node.settled();
   node.start();
@@ -303,21 +241,13 @@ async function build(options: DaemonOptions, undo: Undo): Promise<Daemon> {
     logs,
     context,
     info: {
-      name: options.nodeName,
-      nodeId: options.nodeId,
-      version: options.version,
-      mode: options.mode,
-      pid: options.pid,
-      startedAt: options.startedAt,
+      ...ownInfo(options),
       maxFlows,
       workers,
       packetIo: dataplane.packetIo,
       ...(own.vxlan && { vxlan: own.vxlan }),
       ...(offloadProblem !== undefined && { offloadProblem }),
       ...(resetsProblem !== undefined && { resetsProblem }),
-      stateDirectory: paths.stateDirectory,
-      socket: paths.socket,
-      store: options.cluster === undefined ? { kind: 'embedded' } : { kind: 'etcd', cluster: options.cluster.cluster, members: options.cluster.members },
     },
     uplink: () => uplink.status,
     counters: async () => ({
@@ -328,12 +258,11 @@ async function build(options: DaemonOptions, undo: Undo): Promise<Daemon> {
       ...prefixed('vxlanDropped', (fabricWorker?.drops() ?? (await filter?.drops().catch(() => undefined))) ?? {}),
       ...prefixed('vxlan', fabricWorker?.traffic() ?? {}),
     }),
-    shutdown,
+    shutdown: () => lifetime.shutdown(),
   });
   const api = await serveApi({ control, socketPath: paths.socket, log, age: () => ageOf(store.contact) });
   undo.push(() => api.close());
   log.info('the agent is ready', { mode: options.mode, socket: paths.socket });
-  return { closed, shutdown };
 }
 
 /** What this node says of itself in the store. */

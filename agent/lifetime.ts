@@ -1,10 +1,48 @@
-/** What a composition root needs beside what it composes: taking down in reverse what was built, and counters under one name. */
+/** From a composition root's first step to its last: what was built is taken down in reverse, whenever and by whomever that is asked for. */
+import type { Daemon, DaemonOptions } from './lifecycle/program.js';
 import type { Logger } from './log.js';
 
 export type Undo = (() => Promise<void> | void)[];
 
+export class Lifetime implements Daemon {
+  /** To be added to with each thing that is built. */
+  readonly undo: Undo = [];
+  readonly closed: Promise<void>;
+  #resolveClosed = (): void => undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(private readonly log: Pick<Logger, 'error'>) {
+    this.closed = new Promise((resolve) => (this.#resolveClosed = resolve));
+  }
+
+  shutdown(): Promise<void> {
+    return (this.#closing ??= takeDown(this.log, this.undo).finally(this.#resolveClosed));
+  }
+
+  /** For a worker thread that ends: it takes the traffic with it, so nothing is left to do but to say so and start anew. */
+  failed(what: string): (error: Error) => void {
+    return (error) => {
+      this.log.error(`${what} failed, shutting down`, { err: error });
+      process.exitCode = 1;
+      void this.shutdown();
+    };
+  }
+}
+
+/** Rejects as `build` does: then what was built before is taken down again. */
+export async function composed(options: DaemonOptions, build: (options: DaemonOptions, lifetime: Lifetime) => Promise<void>): Promise<Daemon> {
+  const lifetime = new Lifetime(options.log);
+  try {
+    await build(options, lifetime);
+    return lifetime;
+  } catch (error) {
+    await takeDown(options.log, lifetime.undo);
+    throw error;
+  }
+}
+
 /** Steps in reverse, every one of them, whatever the ones before came to. */
-export async function takeDown(log: Pick<Logger, 'error'>, undo: Undo): Promise<void> {
+async function takeDown(log: Pick<Logger, 'error'>, undo: Undo): Promise<void> {
   for (const step of undo.splice(0).reverse()) {
     try {
       await step();
@@ -12,9 +50,4 @@ export async function takeDown(log: Pick<Logger, 'error'>, undo: Undo): Promise<
       log.error('a step of the shutdown failed', { err: error });
     }
   }
-}
-
-/** `{ 'relay.connections': 3 }` */
-export function prefixed(prefix: string, counters: Readonly<Record<string, number>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(counters).map(([name, value]) => [`${prefix}.${name}`, value]));
 }

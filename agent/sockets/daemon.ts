@@ -13,12 +13,10 @@ import { LOOPBACK_POOL } from '../../overlay/model/subnets.js';
 import { ensureIngress } from '../../overlay/network/networks.js';
 import { completeServices } from '../../overlay/service/complete.js';
 import { listObjects } from '../../overlay/service/lookup.js';
-import { markTask } from '../../overlay/service/tasks.js';
-import { NETWORKS, troublesKey } from '../../overlay/store/keys.js';
+import { NETWORKS } from '../../overlay/store/keys.js';
 import { systemClock } from '../../proxy/time/clock.js';
+import { ControlPlane, ownInfo, prefixed } from '../control-plane.js';
 import { serveApi } from '../api/server.js';
-import { Leadership } from '../cluster/leader.js';
-import { Members } from '../cluster/members.js';
 import { openStore } from '../cluster/open-store.js';
 import { Presence, register, type OwnRecord } from '../cluster/registration.js';
 import { careForHeap } from '../heap-care.js';
@@ -28,17 +26,12 @@ import { TaskLogs } from '../intent/logs.js';
 import { ServiceChanges } from '../intent/service-changes.js';
 import { ageOf } from '../intent/store-reads.js';
 import { SHUTDOWN_GRACE_MS, type Daemon, type DaemonOptions } from '../lifecycle/program.js';
+import { composed, type Lifetime } from '../lifetime.js';
 import { recover } from '../reconcile/adoption.js';
-import { OutageLog } from '../outage-log.js';
-import { Mirror } from '../reconcile/mirror.js';
-import { NodeProblems } from '../reconcile/node-problems.js';
 import { Node } from '../reconcile/node.js';
-import { Orchestrator } from '../reconcile/orchestrator.js';
 import { Publisher } from '../reconcile/publisher.js';
-import { StatusWriter } from '../reconcile/status-writer.js';
 import { descriptorLimit, limitsFor } from '../relay/limits.js';
 import { startRelay } from '../relay/relay.js';
-import { prefixed, takeDown, type Undo } from '../undo.js';
 import { ownPrivilege, socketsLimits, storedProblem } from './limits.js';
 import { vipListeners } from './plan.js';
 import { SocketsPremises } from './premises.js';
@@ -53,24 +46,15 @@ const DNS_ID = 'host';
 const LOOPBACK_MTU = 65_536;
 
 /** Resolves once the API answers. What was built before a failure is taken down again. */
-export async function runDaemon(options: DaemonOptions): Promise<Daemon> {
-  const undo: Undo = [];
-  try {
-    return await build(options, undo);
-  } catch (error) {
-    await takeDown(options.log, undo);
-    throw error;
-  }
+export function runDaemon(options: DaemonOptions): Promise<Daemon> {
+  return composed(options, build);
 }
 
-async function build(options: DaemonOptions, undo: Undo): Promise<Daemon> {
+async function build(options: DaemonOptions, lifetime: Lifetime): Promise<void> {
+  const { undo } = lifetime;
   const { log, paths, gateway } = options;
   const clock = systemClock;
   const context: Context = { clock, newId, node: options.nodeName };
-  let resolveClosed = (): void => undefined;
-  const closed = new Promise<void>((resolve) => (resolveClosed = resolve));
-  let closing: Promise<void> | undefined;
-  const shutdown = (): Promise<void> => (closing ??= takeDown(log, undo).finally(resolveClosed));
 
   const store = openStore(paths.store, undefined);
   undo.push(() => store.close());
@@ -89,13 +73,7 @@ async function build(options: DaemonOptions, undo: Undo): Promise<Daemon> {
   const logs = new TaskLogs(join(paths.stateDirectory, 'logs'));
   undo.push(() => logs.close());
 
-  const relay = await startRelay({
-    onError: (error) => {
-      log.error('the relay failed, shutting down', { err: error });
-      process.exitCode = 1;
-      void shutdown();
-    },
-  });
+  const relay = await startRelay({ onError: lifetime.failed('the relay') });
   undo.push(() => relay.close());
   const dns = new DnsServer({ forward: (query, protocol) => gateway.resolve(query, protocol) });
   undo.push(() => dns.close());
@@ -103,37 +81,8 @@ async function build(options: DaemonOptions, undo: Undo): Promise<Daemon> {
   const publisher = new Publisher(gateway, relay);
   undo.push(() => publisher.close());
 
-  const following = new AbortController();
-  const leadership = new Leadership({ store, nodeId: own.id, context, log, onChange: () => orchestrator.request() });
-  undo.push(() => leadership.close());
-  const onChange = (): void => {
-    orchestrator.request();
-    node.request();
-  };
-  // These are made below; the mirror tells nobody anything before it is started.
-  const outages = new OutageLog(log, clock, 'the store cannot be followed, trying again', 'the store is followed again');
-  const mirror: Mirror = new Mirror(
-    store,
-    clock,
-    () => {
-      outages.works();
-      presence.observe(mirror.nodes.has(own.id) && mirror.alive.has(own.id), mirror.revision);
-      leadership.observe(mirror.leader);
-      members.observe();
-      onChange();
-      logs.keepOnly((id) => mirror.tasks.has(id));
-    },
-    (error) => outages.failed(error),
-  );
-  const members = new Members({ own: own.id, mirror, store, clock, onChange });
-  undo.push(() => members.close());
-  const orchestrator = new Orchestrator(leadership, mirror, members, context, log);
-  const statuses = new StatusWriter(
-    (taskId, observed) => markTask(store, taskId, observed, context),
-    clock,
-    (error) => log.error('the state of a task cannot be stored, trying again', { err: error }),
-  );
-  const problems = new NodeProblems({ clock, log, write: (all) => presence.put(troublesKey(own.id), all) });
+  const plane = new ControlPlane({ nodeId: own.id, store, presence, logs, context, log, lifetime, onChange: () => node.request() });
+  const { mirror, members, statuses, problems } = plane;
   const node = new Node({
     name: options.nodeName,
     nodeId: options.nodeId,
@@ -150,20 +99,13 @@ async function build(options: DaemonOptions, undo: Undo): Promise<Daemon> {
     // There is no other node that waits for it.
     noteApplied: () => undefined,
     outputOf: (task) => logs.open(task.id),
-    onStatus: (task, observed) => {
-      statuses.write(task, observed);
-      if (observed.state === 'failed' || observed.state === 'complete' || observed.state === 'shutdown') logs.ended(task.id);
-    },
+    onStatus: (task, observed) => plane.noteStatus(task, observed),
   });
   undo.push(() => node.close(SHUTDOWN_GRACE_MS));
-  undo.push(() => orchestrator.close());
-  undo.push(() => presence.close());
-  undo.push(() => problems.close());
-  undo.push(() => leadership.close());
-  undo.push(() => following.abort());
+  plane.leaveFirst();
   // What stops because the agent does is meant to run: the next agent starts the very same tasks again.
   undo.push(() => statuses.close());
-  await mirror.start(following.signal);
+  await plane.start();
   await node.settled();
   node.start();
 
@@ -179,26 +121,17 @@ async function build(options: DaemonOptions, undo: Undo): Promise<Daemon> {
     logs,
     context,
     info: {
-      name: options.nodeName,
-      nodeId: options.nodeId,
-      version: options.version,
-      mode: options.mode,
-      pid: options.pid,
-      startedAt: options.startedAt,
+      ...ownInfo(options),
       maxFlows: limitsFor(descriptorLimit()).maxConnections,
       workers: 0,
       dns: dnsAddress,
-      stateDirectory: paths.stateDirectory,
-      socket: paths.socket,
-      store: { kind: 'embedded' },
     },
     counters: async () => ({ ...prefixed('relay', await relay.counters()), ...prefixed('dns', dns.counters()) }),
-    shutdown,
+    shutdown: () => lifetime.shutdown(),
   });
   const api = await serveApi({ control, socketPath: paths.socket, log, age: () => ageOf(store.contact) });
   undo.push(() => api.close());
   log.info('the agent is ready', { mode: options.mode, socket: paths.socket, dns: dnsAddress });
-  return { closed, shutdown };
 }
 
 /** Answers where. Rejects with ListenError. */
