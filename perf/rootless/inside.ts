@@ -8,6 +8,7 @@ import { makeHost } from './host.js';
 import type { Options, PeerName } from './options.js';
 import { startPeer, type Peer } from './peers.js';
 import { rowsOf } from './rows.js';
+import { vxlan } from './vxlan.js';
 import { WORKS } from './work.js';
 
 export interface RootlessReport {
@@ -40,7 +41,7 @@ for (const name of options.peers) {
 }
 
 const samples = WORKS.map(() => Object.fromEntries(peers.map(({ name }) => [name, [] as number[]])) as Partial<Record<PeerName, number[]>>);
-for (let round = 1; round <= options.rounds; round++) {
+for (let round = 1; peers.length > 0 && round <= options.rounds; round++) {
   for (const [index, work] of WORKS.entries()) {
     say(`round ${round} of ${options.rounds}: ${work.title}`);
     for (const peer of round % 2 === 0 ? peers : [...peers].reverse()) {
@@ -52,6 +53,7 @@ for (let round = 1; round <= options.rounds; round++) {
     }
   }
 }
-const rows = WORKS.flatMap((work, index) => rowsOf(work, samples[index] ?? {}));
+const rows = peers.length === 0 ? [] : WORKS.flatMap((work, index) => rowsOf(work, samples[index] ?? {}));
+if (options.vxlan) rows.push(...(await vxlan(options, say).catch((error: unknown) => (fail('VXLAN', error), []))));
 const report: RootlessReport = { date: new Date().toISOString(), machine, options, rows, failures };
 process.stdout.write(JSON.stringify(report), () => process.exit(0));

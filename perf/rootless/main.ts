@@ -5,7 +5,7 @@ import { runTableBench } from '../table-bench.js';
 import type { RootlessReport } from './inside.js';
 import { HELP, parseCommand } from './options.js';
 
-const NEEDS = ['root', 'tun', 'userns', 'command:setpriv', 'command:iperf3', 'command:nginx', 'command:curl'] as const;
+const NEEDS = ['root', 'tun', 'userns', 'command:setpriv', 'command:iperf3', 'command:nginx', 'command:curl', 'command:nsenter', 'command:etcd', 'command:etcdctl'] as const;
 
 await runTableBench<Row, RootlessReport>({
   name: 'bench:rootless',
