@@ -17,6 +17,7 @@ const missing = installTools('the tests', {
   nc: 'netcat-openbsd',
   socat: 'socat',
   ping: 'iputils-ping',
+  tcpdump: 'tcpdump',
   traceroute: 'traceroute',
   curl: 'curl',
   perl: 'perl-base',
