@@ -25,6 +25,8 @@ export interface UserspaceFabricOptions {
 
 export class UserspaceFabric implements SandboxFabric {
   #tun: TunDevice | undefined;
+  /** VNI by which the worker was given the TUN: it reads from that descriptor until it is told to forget it. */
+  #served: number | undefined;
   /** Routes by the TUN; undefined when a batch failed half-way, and it is to be made anew. */
   #current: FabricEntries | undefined;
   /** What was set last, entirely. */
@@ -66,7 +68,7 @@ export class UserspaceFabric implements SandboxFabric {
     if (desired) {
       if (this.#current === undefined || !isDeepStrictEqual(desired, this.#desired)) await this.#apply(desired);
     } else if (!this.#isBare) {
-      await this.#remove(this.#desired?.link.vni);
+      await this.#remove();
       this.#isBare = true;
     }
     this.#desired = desired;
@@ -75,9 +77,10 @@ export class UserspaceFabric implements SandboxFabric {
   async #apply(desired: Fabric): Promise<void> {
     this.#isBare = false;
     const before = this.#desired?.link;
-    if (this.#current === undefined || !this.#tun || !before || before.vni !== desired.link.vni || before.mtu !== desired.link.mtu) await this.#make(desired, before?.vni);
+    if (this.#current === undefined || !this.#tun || !before || before.vni !== desired.link.vni || before.mtu !== desired.link.mtu) await this.#make(desired);
     const { link, peers } = desired;
     // Nothing is routed to it before it knows where to.
+    this.#served = link.vni;
     await this.options.worker.setNetwork(this.#tun!.fd, {
       vni: link.vni,
       mtu: link.mtu,
@@ -95,9 +98,9 @@ export class UserspaceFabric implements SandboxFabric {
     this.#current = to;
   }
 
-  async #make({ link }: Fabric, before: number | undefined): Promise<void> {
+  async #make({ link }: Fabric): Promise<void> {
     const { sandbox, ipv6 } = this.options;
-    await this.#remove(before);
+    await this.#remove();
     [this.#tun] = openTun(sandbox, { name: FABRIC_LINK, mtu: link.mtu, queues: 1 });
     if (ipv6) await addFabricRule6(sandbox);
     await ipBatch(sandbox, [`link set ${FABRIC_LINK} txqueuelen ${TX_QUEUE}`]);
@@ -105,9 +108,11 @@ export class UserspaceFabric implements SandboxFabric {
   }
 
   /** Whosever the device was: a kernel's of an earlier agent, too. */
-  async #remove(vni: number | undefined): Promise<void> {
+  async #remove(): Promise<void> {
     this.#current = undefined;
-    if (vni !== undefined) await this.options.worker.forget(vni);
+    // Before its descriptor is closed, and its number another file's.
+    if (this.#served !== undefined) await this.options.worker.forget(this.#served);
+    this.#served = undefined;
     this.release();
     await removeFabricLink(this.options.sandbox);
   }

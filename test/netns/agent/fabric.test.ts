@@ -6,6 +6,7 @@ const module = new URL('../scenarios/fabric.js', import.meta.url);
 test.serial('tasks of three nodes reach one another by VXLAN, and an agent takes it over', (t) => runScenario(t, 'root', module, 'connects', 'command:ping', 'command:iperf3', 'command:ss'));
 test.serial('the same, rootless: of one user', (t) => runScenario(t, 'userns', module, 'connects', 'command:ping', 'command:iperf3', 'command:ss'));
 test.serial('an underlay that carries less: senders are told', (t) => runScenario(t, 'root', module, 'tellsMtu', 'command:ping', 'command:iperf3', 'command:ss'));
+test.serial('in userspace: a TUN that could not be routed to is let go of before it is made anew', (t) => runScenario(t, 'root', module, 'makesAnew'));
 
 const filter = new URL('../scenarios/fabric-filter.js', import.meta.url);
 

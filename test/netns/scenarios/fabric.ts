@@ -3,11 +3,12 @@
  */
 import assert from 'node:assert/strict';
 import { NetworkSandbox } from '../../../agent/sandbox/network-sandbox.js';
+import { UserspaceFabric } from '../../../agent/sandbox/userspace-fabric.js';
 import { bridgeBatch, ipBatch } from '../../../kernel/netns/links.js';
 import { listNamespaces, type Namespace } from '../../../kernel/netns/netns.js';
 import { run, start } from '../../../kernel/run/runner.js';
 import { pollUntil } from '../../support/poll-until.js';
-import { withFabric, type FabricNet, type FabricNode } from './support/fabric-net.js';
+import { VNI, withFabric, type FabricNet, type FabricNode } from './support/fabric-net.js';
 
 const lines = async (netns: Namespace, tool: string, ...args: string[]): Promise<string[]> => (await run(tool, args, { netns })).trim().split('\n').filter((line) => line !== '').map((line) => line.trim());
 const forwarding = async (netns: Namespace): Promise<string[]> => (await lines(netns, 'bridge', 'fdb', 'show', 'dev', 'vxlan0')).map((line) => line.replace(/link-netnsid \d+ /, '')).sort();
@@ -127,5 +128,22 @@ export async function tellsMtu(): Promise<void> {
     await pollUntil('iperf3 listens', async () => (await lines(b.task, 'ss', '-Hltn')).length > 0);
     await run('iperf3', ['-n', '8M', '-c', b.address], { netns: a.task });
     server.kill();
+  });
+}
+
+/** In userspace: a TUN that could not be routed to is made anew, and the worker is told to let go of it before its descriptor is closed. */
+export async function makesAnew(): Promise<void> {
+  await withFabric([1500, 1500], async ({ nodes: [node], fabric }) => {
+    const given: string[] = [];
+    const worker = {
+      setNetwork: (_: number, { vni }: { vni: number }): Promise<void> => Promise.resolve(void given.push(`given ${vni}`)),
+      forget: (vni: number): Promise<void> => Promise.resolve(void given.push(`forgotten ${vni}`)),
+    };
+    const userspace = new UserspaceFabric({ sandbox: node!.sandbox.namespace, ipv6: true, worker });
+    const wanted = fabric(0);
+    await assert.rejects(userspace.set({ ...wanted, peers: wanted.peers.map((peer) => ({ ...peer, reaches: ['no address'] })) }), /ip /);
+    await userspace.set(wanted);
+    await userspace.set(undefined);
+    assert.deepEqual(given, [`given ${VNI}`, `forgotten ${VNI}`, `given ${VNI}`, `forgotten ${VNI}`]);
   });
 }
