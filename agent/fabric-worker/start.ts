@@ -45,15 +45,20 @@ export class FabricWorker {
     process.on('exit', this.#stop);
   }
 
-  /** The underlay: a bound UDP socket of IPv4, which is this object's from now on. Rejects with SystemError. */
+  /** The underlay: a bound UDP socket of IPv4, which is this object's from now on, also when it cannot be used. Rejects with SystemError, FabricWorkerError. */
   async open(socket: number): Promise<void> {
-    setsockopt(socket, IPPROTO_UDP, UDP_GRO, 1);
-    // Whatever does not fit is cut on its way, as the kernel's VXLAN has it (its `df unset`).
-    setsockopt(socket, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
-    setBuffer(socket, SO_RCVBUFFORCE, SO_RCVBUF);
-    setBuffer(socket, SO_SNDBUFFORCE, SO_SNDBUF);
     const before = this.#socket;
-    await this.#request({ kind: 'socket', fd: socket });
+    try {
+      setsockopt(socket, IPPROTO_UDP, UDP_GRO, 1);
+      // Whatever does not fit is cut on its way, as the kernel's VXLAN has it (its `df unset`).
+      setsockopt(socket, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+      setBuffer(socket, SO_RCVBUFFORCE, SO_RCVBUF);
+      setBuffer(socket, SO_SNDBUFFORCE, SO_SNDBUF);
+      await this.#request({ kind: 'socket', fd: socket });
+    } catch (error) {
+      fs.closeSync(socket);
+      throw error;
+    }
     this.#socket = socket;
     if (before >= 0) fs.closeSync(before);
   }
@@ -68,9 +73,13 @@ export class FabricWorker {
     return this.#request({ kind: 'network', fd, network });
   }
 
-  /** Afterwards its TUN is not used. Idempotent. */
-  forget(vni: number): Promise<void> {
-    return this.#request({ kind: 'forget', vni });
+  /** Afterwards its TUN is not used, as none is of a thread that has ended. Idempotent. */
+  async forget(vni: number): Promise<void> {
+    try {
+      await this.#request({ kind: 'forget', vni });
+    } catch (error) {
+      if (!this.#ended) throw error;
+    }
   }
 
   /** Datagrams that were dropped, by why. */

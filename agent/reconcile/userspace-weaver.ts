@@ -14,7 +14,7 @@ export interface UserspaceWeaverOptions {
   readonly nodeId: string;
   readonly mirror: Pick<Mirror, 'nodes' | 'networks' | 'attached' | 'tasks'>;
   readonly worker: Pick<FabricWorker, 'open' | 'setNodes'>;
-  readonly gateway: Pick<HostGateway, 'bindUdp'>;
+  readonly gateway: Pick<HostGateway, 'bindUdp' | 'release'>;
 }
 
 export class UserspaceWeaver implements Weaving {
@@ -27,7 +27,7 @@ export class UserspaceWeaver implements Weaving {
   constructor(private readonly options: UserspaceWeaverOptions) {}
 
   async weave(sandboxes: Pick<Sandboxes, 'entries' | 'weave'>): Promise<unknown[]> {
-    const { nodeId, mirror, worker, gateway } = this.options;
+    const { nodeId, mirror, worker } = this.options;
     const self = mirror.nodes.get(nodeId);
     if (self?.vxlanPort === undefined) return [];
     const others = [...mirror.nodes.values()].filter(({ id }) => id !== nodeId).map(({ address }) => address).sort();
@@ -40,13 +40,23 @@ export class UserspaceWeaver implements Weaving {
     // Not before: a kernel's device that an earlier agent left in a sandbox has the port.
     if (!this.#isOpen) {
       try {
-        await worker.open(await gateway.bindUdp(self.address, self.vxlanPort));
-        this.#isOpen = true;
+        await this.#open(self.address, self.vxlanPort);
       } catch (error) {
         failures.push(error);
       }
     }
     return failures;
+  }
+
+  async #open(address: string, port: number): Promise<void> {
+    const { worker, gateway } = this.options;
+    const socket = await gateway.bindUdp(address, port);
+    await worker.open(socket).catch(async (error: unknown) => {
+      // Else the next try finds the port taken, by ourselves.
+      await gateway.release('udp', address, port).catch(() => undefined);
+      throw error;
+    });
+    this.#isOpen = true;
   }
 
   /** The socket is the worker's. */
