@@ -86,12 +86,11 @@ class ThreadedRelay implements Relay {
     }
     const isTcp = port.protocol === 'tcp';
     const threads = isTcp ? this.#tcp : [this.#udp];
+    const fds = descriptorsFor(port.id, threads, fd);
     const slot = isTcp ? this.#freeSlots.pop() : undefined;
     if (slot !== undefined) Atomics.store(this.#turns, slot, 0);
     this.#ports.set(port.id, { threads, slot });
     const request = { kind: 'publish', port: { ...port, endpoints: this.#counted(port.id, threads, port.endpoints), ...(slot !== undefined && { slot }) } } as const;
-    // Before the first is given away, and perhaps closed.
-    const fds = threads.map((_, index) => (index === 0 ? fd : duplicate(fd)));
     const outcomes = await Promise.allSettled(threads.map((thread, index) => thread.call({ ...request, fd: fds[index]! })));
     const failed = outcomes.find((outcome) => outcome.status === 'rejected');
     if (!failed) return;
@@ -175,6 +174,18 @@ class ThreadedRelay implements Relay {
     this.#failure = failure;
     // What the others still serve would be half of the service: their ports are given back as its were.
     void this.close().then(() => this.#onError(failure));
+  }
+}
+
+/** One for each, of the same socket: made before the first is given away, and perhaps closed. Throws RelayError, and closes all of them. */
+function descriptorsFor(port: string, threads: readonly unknown[], fd: number): number[] {
+  const fds = [fd];
+  try {
+    while (fds.length < threads.length) fds.push(duplicate(fd));
+    return fds;
+  } catch (error) {
+    for (const each of fds.reverse()) closeSync(each);
+    throw new RelayError(`relay: ${port} cannot be served by ${threads.length} threads: ${(error as Error).message}`);
   }
 }
 

@@ -130,6 +130,16 @@ test.serial('threads share the listeners: each accepts, turns and limits are of 
   t.is((await relay.counters())['relay_tcp_refused_no_endpoint'], 1);
 });
 
+test.serial('a port for which no descriptor is left is not published, and can be later', async (t) => {
+  const target = await echoServer(t);
+  const relay = await startRelay({ threads: 2 });
+  t.teardown(() => relay.close());
+  const gone = listenTcp(undefined, '127.0.0.1', 0);
+  closeSync(gone);
+  await t.throwsAsync(relay.publish(portSpec(target), gone), { message: /EBADF/ });
+  await exchange(t, await published(relay, target), 'published after all');
+});
+
 test.serial('limits leave descriptors for the rest of the agent', (t) => {
   for (const descriptors of [64, 256, 1024, 4096, 20_000, 1_048_576, Number.MAX_SAFE_INTEGER]) {
     const { maxConnections, maxSessions } = limitsFor(descriptors);
