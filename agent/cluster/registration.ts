@@ -92,6 +92,8 @@ export interface PresenceOptions {
 export class Presence {
   /** Under the lease, by key. */
   readonly #values = new Map<string, unknown>();
+  /** How often one was set. */
+  #puts = 0;
   #lease: Lease | undefined;
   #renewing: Promise<void> | undefined;
   /** The revision at which all of them were written last. */
@@ -114,6 +116,7 @@ export class Presence {
   async put(key: string, value: unknown): Promise<void> {
     if (this.#closed) return;
     this.#values.set(key, value);
+    this.#puts++;
     const lease = this.#lease;
     if (lease !== undefined) await this.options.store.commit([], [{ put: key, value, lease }]);
   }
@@ -172,8 +175,13 @@ export class Presence {
   async #renew(): Promise<void> {
     const { store } = this.options;
     const lease = await store.lease(LEASE_SECONDS);
+    let puts: number;
     try {
-      this.#written = (await store.commit([], [...this.#values].map(([put, value]) => ({ put, value, lease })))) ?? 0;
+      // What is put meanwhile finds no lease to be written with.
+      do {
+        puts = this.#puts;
+        this.#written = (await store.commit([], [...this.#values].map(([put, value]) => ({ put, value, lease })))) ?? 0;
+      } while (puts !== this.#puts);
     } catch (error) {
       void lease.release().catch(() => undefined);
       throw error;

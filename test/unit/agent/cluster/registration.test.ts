@@ -117,6 +117,25 @@ test('a lease that is lost is replaced, with all that was under it and the recor
   await presence.close();
 });
 
+test('what is put while a lease is replaced is written with the new one', async (t) => {
+  const store = fragileStore(t);
+  const presence = await Presence.begin({ store, own: own(ID, 'one'), context: testContext(), log: quiet });
+  await presence.put(`applied/${ID}`, { revision: 7 });
+  const commit = store.commit.bind(store);
+  store.commit = async (compares, writes) => {
+    const revision = await commit(compares, writes);
+    if (!writes.some((write) => 'put' in write && write.put === `alive/${ID}`)) return revision;
+    // The new lease's keys are written, and it is not known here yet.
+    store.commit = commit;
+    await presence.put(`applied/${ID}`, { revision: 8 });
+    return revision;
+  };
+  await store.loseLeases();
+  await pollUntil('it is written', async () => (await store.get<{ revision: number }>(`applied/${ID}`))?.value.revision === 8);
+  await presence.close();
+  t.deepEqual(await keys(store, 'applied/'), []);
+});
+
 test('a node that was removed while it was cut off says what it has lost; one that only lost its lease has lost nothing', async (t) => {
   const store = fragileStore(t);
   const warnings: string[] = [];
