@@ -16,11 +16,11 @@ const TIMEOUT_MS = 5000;
 /** Milliseconds between two looks, at first and at most. */
 const LOOK_MS = { first: 1, longest: 50 };
 
-/** Tries the addresses of `host` in the order in which the system's resolver has them. Rejects with ConnectError. */
-export async function connectTcp(host: string, port: number, timeout = TIMEOUT_MS): Promise<number> {
+/** Tries the addresses of `host` in the order in which the system's resolver has them. Rejects with ConnectError. Another `open` is for tests. */
+export async function connectTcp(host: string, port: number, open = openSocket): Promise<number> {
   let failure = 'it has no address';
   for (const { address, family } of await addressesOf(host)) {
-    const connected = await tryAddress(address, family === 6 ? 'ipv6' : 'ipv4', port, timeout);
+    const connected = await tryAddress(address, port, () => open('tcp', family === 6 ? 'ipv6' : 'ipv4'));
     if (typeof connected === 'number') return connected;
     failure = connected;
   }
@@ -35,25 +35,26 @@ async function addressesOf(host: string): Promise<readonly { address: string; fa
   }
 }
 
-/** The descriptor, or why not. */
-async function tryAddress(address: string, family: 'ipv4' | 'ipv6', port: number, timeout: number): Promise<number | string> {
-  const fd = openSocket('tcp', family);
+/** The descriptor, or why not: also that this host has nothing of the address's family. */
+async function tryAddress(address: string, port: number, open: () => number): Promise<number | string> {
+  let fd: number | undefined;
   try {
+    fd = open();
     beginConnect(fd, address, port);
-    const failure = await outcome(fd, timeout);
+    const failure = await outcome(fd);
     if (failure === undefined) return fd;
     closeSync(fd);
     return `${failure} from ${address}`;
   } catch (error) {
-    closeSync(fd);
+    if (fd !== undefined) closeSync(fd);
     return (error as Error).message;
   }
 }
 
 /** undefined: it is connected. */
-async function outcome(fd: number, timeout: number): Promise<string | undefined> {
+async function outcome(fd: number): Promise<string | undefined> {
   const set = new PollSet(1);
-  const end = performance.now() + timeout;
+  const end = performance.now() + TIMEOUT_MS;
   for (let pause = LOOK_MS.first; ; pause = Math.min(2 * pause, LOOK_MS.longest)) {
     set.set(0, fd, POLLOUT);
     if (poll(set.bytes, 1, 0) > 0) {

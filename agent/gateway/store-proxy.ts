@@ -3,6 +3,7 @@
  * its loopback, for its own client of etcd. What comes out is a connection of the host's namespace that the gateway has made. Names are
  * resolved out there, and TLS goes through, so that the store is who its certificate says and no other.
  */
+import { closeSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { Socket, type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -51,6 +52,8 @@ export class StoreProxy {
       // Which of etcd's members is asked next, and what is said of it, is for its client to decide.
       return refuse(client, '502 Bad Gateway');
     }
+    // It had not the patience, or nobody is to be served any more.
+    if (client.destroyed) return closeSync(fd);
     const host = new Socket({ fd, allowHalfOpen: true });
     this.#follow(host);
     client.once('close', () => host.destroy());
