@@ -62,11 +62,11 @@ export class RemoteGateway implements HostGateway {
   }
 
   listenTcp(address: string | undefined, port: number): Promise<number> {
-    return this.#obtainOne({ method: 'listenTcp', ...(address !== undefined && { address }), port });
+    return this.#obtainKept('listenTcp', 'tcp', address, port);
   }
 
   bindUdp(address: string | undefined, port: number): Promise<number> {
-    return this.#obtainOne({ method: 'bindUdp', ...(address !== undefined && { address }), port });
+    return this.#obtainKept('bindUdp', 'udp', address, port);
   }
 
   async release(protocol: 'tcp' | 'udp', address: string | undefined, port: number): Promise<void> {
@@ -101,6 +101,16 @@ export class RemoteGateway implements HostGateway {
     this.#pool.close();
     this.#fail('closed');
     return Promise.resolve();
+  }
+
+  /** One that the outer process keeps: it is asked to let go of what did not arrive, which would be taken when it is asked for again. */
+  async #obtainKept(method: 'listenTcp' | 'bindUdp', protocol: 'tcp' | 'udp', address: string | undefined, port: number): Promise<number> {
+    try {
+      return await this.#obtainOne({ method, ...(address !== undefined && { address }), port });
+    } catch (error) {
+      if (error instanceof GatewayError) await this.release(protocol, address, port).catch(() => undefined);
+      throw error;
+    }
   }
 
   async #obtainOne(call: GatewayCall): Promise<number> {
