@@ -11,6 +11,7 @@ import { MAX_DESCRIPTORS, sendDescriptors } from '../../kernel/run/descriptor-ch
 import type { HostGateway } from '../host-gateway.js';
 import type { KeptSockets, SocketWish } from './kept-sockets.js';
 import { asInnerMessage, type GatewayCall, type OuterMessage } from './protocol.js';
+import { asMany } from './socket-pool.js';
 
 /** Milliseconds until the inner process is looked at again that has not taken what it was sent. */
 const LATER_MS = 5;
@@ -68,10 +69,8 @@ export class OuterGateway {
       }
       case 'connectTcp':
         return this.#hand(id, [await local.connectTcp(call.host, call.port)], true);
-      case 'sockets': {
-        const count = Math.min(call.count, MAX_DESCRIPTORS);
-        return this.#hand(id, Array.from({ length: count }, () => openSocket(call.protocol, call.family)), true);
-      }
+      case 'sockets':
+        return this.#hand(id, asMany(Math.min(call.count, MAX_DESCRIPTORS), () => openSocket(call.protocol, call.family)), true);
       case 'release':
         kept.release({ protocol: call.protocol, address: call.address, port: call.port });
         this.#reply({ gateway: 'done', id });

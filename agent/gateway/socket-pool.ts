@@ -13,6 +13,17 @@ const STOCK: Readonly<Record<Protocol, number>> = { udp: 16, tcp: 2 };
 /** Up to `count` of them; they are the caller's. */
 export type Obtain = (protocol: Protocol, family: Family, count: number) => Promise<readonly number[]>;
 
+/** As many as can be opened, up to `count`. Throws what the first one failed with: then there is none. */
+export function asMany(count: number, open: () => number): number[] {
+  const opened: number[] = [];
+  try {
+    while (opened.length < count) opened.push(open());
+  } catch (error) {
+    if (opened.length === 0) throw error;
+  }
+  return opened;
+}
+
 interface Shelf {
   readonly stock: number[];
   readonly waiting: { readonly resolve: (fd: number) => void; readonly reject: (error: unknown) => void }[];
