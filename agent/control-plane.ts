@@ -85,6 +85,11 @@ export class ControlPlane {
     if (observed.state === 'failed' || observed.state === 'complete' || observed.state === 'shutdown') this.parts.logs.ended(task.id);
   }
 
+  /** The mirror shows all that was noted of a task here. */
+  isShown(taskId: string): boolean {
+    return !this.statuses.isWriting(taskId) && this.mirror.revision >= this.parts.store.committed;
+  }
+
   /** Leaves the cluster when the lifetime ends, before what was built until now is taken down. */
   leaveFirst(): void {
     const { presence, lifetime } = this.parts;

@@ -210,6 +210,7 @@ async function build(options: DaemonOptions, lifetime: Lifetime): Promise<void> 
     },
     outputOf: (task) => logs.open(task.id),
     onStatus: (task, observed) => plane.noteStatus(task, observed),
+    isShown: (taskId) => plane.isShown(taskId),
   });
   await premises.adopt(ingress.id, ingressSandbox, ingressOwn);
   placed = true;

@@ -14,6 +14,7 @@ import type { Logger } from '../log.js';
 import type { Survivor } from '../tasks/survivors.js';
 import type { TaskOutput } from '../tasks/task.js';
 import { Acknowledgements, nextNote, revisionToNote } from './acknowledgement.js';
+import { amends } from './amends.js';
 import { portProblems, problemOf } from './failure.js';
 import { Loop } from './loop.js';
 import type { Mirror } from './mirror.js';
@@ -27,6 +28,8 @@ import { TaskRunner } from './task-runner.js';
 
 /** A port that could not be bound is tried again this often. */
 const PORT_RETRY_MS = 5000;
+/** When it cannot be said yet whether the store is wrong about a task, it is looked at again so soon. */
+const AMEND_RETRY_MS = 1000;
 
 export interface NodeOptions {
   /** Host name: tasks name their node by it. */
@@ -51,6 +54,8 @@ export interface NodeOptions {
   noteApplied(applied: Applied): void;
   outputOf(task: TaskObject): TaskOutput;
   onStatus(task: TaskObject, observed: ObservedStatus): void;
+  /** The mirror shows all that `onStatus` was given of a task. */
+  isShown(taskId: string): boolean;
 }
 
 export class Node {
@@ -60,6 +65,7 @@ export class Node {
   readonly #begun = new Set<string>();
   readonly #loop: Loop;
   #cancelRemoval: () => void = () => undefined;
+  #cancelAmend: () => void = () => undefined;
   /** What others were told that is applied here. */
   #noted: Applied = { revision: 0, keys: 0 };
   #closing = false;
@@ -127,6 +133,7 @@ export class Node {
     );
     await this.#loop.close();
     this.#cancelRemoval();
+    this.#cancelAmend();
     await this.options.premises.close();
   }
 
@@ -157,6 +164,7 @@ export class Node {
       failures.push(...(await premises.prepare(needed)));
       const begun = this.#startTasks(tasks);
       this.#stopTasks();
+      this.#amend();
       // What is there already must not be missing from what is projected, not even once.
       await Promise.all(begun.map((runner) => runner.takenOver));
     }
@@ -247,6 +255,29 @@ export class Node {
       const drain = runner.task.serviceId !== undefined && mirror.services.has(runner.task.serviceId);
       void runner.stop({ drain });
     }
+  }
+
+  /** Tells the store again where it is wrong about tasks of this node. */
+  #amend(): void {
+    const { mirror, name, clock, log } = this.options;
+    this.#cancelAmend();
+    let isOpen = false;
+    const known = {
+      told: (id: string) => {
+        const runner = this.#runners.get(id);
+        return runner && (runner.told ?? 'nothing yet');
+      },
+      begun: (id: string) => this.#begun.has(id),
+    } as const;
+    for (const { task, observed } of amends(mirror.tasks.values(), name, known)) {
+      if (!this.options.isShown(task.id)) {
+        isOpen = true;
+        continue;
+      }
+      log.warn(`the store had task ${task.name} as ${task.status.state}, and is told that it is ${observed.state}`);
+      this.options.onStatus(task, observed);
+    }
+    this.#cancelAmend = isOpen ? clock.after(AMEND_RETRY_MS, () => this.request()) : () => undefined;
   }
 
   async #project(): Promise<void> {

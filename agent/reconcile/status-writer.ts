@@ -33,6 +33,11 @@ export class StatusWriter {
     }
   }
 
+  /** Something of the task is not stored yet. */
+  isWriting(taskId: string): boolean {
+    return this.#waiting.has(taskId);
+  }
+
   /** Resolves when all that was observed by now is stored, or nothing is to be any more. */
   async stored(): Promise<void> {
     await Promise.all(this.#writing);

@@ -74,6 +74,7 @@ export class TaskRunner {
   #toldListens = false;
   #process: TaskProcess | undefined;
   #state: TaskState = 'pending';
+  #told: ObservedStatus | undefined;
   #stopping: Promise<void> | undefined;
   /** Its endpoint is gone, though its process is not. */
   #left = false;
@@ -122,6 +123,11 @@ export class TaskRunner {
   /** Why it could not be started, or was ended for. */
   get failure(): { readonly message: string; readonly exitCode?: number } | undefined {
     return this.#failure;
+  }
+
+  /** All that was told of it through `onStatus`, as one. */
+  get told(): ObservedStatus | undefined {
+    return this.#told;
   }
 
   /** Something was seen to listen in it. */
@@ -319,6 +325,7 @@ export class TaskRunner {
 
   #observe(observed: ObservedStatus): void {
     this.#state = observed.state;
+    this.#told = { ...this.#told, ...observed };
     this.context.onStatus(this.task, observed);
   }
 }

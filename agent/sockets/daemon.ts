@@ -100,6 +100,7 @@ async function build(options: DaemonOptions, lifetime: Lifetime): Promise<void> 
     noteApplied: () => undefined,
     outputOf: (task) => logs.open(task.id),
     onStatus: (task, observed) => plane.noteStatus(task, observed),
+    isShown: (taskId) => plane.isShown(taskId),
   });
   undo.push(() => node.close(SHUTDOWN_GRACE_MS));
   plane.leaveFirst();

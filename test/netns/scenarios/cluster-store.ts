@@ -94,14 +94,24 @@ async function restored(cluster: Cluster): Promise<void> {
   const [node1, node2] = [cluster.node(1), cluster.node(2)];
   await node1.cli('service', 'create', '--name', 'kept', '--network', 'n1', '--replicas', '2', '--', ...SLEEP);
   const kept = await node1.settles('kept', 2);
+  await node1.cli('service', 'create', '--name', 'changed', '--network', 'n1', '--replicas', '2', '--', ...SLEEP);
+  await node1.settles('changed', 2);
   const copy = await cluster.etcd.save();
   await node2.cli('service', 'create', '--name', 'late', '--', ...SLEEP);
   await node2.settles('late', 1);
+  await node2.cli('service', 'update', '--env-add', 'A=1', 'changed');
+  const since = await node2.settles('changed', 2);
   for (let i = 0; i < 20; i++) await node2.api.updateNode('node2', { labelsAdd: { i: String(i) } });
   await cluster.etcd.restore(copy);
-  await pollUntil('the later service is forgotten', async () => (await Promise.all(cluster.nodes.map(({ api }) => api.services()))).every((services) => services.map(({ spec }) => spec.name).join() === 'kept'), { ...SOON, interval: 100 });
+  await pollUntil('the later service is forgotten', async () => (await Promise.all(cluster.nodes.map(({ api }) => api.services()))).every((services) => services.map(({ spec }) => spec.name).sort().join() === 'changed,kept'), { ...SOON, interval: 100 });
   await cluster.allReady();
   for (const node of cluster.nodes) assert.deepEqual((await node.settles('kept', 2)).map(({ id, status }) => [id, status.pid]).sort(), kept.map(({ id, status }) => [id, status.pid]).sort());
+  await pollUntil('those that the store has as running have ended, and those that it does not know: there are others', async () => {
+    const now = await node1.settles('changed', 2);
+    const live = await Promise.all(now.map(({ node, status }) => cluster.node(node).attempt('kill', '-0', String(status.pid))));
+    return live.every(({ code }) => code === 0) && now.every(({ id }) => !since.some((task) => task.id === id));
+  }, { ...SOON, interval: 200 });
+  await node1.cli('service', 'rm', 'changed');
   await pollUntil('its task is gone', async () => (await Promise.all(cluster.nodes.map(({ api }) => api.info()))).reduce((sum, { tasksRunning }) => sum + tasksRunning, 0) === 4, { ...SOON, interval: 100 });
   await node2.cli('service', 'create', '--name', 'again', '--', ...SLEEP);
   await node1.settles('again', 1);

@@ -50,7 +50,7 @@ test('a task that others have ended in the store is ended here at once', async (
   };
   const node = new Node({
     name: 'one', nodeId: 'a', clustered: true, outlives: false, survivors: new Map(), mirror, premises, publisher: { failures: new Map(), sync: () => Promise.resolve(true) }, problems: { set: (_: string, found: readonly unknown[]) => t.deepEqual(found, []) }, clock: new FakeClock(),
-    upNodes: () => new Set(), noteApplied: () => undefined, onStatus: () => undefined, log: { warn: () => undefined, debug: (text: string) => t.fail(text) },
+    upNodes: () => new Set(), noteApplied: () => undefined, onStatus: () => undefined, isShown: () => false, log: { warn: () => undefined, debug: (text: string) => t.fail(text) },
   } as unknown as NodeOptions);
   const task = { id: 't1', name: 'vote.1.t1', node: 'one', desired: 'running', addresses: [], spec: { stopGracePeriod: 5000 }, status: { state: 'running', health: 'none' } } as unknown as TaskObject;
   tasks.set(task.id, task);
