@@ -4,6 +4,8 @@
  */
 import { accessSync, closeSync, constants, openSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { CAP_NET_ADMIN, CAP_SYS_ADMIN } from '../../kernel/ffi/constants.js';
+import { mayUse, parsePrivileges } from '../../kernel/run/privileges.js';
 import { run, CommandError } from '../../kernel/run/runner.js';
 import { TRIAL, type HostFacts, type MissingTool, type Trial } from './modes.js';
 
@@ -19,7 +21,7 @@ const TOOLS: readonly MissingTool[] = [
 ];
 
 /** capability.h: bit numbers. */
-const CAPABILITIES = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21 } as const;
+const CAPABILITIES = { CAP_NET_ADMIN, CAP_SYS_ADMIN } as const;
 
 const TRIAL_TIMEOUT = 10_000;
 
@@ -65,9 +67,9 @@ export function findTool(tool: string, path = process.env['PATH'] ?? ''): string
 
 /** `status` is the text of /proc/<pid>/status. */
 export function missingCapabilities(status: string): string[] {
-  const effective = BigInt('0x' + (/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'));
+  const privileges = parsePrivileges(status);
   return Object.entries(CAPABILITIES)
-    .filter(([, bit]) => ((effective >> BigInt(bit)) & 1n) === 0n)
+    .filter(([, capability]) => !mayUse(privileges, capability))
     .map(([name]) => name);
 }
 

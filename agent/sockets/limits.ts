@@ -2,7 +2,8 @@
  * What cannot be had in mode sockets, with the reason and what to do instead. Pure, but for what is asked of the kernel once
  * (`ownPrivilege`).
  */
-import { readFileSync } from 'node:fs';
+import { CAP_NET_BIND_SERVICE } from '../../kernel/ffi/constants.js';
+import { mayUse, ownPrivileges } from '../../kernel/run/privileges.js';
 import type { NetworkObject, ServiceObject } from '../../overlay/model/object.js';
 import { isLoopbackSubnet, LOOPBACK_POOL } from '../../overlay/model/subnets.js';
 import type { ExposedPort, NetworkSpec, PortSpec, ServiceSpec } from '../../overlay/model/spec.js';
@@ -77,12 +78,8 @@ function textOf({ port, protocol }: ExposedPort): string {
   return protocol === 'tcp' ? `${port}` : `${port}/${protocol}`;
 }
 
-/** capability.h */
-const CAP_NET_BIND_SERVICE = 10n;
-
 export function ownPrivilege(): Privilege {
-  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'}`);
-  return { firstPort: ((effective >> CAP_NET_BIND_SERVICE) & 1n) === 1n ? 1 : unprivilegedPortStart() };
+  return { firstPort: mayUse(ownPrivileges(), CAP_NET_BIND_SERVICE) ? 1 : unprivilegedPortStart() };
 }
 
 /** Why what is stored cannot be had in this mode: networks have their addresses for good. @param stateOption as of Paths */

@@ -4,15 +4,13 @@
  */
 import { SCM_RIGHTS, SOL_SOCKET } from './constants.js';
 import { addressOf } from './libc.js';
-
-const LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+import { LITTLE } from './structs.js';
+import { IOVEC_BYTES } from './vectors.js';
 
 /** struct msghdr: name, namelen, iov, iovlen, control, controllen, flags, each on 8 bytes. */
 const MSGHDR_BYTES = 56;
 /** struct cmsghdr: len on 8 bytes, level and type on 4 each. */
 const CMSGHDR_BYTES = 16;
-/** struct iovec: address and length. */
-const IOVEC_BYTES = 16;
 
 const aligned = (length: number): number => (length + 7) & ~7;
 

@@ -22,6 +22,7 @@ import {
   SPLICE_F_NONBLOCK,
 } from './constants.js';
 import { libcFunction, orErrno } from './libc.js';
+import { LITTLE } from './structs.js';
 
 const cEpollCreate = libcFunction<(flags: number) => number>('int epoll_create1(int)');
 const cEpollCtl = libcFunction<(epoll: number, operation: number, fd: number, event: Uint8Array) => number>('int epoll_ctl(int, int, int, const void *)');
@@ -42,7 +43,6 @@ const cClose = libcFunction<(fd: number) => number>('int close(int)');
 
 type NameCall = (fd: number, address: Uint8Array, length: Uint8Array) => number;
 
-const LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 const INT = new Int32Array(1);
 const INT_BYTES = new Uint8Array(INT.buffer);
 const LENGTH = new Uint32Array(1);

@@ -5,7 +5,8 @@
 import { parseIpv4 } from '../../proxy/net/addr.js';
 import { AF_INET, AF_INET6, AF_NETLINK, IFNAMSIZ } from './constants.js';
 
-const LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+/** Whether numbers of more than one byte begin with the least of these. */
+export const LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 /** sizeof(struct ifreq) on 64-bit, include/uapi/linux/if.h: a name of 16 bytes and a union of 24. */
 export const IFREQ_BYTES = 40;
