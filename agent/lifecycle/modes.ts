@@ -10,8 +10,6 @@
 export type Mode = 'root' | 'rootless' | 'sockets';
 export type ModeRequest = 'auto' | Mode;
 
-export const MODE_REQUESTS: readonly ModeRequest[] = ['auto', 'root', 'rootless', 'sockets'];
-
 /** No mode that was asked for can run here. The message has a line for each cause, with its remedy. */
 export class ModeError extends Error {
   override readonly name = 'ModeError';

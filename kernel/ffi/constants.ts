@@ -72,7 +72,6 @@ export const MSG_NOSIGNAL = 0x4000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
 
 // include/uapi/linux/prctl.h
-export const PR_CAPBSET_READ = 23;
 export const PR_CAPBSET_DROP = 24;
 export const PR_SET_NO_NEW_PRIVS = 38;
 export const PR_CAP_AMBIENT = 47;
@@ -153,7 +152,6 @@ export const EPOLL_CTL_DEL = 2;
 export const EPOLLIN = POLLIN;
 export const EPOLLOUT = POLLOUT;
 export const EPOLLERR = POLLERR;
-export const EPOLLHUP = POLLHUP;
 export const EPOLLRDHUP = 0x2000;
 export const EPOLLEXCLUSIVE = 1 << 28;
 export const EPOLLET = -0x8000_0000;

@@ -72,11 +72,6 @@ export class TunDevice implements PacketDevice {
   }
 }
 
-/** Throws TunUnavailableError when this process may not open /dev/net/tun. */
-export function checkTunAccess(): void {
-  fs.closeSync(openControl());
-}
-
 export interface TunOptions {
   readonly name: string;
   /** Bytes, 68 to 65535. */

@@ -24,18 +24,12 @@ export function isAttached(spec: Attaching, network: NetworkObject): boolean {
   return spec.networks.some((attachment) => refersTo(attachment, network));
 }
 
-/** The service's networks among `networks`, in the order of its tasks' interfaces. What is not there is left out. */
-export function attachedNetworks(spec: Attaching, networks: readonly NetworkObject[]): NetworkObject[] {
-  const named = spec.networks.flatMap((attachment) => networks.find((network) => refersTo(attachment, network)) ?? []);
-  return [...named, ...networks.filter((network) => network.ingress && needsIngress(spec))];
-}
-
 function refersTo(attachment: NetworkAttachment, network: NetworkObject): boolean {
   return attachment.network === network.id || attachment.network === network.spec.name;
 }
 
 /**
- * The same from the store, each network guarded against its removal until the commit. Throws NotFoundError,
+ * A service's networks from the store, in the order of its tasks' interfaces, each guarded against its removal until the commit. Throws NotFoundError,
  * ReservedNetworkError (ingress named by the user) and ValidationError (one network twice, as name and as id).
  */
 export async function resolveAttachments(transaction: Transaction, attachments: readonly NetworkAttachment[], ingress: boolean): Promise<NetworkObject[]> {
