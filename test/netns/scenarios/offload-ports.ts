@@ -29,8 +29,8 @@ const CLIENT = ['nsenter', `--net=${CLIENT_DIRECTORY}/client`];
 /** Web, upload, UDP. */
 const PORTS = ['8080/tcp', '8007/tcp', '8053/udp'];
 
-/** Seconds after which the host forgets a UDP session that says nothing: 30 on most hosts. A guest's agent is slow to remind it. */
-const FORGETS = IN_GUEST ? 60 : 15;
+/** Seconds after which the host forgets a UDP session that says nothing: 30 on most hosts, and what is left of it is all that an agent may be late. A guest's is slow. */
+const FORGETS = IN_GUEST ? 60 : 30;
 
 /** A machine that the host forwards for, as far as the host is concerned. */
 async function prepare(): Promise<void> {
