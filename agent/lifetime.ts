@@ -16,7 +16,7 @@ export class Lifetime implements Daemon {
   }
 
   shutdown(): Promise<void> {
-    return (this.#closing ??= takeDown(this.log, this.undo).finally(this.#resolveClosed));
+    return (this.#closing ??= held(() => takeDown(this.log, this.undo)).finally(this.#resolveClosed));
   }
 
   /** For a worker thread that ends: it takes the traffic with it, so nothing is left to do but to say so and start anew. */
@@ -30,14 +30,26 @@ export class Lifetime implements Daemon {
 }
 
 /** Rejects as `build` does: then what was built before is taken down again. */
-export async function composed(options: DaemonOptions, build: (options: DaemonOptions, lifetime: Lifetime) => Promise<void>): Promise<Daemon> {
+export function composed(options: DaemonOptions, build: (options: DaemonOptions, lifetime: Lifetime) => Promise<void>): Promise<Daemon> {
   const lifetime = new Lifetime(options.log);
+  return held(async () => {
+    try {
+      await build(options, lifetime);
+      return lifetime;
+    } catch (error) {
+      await takeDown(options.log, lifetime.undo);
+      throw error;
+    }
+  });
+}
+
+/** The process stays as long as `work` goes on. A timer of the clock does not keep it: what waits for nothing else would be the end, without a word. */
+async function held<T>(work: () => Promise<T>): Promise<T> {
+  const hold = setInterval(() => undefined, 60_000);
   try {
-    await build(options, lifetime);
-    return lifetime;
-  } catch (error) {
-    await takeDown(options.log, lifetime.undo);
-    throw error;
+    return await work();
+  } finally {
+    clearInterval(hold);
   }
 }
 
