@@ -111,6 +111,7 @@ export class EtcdMembers {
     const { tls } = this.options;
     const where = `etcd at ${this.options.members.join(', ')}`;
     if (error instanceof EtcdAuthenticationFailedError) return new StoreError(`${where} does not accept user '${this.options.auth?.user ?? ''}' with this password: give --store-user name:password as etcd has it (etcdctl user list)`);
+    if (/authentication is not enabled/.test(message)) return new StoreError(`${where} asks nobody for a password: leave --store-user out, or have it ask (etcdctl auth enable)`);
     if (isRefused(error)) {
       return new StoreError(`${where} refuses ${this.options.auth === undefined ? 'clients without a user' : `user '${this.options.auth.user}'`}: give --store-user a user that may read and write below /vipmesh/ (etcdctl role grant-permission)`);
     }

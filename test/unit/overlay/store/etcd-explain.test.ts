@@ -22,3 +22,7 @@ test('an etcd without TLS that is spoken to in TLS', (t) => {
   const text = explained('14 UNAVAILABLE: No connection established. Last error: Error: Client network socket disconnected before secure TLS connection was established. Resolution note: ', { tls: {} });
   t.regex(text, /does not speak TLS there: leave --store-ca, --store-cert and --store-key out/);
 });
+
+test('a user where nobody is asked for one is said to be too much', (t) => {
+  t.is(explained('9 FAILED_PRECONDITION: etcdserver: authentication is not enabled', { auth: { user: 'mesh', password: 'secret' } }), 'etcd at 192.0.2.1:2379, 192.0.2.2:2379 asks nobody for a password: leave --store-user out, or have it ask (etcdctl auth enable)');
+});
