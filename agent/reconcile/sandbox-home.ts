@@ -28,6 +28,8 @@ export interface SandboxHomeContext {
   readonly runtime: string;
   readonly dns: DnsServer;
   sandbox(networkId: string): NetworkSandbox | undefined;
+  /** What users are told when there is no such sandbox. */
+  whyNot(networkId: string): string;
   /** By which network the task reaches the outside, and that network's gateway; undefined: it does not. */
   gatewayOf(): { readonly networkId: string; readonly gateway: string } | undefined;
   viewOf(task: TaskObject): DnsView;
@@ -90,7 +92,7 @@ export class SandboxHome implements TaskHome {
 
   #sandboxOf(networkId: string): NetworkSandbox {
     const sandbox = this.context.sandbox(networkId);
-    if (!sandbox) throw new Error(`network ${networkId} has no sandbox on this node`);
+    if (!sandbox) throw new Error(this.context.whyNot(networkId));
     return sandbox;
   }
 

@@ -94,7 +94,8 @@ export class SandboxPremises implements Premises {
   home(task: TaskObject, world: () => World, survivor: Survivor | undefined): SandboxHome {
     const { namespaces, prefix, runtime, dns } = this.options;
     const sandbox = (networkId: string): NetworkSandbox | undefined => this.#sandboxes.get(networkId)?.sandbox;
-    return new SandboxHome(task, { namespaces, prefix, runtime, dns, sandbox, gatewayOf: () => this.#gatewayOf(task), viewOf: (wanted) => this.#viewsIn(world())(wanted) }, survivor);
+    const whyNot = (networkId: string): string => `network '${this.options.mirror.networks.get(networkId)?.spec.name ?? networkId}' cannot be had on this node: ${this.#sandboxes.whyNot(networkId) ?? "it is not made yet, or was removed ('vipmesh network ls')"}`;
+    return new SandboxHome(task, { namespaces, prefix, runtime, dns, sandbox, whyNot, gatewayOf: () => this.#gatewayOf(task), viewOf: (wanted) => this.#viewsIn(world())(wanted) }, survivor);
   }
 
   /** By which network, and by which address of it, a task reaches the outside; undefined: it does not. */

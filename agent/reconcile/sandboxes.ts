@@ -62,12 +62,19 @@ export class Sandboxes {
   readonly #lost = new Set<number>();
   /** When they were seen to be needed last, on the clock. */
   readonly #neededAt = new Map<string, number>();
+  /** Why a network cannot be had here, as of the last try, by its id. */
+  readonly #missing = new Map<string, string>();
   #nextIndex = 0;
 
   constructor(private readonly options: SandboxesOptions) {}
 
   get(networkId: string): PlacedSandbox | undefined {
     return this.#placed.get(networkId);
+  }
+
+  /** Why there is none, as far as is known: one sentence without its full stop. */
+  whyNot(networkId: string): string | undefined {
+    return this.#missing.get(networkId);
   }
 
   indexOf(networkId: string): number | undefined {
@@ -105,6 +112,7 @@ export class Sandboxes {
   /** Makes what is missing of `needed`. Answers what failed: a network that cannot be had here (IPv6 was turned off since) must not keep the others from being made. */
   async ensure(needed: Iterable<NetworkObject>): Promise<unknown[]> {
     const failures: unknown[] = [];
+    this.#missing.clear();
     for (const network of needed) {
       this.#neededAt.set(network.id, this.options.clock.now());
       let placed = this.#placed.get(network.id);
@@ -119,7 +127,9 @@ export class Sandboxes {
           await this.adopt(network.id, await createSandbox(networkOnNode(network, own), this.options), own);
         }
       } catch (error) {
-        failures.push(new ReconcileFailure({ networkId: network.id }, error));
+        const failure = new ReconcileFailure({ networkId: network.id }, error);
+        failures.push(failure);
+        this.#missing.set(network.id, failure.message);
       }
     }
     return failures;

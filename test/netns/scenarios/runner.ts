@@ -41,6 +41,7 @@ function runnerOf(spec: Partial<TaskSpec>, expectListener = false): Run {
         namespaces: join(directory, 'sandboxes'), prefix: 'vm-', runtime: join(directory, 'files'),
         dns: new DnsServer({ forward: () => Promise.resolve(undefined) }),
         sandbox: () => undefined,
+        whyNot: (networkId) => `there is no ${networkId}`,
         gatewayOf: () => undefined,
         viewOf: (wanted) => viewOf(wanted, new Map(), undefined),
       }),

@@ -24,7 +24,7 @@ async function placed(shown: Attached | undefined, attach: SandboxesOptions['att
   } as unknown as SandboxesOptions);
   await sandboxes.adopt('n1', sandbox as unknown as NetworkSandbox, OWN);
   const ensure = async (ingress = false): Promise<string[]> => (await sandboxes.ensure([{ id: 'n1', ingress, spec: { name: 'overlay1' } } as NetworkObject])).map(String);
-  return { ensure, done };
+  return { ensure, done, sandboxes };
 }
 
 test('addresses that the store shows as ours are not asked for', async (t) => {
@@ -54,4 +54,18 @@ test("where they are another's the sandbox goes, and others are asked for; ingre
   const ingress = await placed({ b: OWN }, taken);
   t.regex((await ingress.ensure(true)).join(), /addresses on network 'overlay1' are another's by now.+start this node's agent again/);
   t.deepEqual(ingress.done, ['attach n1 10.0.1.2']);
+});
+
+test('why a network cannot be had is known until it can', async (t) => {
+  let free = false;
+  const { sandboxes } = await placed(undefined, () => Promise.reject(new Error(free ? 'another reason' : 'no address is left')));
+  const [network] = [{ id: 'n2', spec: { name: 'tiny' } } as NetworkObject];
+  t.is(sandboxes.whyNot('n2'), undefined);
+  await sandboxes.ensure([network]);
+  t.is(sandboxes.whyNot('n2'), 'no address is left');
+  free = true;
+  await sandboxes.ensure([network]);
+  t.is(sandboxes.whyNot('n2'), 'another reason');
+  await sandboxes.ensure([]);
+  t.is(sandboxes.whyNot('n2'), undefined);
 });
