@@ -5,7 +5,7 @@
  * that live; packets are other threads' and do not wait.
  */
 import { performance } from 'node:perf_hooks';
-import { setFlagsFromString } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Clock } from '../proxy/time/clock.js';
 
@@ -56,7 +56,8 @@ function ownHeap(): HeapFacts {
   const collect = runInNewContext('gc') as () => void;
   let last = performance.eventLoopUtilization();
   return {
-    used: () => process.memoryUsage().heapUsed,
+    // Not process.memoryUsage(), which reads a file, and throws where no descriptor is left.
+    used: () => getHeapStatistics().used_heap_size,
     busy: () => {
       const now = performance.eventLoopUtilization();
       const { utilization } = performance.eventLoopUtilization(now, last);

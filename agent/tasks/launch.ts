@@ -185,7 +185,7 @@ function setUp(child: ChildProcess, exited: Promise<number>): Promise<string[]> 
   return new Promise((resolve, reject) => {
     const warnings: string[] = [];
     let remarks = '';
-    const channel = child.stdio[3] as Duplex;
+    const channel = (child.stdio as ChildProcess['stdio'] | undefined)?.[3] as Duplex | undefined;
     const timer = setTimeout(() => finish(new TaskStartError(`its setup took longer than ${SETUP_TIMEOUT_MS / 1000} s`, 125)), SETUP_TIMEOUT_MS);
     const reader = new SetupReader();
     let failure: TaskStartError | undefined;
@@ -195,6 +195,8 @@ function setUp(child: ChildProcess, exited: Promise<number>): Promise<string[]> 
       else resolve(warnings);
     }
     child.once('error', (error) => finish(new TaskStartError(`cannot start it: ${error.message}`, 125)));
+    // Where no descriptor is left there is nothing of it but the error.
+    if (!channel) return;
     child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (remarks += chunk));
     channel.on('error', () => undefined);
     channel.setEncoding('utf8').on('data', (chunk: string) => {

@@ -64,7 +64,7 @@ function inside<T>(namespace: Namespace | undefined, fn: () => T): T {
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
   const line = [command, ...args].join(' ');
   return new Promise((resolve, reject) => {
-    const child = inside(options.netns, () =>
+    const child: ChildProcess = inside(options.netns, () =>
       spawn(command, args, {
         env: toolEnvironment(),
         stdio: 'pipe',
@@ -76,22 +76,26 @@ export function run(command: string, args: readonly string[], options: RunOption
     );
     let stdout = '';
     let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
-    child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
+    // First: where no descriptor is left it has no streams, only this event.
     child.on('error', (error) => reject(new CommandError(line, null, stderr, startFailure(command, error))));
+    child.stdout?.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
+    child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
     child.on('close', (code, signal) => {
       if (code === 0 && !(options.silent && stderr.trim() !== '')) resolve(stdout);
       else if (signal !== null) reject(new CommandError(line, null, stderr, `ended by ${signal}`, stdout));
       else reject(new CommandError(line, code, stderr, `exit code ${code ?? '?'}`, stdout));
     });
     // A command that exits without reading gives EPIPE here; its exit code says what matters.
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(options.input ?? '');
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(options.input ?? '');
   });
 }
 
+const NO_DESCRIPTOR = 'this process may open no more files: start it with a higher limit (ulimit -n)';
+
 function startFailure(command: string, error: NodeJS.ErrnoException): string {
   if (error.name === 'AbortError') return 'aborted';
+  if (error.code === 'EMFILE') return `${NO_DESCRIPTOR} (${error.message})`;
   // execvp(3) answers EACCES for a command that is nowhere when a directory of PATH may not be searched.
   const notFound = error.code === 'ENOENT' || (error.code === 'EACCES' && !command.includes('/'));
   return notFound ? `${command} is not installed or not in PATH` : error.message;

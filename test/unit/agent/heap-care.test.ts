@@ -1,6 +1,7 @@
 import test from 'ava';
 import { careForHeap, type HeapFacts } from '../../../agent/heap-care.js';
 import { FakeClock } from '../../../proxy/time/clock.js';
+import { withoutDescriptors } from '../../support/without-descriptors.js';
 
 const MB = 1 << 20;
 
@@ -73,4 +74,13 @@ test('of this process', (t) => {
   t.notThrows(() => clock.advance(5000));
   t.is(kept.length, 400_000);
   end();
+});
+
+test('the heap is looked at where no file may be opened any more', async (t) => {
+  const heapCare = new URL('../../../agent/heap-care.js', import.meta.url).href;
+  const output = await withoutDescriptors(
+    `import { careForHeap } from '${heapCare}';`,
+    "careForHeap({ now: () => 0, after: () => () => undefined }); console.log('looked');",
+  );
+  t.is(output, 'looked\n');
 });

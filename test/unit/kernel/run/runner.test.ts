@@ -1,5 +1,6 @@
 import test from 'ava';
 import { CommandError, run, start } from '../../../../kernel/run/runner.js';
+import { withoutDescriptors } from '../../../support/without-descriptors.js';
 
 test('run answers what the command prints', async (t) => {
   t.is(await run('cat', [], { input: 'é\n' }), 'é\n');
@@ -35,4 +36,13 @@ test('start gives the environment as it is, and a group of its own', async (t) =
   let output = '';
   for await (const chunk of child.stdout!) output += String(chunk);
   t.deepEqual(output.trim().split(/\s+/), ['this|', `${child.pid}`]);
+});
+
+test('a command for which no descriptor is left fails as any other', async (t) => {
+  const runner = new URL('../../../../kernel/run/runner.js', import.meta.url).href;
+  const output = await withoutDescriptors(
+    `import { run } from '${runner}';`,
+    "await run('true', []).catch((error) => console.log(error.name + ': ' + error.message));",
+  );
+  t.regex(output, /^CommandError: true: this process may open no more files: .*ulimit -n/);
 });
