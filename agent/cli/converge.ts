@@ -66,8 +66,15 @@ function hopelessTask(service: ServiceObject, current: readonly TaskObject[], no
   const limit = service.spec.restart.condition === 'none' ? 1 : Math.min(HOPELESS_FAILURES, (service.spec.restart.maxAttempts ?? Infinity) + 1);
   for (const slot of new Set(current.map((task) => task.slot))) {
     const own = current.filter((task) => task.slot === slot);
-    const failed = own.filter(({ status }) => status.state === 'failed');
+    const failed = failedInARow(own);
     if (failed.length >= limit && !own.some((task) => isReady(task, now))) return failed[0];
   }
   return undefined;
+}
+
+/** Newest first. What had failed before a task that was stopped as asked, or did its work, is a matter of the past. */
+function failedInARow(slot: readonly TaskObject[]): TaskObject[] {
+  const ended = slot.filter(isEnded).sort((one, other) => Date.parse(other.createdAt) - Date.parse(one.createdAt));
+  const other = ended.findIndex(({ status }) => status.state !== 'failed');
+  return other < 0 ? ended : ended.slice(0, other);
 }

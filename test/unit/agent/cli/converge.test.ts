@@ -60,6 +60,9 @@ test('given up: a slot that fails again and again, or once where nothing restart
   t.deepEqual(convergence(service(1), [task(1, FAILED), task(1, FAILED)], NOW), { state: 'waiting', ready: 0, message: 'no such program' });
   t.is(convergence(service(1), [task(1, FAILED), task(1, FAILED), task(1, FAILED)], NOW).state, 'failed');
   t.is(convergence(service(1, 'any', 1), [task(1, FAILED), task(1, FAILED)], NOW).state, 'failed');
+  const [old, newer] = ['2024-05-01T09:00:00.000Z', '2024-05-01T09:30:00.000Z'].map((createdAt) => ({ createdAt }));
+  const thrice = [task(1, FAILED, old), task(1, FAILED, old), task(1, FAILED, old)];
+  t.is(convergence(service(1), [...thrice, task(1, { state: 'shutdown' }, newer), task(1, { state: 'starting' })], NOW).state, 'waiting', 'not for what is long mended');
   t.is(convergence(service(1), [task(1, {}), task(1, FAILED), task(1, FAILED), task(1, FAILED)], NOW).state, 'converged');
 });
 
