@@ -16,6 +16,7 @@ import type { DoctorCheck, StoreInfo } from '../control.js';
 import { LocalGateway } from '../gateway/local.js';
 import { ResolvConf } from '../gateway/resolv-conf.js';
 import { findFacts, readSysctl } from '../lifecycle/facts.js';
+import type { HostFacts } from '../lifecycle/modes.js';
 import { ROOT_NAMESPACES } from '../lifecycle/paths.js';
 import { doctorChecks } from './checks.js';
 import type { DoctorFacts, UplinkFacts } from './facts.js';
@@ -68,7 +69,7 @@ export async function doctor(options: DoctorOptions = {}): Promise<DoctorCheck[]
     nftables,
     ipvs: findIpvs(offload),
     offload,
-    ...(await published(host.uid, offload)),
+    ...(await published(host, offload)),
     rawObstacle: noRaw,
   });
 }
@@ -78,8 +79,9 @@ async function findUplinks(): Promise<UplinkFacts> {
   return { ...(pasta !== undefined && { pasta }), ...(slirp4netns !== undefined && { slirp4netns }) };
 }
 
-async function published(uid: number, offload: readonly Capability[]): Promise<Pick<DoctorFacts, 'portObstacles' | 'markUsers'>> {
-  if (uid !== 0) return { portObstacles: undefined, markUsers: [] };
+async function published({ uid, missingCapabilities }: HostFacts, offload: readonly Capability[]): Promise<Pick<DoctorFacts, 'portObstacles' | 'markUsers'>> {
+  // Root of a container is often root in name only, and its agent rootless as anybody's.
+  if (uid !== 0 || missingCapabilities.length > 0) return { portObstacles: undefined, markUsers: [] };
   const driver = offload.find(({ lacks }) => lacks.length === 0)?.driver ?? 'nft';
   const host = ownNamespace();
   try {

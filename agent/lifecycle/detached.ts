@@ -6,7 +6,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { ChildProcess } from 'node:child_process';
 import { start } from '../../kernel/run/runner.js';
 import { withoutSecrets, withSecrets } from '../cluster/secret.js';
-import { runForeground, type AgentRequest } from './foreground.js';
+import { runForeground, type AgentRequest, type Watcher } from './foreground.js';
 import { onShutdownSignals } from './interruptions.js';
 import { AgentFailedError, asLifecycleMessage, endText, failedMessage, tellParent, whenEnded, type ReadyAgent } from './messages.js';
 import { ensureDirectories, type Paths } from './paths.js';
@@ -25,7 +25,7 @@ export async function startDetached(
   request: AgentRequest,
   paths: Paths,
   program: Program,
-  ready: ((agent: ReadyAgent) => Promise<void>) | undefined,
+  { ready, say = () => undefined }: Watcher,
 ): Promise<number> {
   ensureDirectories(paths, process.getuid?.() ?? 0);
   const log = openSync(paths.log, 'a', 0o600);
@@ -52,6 +52,8 @@ export async function startDetached(
   } finally {
     closeSync(log);
   }
+  // The log is in a file, where nobody looks who sees that all went well.
+  if (agent.remark !== undefined) say(agent.remark);
   await ready?.(agent);
   return 0;
 }

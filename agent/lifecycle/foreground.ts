@@ -83,7 +83,8 @@ export async function runForeground(request: AgentRequest, paths: Paths, program
     const { version, logLevel, logFormat, dataplane, uplink, cluster } = request;
     const settings: AgentSettings = { paths, identity, pid: process.pid, startedAt, version, logLevel, logFormat, dataplane, ...(uplink && { uplink }), ...(cluster && { cluster }) };
     const log = agentLogger(settings);
-    if (note !== undefined) log.warn(`running in mode ${mode}, see 'vipmesh doctor' for what would help: ${note}`);
+    const remark = note === undefined ? undefined : `running in mode ${mode}, see 'vipmesh doctor' for what would help: ${note}`;
+    if (remark !== undefined) log.warn(remark);
     // What is left beside tasks that outlived it is for the agent to remove: it knows what is wanted.
     const adopts = mode === 'root' && findSurvivors(paths.taskFiles).length > 0;
     const left = adopts ? undefined : cleanedUpText(await cleanUp(paths, namePrefix(identity)));
@@ -91,7 +92,7 @@ export async function runForeground(request: AgentRequest, paths: Paths, program
     agent = mode === 'rootless' ? await startRootless(settings, lock.fds, program) : await startHere(mode, settings, program);
     noteMembership(paths.membership, cluster);
     const { socket, stateDirectory } = paths;
-    const readyAgent: ReadyAgent = { name: identity.name, mode, pid: process.pid, socket, stateDirectory, log: paths.log, stateOption: paths.stateOption };
+    const readyAgent: ReadyAgent = { name: identity.name, mode, pid: process.pid, socket, stateDirectory, log: paths.log, stateOption: paths.stateOption, ...(remark !== undefined && { remark }) };
     if (shutdownAsked) agent.shutdown();
     const failure = await stay(agent, shutdownAsked || ready === undefined ? undefined : () => ready(readyAgent));
     // What only holds empty directories by now, unless a step of the shutdown failed.

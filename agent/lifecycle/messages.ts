@@ -17,6 +17,8 @@ export interface ReadyAgent {
   readonly log: string;
   /** What commands need to find it, see Paths. */
   readonly stateOption: string;
+  /** Why it does not run in the mode that it would rather have run in. Its log has it, too. */
+  readonly remark?: string;
 }
 
 export type LifecycleMessage =

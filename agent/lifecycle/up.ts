@@ -23,7 +23,8 @@ export async function up(options: UpOptions, program: Program = vipmesh): Promis
   const { detach, ready, ...request } = options;
   const uid = process.getuid?.() ?? 0;
   const paths = resolvePaths({ stateDir: options.stateDir, env: process.env, uid });
-  return detach ? startDetached(request, paths, program, ready) : runForeground(request, paths, program, { ready, say: writeLine });
+  const watcher = { ready, say: writeLine };
+  return detach ? startDetached(request, paths, program, watcher) : runForeground(request, paths, program, watcher);
 }
 
 /** The terminal may be what has just gone away: that must not disturb an orderly end. */

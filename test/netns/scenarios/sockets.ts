@@ -86,6 +86,9 @@ export async function sockets(user: MachineUser): Promise<void> {
   // Its tasks end with it; the next agent starts the same ones.
   agent.child.kill('SIGKILL');
   await agent.ended;
+  // In the background, too, it says why.
+  assert.match(await machine.remarks('up', '--detach', '--dns-port', '10054'), /running in mode sockets, .*a user namespace cannot be made/);
+  await machine.vipmesh('down');
   const again = await machine.up('--mode', 'sockets', '--dns-port', '10054');
   await pollUntil('the tasks run again', async () => (await mesh.running('vote')).length === 2, LATER);
   assert.deepEqual(await mesh.answers('localhost:8080', 2), (await mesh.running('vote')).map(({ id }) => id).sort());

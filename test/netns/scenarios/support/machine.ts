@@ -150,6 +150,13 @@ export class Machine {
     return this.run(process.execPath, [MAIN, ...args]);
   }
 
+  /** `vipmesh ARGS`, which must succeed; answers what it says beside its output. */
+  async remarks(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.attempt(process.execPath, [MAIN, ...args]);
+    assert.equal(code, 0, `vipmesh ${args.join(' ')} ended with ${code}: ${stdout}${stderr}`);
+    return stderr;
+  }
+
   /** What a listing, an inspect or `status` prints with --json. */
   async objects<T>(...args: string[]): Promise<T[]> {
     return [JSON.parse(await this.vipmesh(...args, '--json')) as T | T[]].flat() as T[];
