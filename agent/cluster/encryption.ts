@@ -26,7 +26,7 @@ export function reqidOf(prefix: string): number {
 /** Why no network can be encrypted on this host. `host`: its namespace; undefined: the agent is not in it. `vxlan`: absent on a node that is alone. */
 export async function encryptionProblem(host: Namespace | undefined, vxlan?: VxlanKind): Promise<{ readonly message: string; readonly remedy: string } | undefined> {
   if (host && vxlan === 'userspace') return { message: "this agent has its VXLAN in userspace, and IPsec is of the kernel's", remedy: 'run the agent with --vxlan kernel, or leave --opt encrypted out' };
-  return host ? xfrmProblem(host) : { message: 'this agent is rootless, and IPsec is of the host', remedy: 'run the agent as root, or leave --opt encrypted out' };
+  return host ? xfrmProblem(host) : { message: 'this agent is rootless, and IPsec is of the host', remedy: 'run the agent as root (of a cluster, ask a node that does), or leave --opt encrypted out' };
 }
 
 /** Takes away what an agent with this prefix has left on the host. Idempotent. Throws CommandError. */

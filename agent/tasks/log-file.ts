@@ -6,7 +6,7 @@
  * Positions of readers are kept as if nothing had ever been dropped (`base` bytes have), so a reader follows across that.
  * All reads are small and synchronous: a read never meets a file that is half-way through being shortened.
  */
-import { closeSync, constants, fstatSync, ftruncateSync, mkdirSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, ftruncateSync, mkdirSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { systemClock, type Clock } from '../../proxy/time/clock.js';
 import { LineSplitter } from './lines.js';
@@ -29,8 +29,12 @@ export class LogFile {
   readonly #maxBytes: number;
   /** For the writers. -1 once closed. */
   #appender: number;
-  /** For everything else: with O_APPEND, Linux appends even what is written at a given position (pwrite(2), BUGS). */
-  readonly #file: number;
+  /**
+   * For everything else: with O_APPEND, Linux appends even what is written at a given position (pwrite(2), BUGS). -1 once closed, but for
+   * as long as somebody reads: a node remembers many more tasks than it runs, and may open only so many files.
+   */
+  #file: number;
+  #readers = 0;
   /** Bytes dropped so far. */
   #base = 0;
   #cancelCheck: () => void = () => undefined;
@@ -67,6 +71,7 @@ export class LogFile {
     this.shorten();
     closeSync(this.#appender);
     this.#appender = -1;
+    if (this.#readers === 0) this.#closeFile();
     for (const wake of this.#followers) wake();
   }
 
@@ -75,7 +80,7 @@ export class LogFile {
     if (this.#removed) return;
     this.close();
     this.#removed = true;
-    closeSync(this.#file);
+    this.#closeFile();
     try {
       unlinkSync(this.path);
     } catch (error) {
@@ -85,6 +90,15 @@ export class LogFile {
 
   /** The lines there are, or the last `tail` of them. An unfinished last line is one. */
   async *read(tail?: number): AsyncIterable<string> {
+    this.#hold();
+    try {
+      yield* this.#readThrough(tail);
+    } finally {
+      this.#letGo();
+    }
+  }
+
+  async *#readThrough(tail: number | undefined): AsyncIterable<string> {
     const lines = new LineSplitter();
     let position = this.#tailStart(tail);
     const end = this.#end();
@@ -101,6 +115,15 @@ export class LogFile {
 
   /** As read, and then each line as it comes, within 0.2 s, until the log is closed or `signal` aborted. */
   async *follow(signal: AbortSignal, tail?: number): AsyncIterable<string> {
+    this.#hold();
+    try {
+      yield* this.#followOn(signal, tail);
+    } finally {
+      this.#letGo();
+    }
+  }
+
+  async *#followOn(signal: AbortSignal, tail: number | undefined): AsyncIterable<string> {
     const lines = new LineSplitter();
     let position = this.#tailStart(tail);
     let wait = POLL_MIN_MS;
@@ -153,8 +176,25 @@ export class LogFile {
     });
   }
 
+  /** For a reader. A file that somebody has deleted has no lines. */
+  #hold(): void {
+    this.#readers++;
+    if (this.#file >= 0 || !existsSync(this.path)) return;
+    this.#file = openSync(this.path, 'r');
+  }
+
+  #letGo(): void {
+    this.#readers--;
+    if (this.#readers === 0 && this.#appender < 0) this.#closeFile();
+  }
+
+  #closeFile(): void {
+    if (this.#file >= 0) closeSync(this.#file);
+    this.#file = -1;
+  }
+
   #size(): number {
-    return this.#removed ? 0 : fstatSync(this.#file).size;
+    return this.#file < 0 ? 0 : fstatSync(this.#file).size;
   }
 
   #end(): number {
@@ -163,7 +203,7 @@ export class LogFile {
 
   /** At most BLOCK bytes from a reader's position, or from the oldest byte that is left after it. */
   #readAt(position: number, most: number): Buffer {
-    if (this.#removed) return Buffer.alloc(0);
+    if (this.#file < 0) return Buffer.alloc(0);
     const chunk = Buffer.alloc(Math.min(BLOCK, most));
     return chunk.subarray(0, readSync(this.#file, chunk, 0, chunk.length, Math.max(position - this.#base, 0)));
   }

@@ -59,7 +59,7 @@ function prepareDirectory(directory: string): void {
       if (existsSync(join(directory, file))) accessSync(join(directory, file), constants.R_OK | constants.W_OK);
     }
   } catch (error) {
-    throw new StoreError(`the store's directory ${directory} is not usable: ${messageOf(error)}. Make it writable for uid ${process.getuid?.() ?? 'of this process'}, or choose another state directory`);
+    throw new StoreError(`the store's directory ${directory} is not usable: ${messageOf(error)}. Make it a directory that the agent's user may write to, or choose another state directory`);
   }
   checkDataFile(join(directory, DATA_FILE));
 }

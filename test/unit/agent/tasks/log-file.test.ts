@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -180,4 +180,33 @@ test('a log that exists is added to, and remove deletes it and ends its follower
   t.false(existsSync(log.path));
   t.deepEqual(await all(log.read()), []);
   t.notThrows(() => log.remove());
+});
+
+/** How often this process has the file open. */
+function descriptorsOf(path: string): number {
+  const target = (fd: string): string | undefined => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      // The one by which the directory was read.
+      return undefined;
+    }
+  };
+  return readdirSync('/proc/self/fd').filter((fd) => target(fd) === path).length;
+}
+
+test('a closed log is open only while somebody reads it', async (t) => {
+  const { log, write } = bench(t);
+  write('one\ntwo\n');
+  t.is(descriptorsOf(log.path), 3, "the task's, and both of the log");
+  log.close();
+  t.is(descriptorsOf(log.path), 1);
+  const lines = log.read()[Symbol.asyncIterator]();
+  t.is((await lines.next()).value, 'one');
+  t.is(descriptorsOf(log.path), 2);
+  await lines.return?.();
+  t.is(descriptorsOf(log.path), 1);
+  t.deepEqual(await all(log.read(1)), ['two']);
+  rmSync(log.path);
+  t.deepEqual(await all(log.read()), [], 'nor does it matter that somebody has deleted it');
 });
