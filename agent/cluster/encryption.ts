@@ -14,6 +14,7 @@ import { sessionKey } from '../../overlay/store/keys.js';
 import type { Store } from '../../overlay/store/store.js';
 import { fabricPort } from '../../overlay/vxlan/fabric.js';
 import { associations, needKeys, type Party, type Session } from '../../overlay/vxlan/keys.js';
+import { Turns } from '../../proxy/time/turns.js';
 import type { Mirror } from '../reconcile/mirror.js';
 import type { VxlanKind } from './vxlan-kind.js';
 import type { Repairable } from '../sandbox/caretaker.js';
@@ -59,6 +60,8 @@ export class Encryption implements Repairable {
   #shown = false;
   #looks = 0;
   #appliedKeys = 0;
+  /** What is applied, and what is looked after, follow one another: else what is just being made would pass for what somebody has taken. */
+  readonly #changes = new Turns();
 
   constructor(private readonly options: EncryptionOptions) {
     this.#reqid = reqidOf(options.prefix);
@@ -70,7 +73,11 @@ export class Encryption implements Repairable {
   }
 
   /** As the mirror says now; nothing where no network is encrypted. Throws XfrmError when this host cannot encrypt, CommandError, and what the store throws. */
-  async apply(): Promise<void> {
+  apply(): Promise<void> {
+    return this.#changes.take(() => this.#apply());
+  }
+
+  async #apply(): Promise<void> {
     const { nodeId, host, mirror } = this.options;
     const self = mirror.nodes.get(nodeId);
     if (self?.vxlanPort === undefined || !needKeys(mirror.networks.values())) {
@@ -110,7 +117,11 @@ export class Encryption implements Repairable {
     }
   }
 
-  async repair(): Promise<string[]> {
+  repair(): Promise<string[]> {
+    return this.#changes.take(() => this.#repair());
+  }
+
+  async #repair(): Promise<string[]> {
     if (!this.#known || !this.#plan || ++this.#looks % LOOKS !== 0) return [];
     const there = await readEntries(this.options.host, this.#reqid);
     const desired = xfrmEntries(this.#plan);
@@ -124,8 +135,10 @@ export class Encryption implements Repairable {
   }
 
   /** The sandboxes are gone: nothing is sent any more. */
-  async close(): Promise<void> {
-    if (this.#basis !== 'none' && this.#basis !== '') await this.#remove();
+  close(): Promise<void> {
+    return this.#changes.take(async () => {
+      if (this.#basis !== 'none' && this.#basis !== '') await this.#remove();
+    });
   }
 
   async #remove(): Promise<void> {

@@ -20,7 +20,7 @@ const TOOLS: readonly MissingTool[] = [
   { tool: 'hostname', package: 'hostname' },
 ];
 
-/** capability.h: bit numbers. */
+/** Without which no namespace can be set up. */
 const CAPABILITIES = { CAP_NET_ADMIN, CAP_SYS_ADMIN } as const;
 
 const TRIAL_TIMEOUT = 10_000;
