@@ -83,14 +83,23 @@ export function parseHolder(text: string): Holder | undefined {
 }
 
 /** Who holds the lock on this state directory now: `free`, or what is known of the holder. */
-export function lockHolder(paths: Paths): 'free' | Holder | 'unknown' {
+export function lockHolder(paths: Pick<Paths, 'stateLock'>): 'free' | Holder | 'unknown' {
+  return holderOf(paths.stateLock);
+}
+
+/** Who listens on this socket now: another agent than that of the state directory, or one whose state directory was removed. */
+export function listener(paths: Pick<Paths, 'runtimeLock'>): 'free' | Holder | 'unknown' {
+  return holderOf(paths.runtimeLock);
+}
+
+function holderOf(path: string): 'free' | Holder | 'unknown' {
   // Opening it would make the file, and in a directory that was never used there is nothing to hold.
   try {
-    readFileSync(paths.stateLock);
+    readFileSync(path);
   } catch {
     return 'free';
   }
-  const lock = lockFile(paths.stateLock);
+  const lock = lockFile(path);
   if ('heldBy' in lock) return parseHolder(lock.heldBy) ?? 'unknown';
   lock.release();
   return 'free';

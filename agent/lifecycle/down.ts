@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { AgentClient } from '../api/client.js';
-import { acquireAgentLock, lockHolder, type Holder } from './agent-lock.js';
+import { acquireAgentLock, listener, lockHolder, type Holder } from './agent-lock.js';
 import { cleanedUpText, cleanUp } from './clean-up.js';
 import { namePrefix, readIdentity } from './identity.js';
 import { ensureDirectories, resolvePaths, type Paths } from './paths.js';
@@ -38,7 +38,7 @@ export async function down(options: DownOptions): Promise<void> {
     await waitForEnd(paths, holder, options);
   }
   if (!existsSync(paths.stateDirectory)) {
-    options.progress(`no agent ever ran on ${paths.stateDirectory}`);
+    options.progress(`no agent ever ran on ${paths.stateDirectory}${whoListens(paths)}`);
     return;
   }
   ensureDirectories(paths, uid);
@@ -53,6 +53,13 @@ export async function down(options: DownOptions): Promise<void> {
   } finally {
     lock.release();
   }
+}
+
+/** Whether it is the one that was meant nobody can tell: what would have said so was removed with the state directory. */
+function whoListens(paths: Paths): string {
+  const other = listener(paths);
+  if (other === 'free' || other === 'unknown') return '';
+  return `, or it was removed since: if it was that of ${agentName(other)}, which listens on ${paths.socket}, end that with \`kill ${other.pid}\``;
 }
 
 /** Over its socket; an agent that does not answer there (still starting, or stuck) is sent SIGTERM. */

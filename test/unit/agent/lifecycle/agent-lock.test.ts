@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { acquireAgentLock, alreadyRunning, AlreadyRunningError, lockHolder, parseHolder, type Holder } from '../../../../agent/lifecycle/agent-lock.js';
+import { acquireAgentLock, alreadyRunning, AlreadyRunningError, listener, lockHolder, parseHolder, type Holder } from '../../../../agent/lifecycle/agent-lock.js';
 import { ensureDirectories, resolvePaths, type Paths } from '../../../../agent/lifecycle/paths.js';
 
 const host1: Holder = { name: 'host1', pid: 1234, since: '2026-01-02T03:04:05.000Z' };
@@ -43,6 +43,16 @@ test('a second agent on the same socket is refused, and leaves its own state dir
   t.throws(() => acquireAgentLock(two, host2), { instanceOf: AlreadyRunningError, message: new RegExp(`'host1' \\(pid 1234\\) already listens on ${two.socket}`) });
   t.is(lockHolder(two), 'free');
   lock.release();
+});
+
+test('an agent whose state directory is removed is still known by its socket', (t) => {
+  const paths = agentPaths(t);
+  const lock = acquireAgentLock(paths, host1);
+  rmSync(paths.stateDirectory, { recursive: true });
+  t.is(lockHolder(paths), 'free');
+  t.deepEqual(listener(paths), host1);
+  lock.release();
+  t.is(listener(paths), 'free');
 });
 
 test('what a dead agent wrote holds nothing', (t) => {
