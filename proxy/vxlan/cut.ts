@@ -65,7 +65,7 @@ export class Cutter {
     const type = bytes[virtio.GSO_TYPE]! & ~virtio.GSO_ECN;
     const isTcp = type === (isV6 ? virtio.GSO_TCPV6 : virtio.GSO_TCPV4);
     const l4 = IP + view.getUint16(virtio.CHECKSUM_START, true);
-    if ((!isTcp && type !== virtio.GSO_UDP_L4) || l4 < IP + (isV6 ? ipv6.HEADER : ipv4.HEADER) || l4 + tcp.HEADER > length) return false;
+    if ((!isTcp && type !== virtio.GSO_UDP_L4) || l4 < IP + (isV6 ? ipv6.HEADER : ipv4.HEADER) || l4 + (isTcp ? tcp.HEADER : udp.HEADER) > length) return false;
     const payload = l4 + (isTcp ? (bytes[l4 + tcp.DATA_OFFSET]! >>> 4) << 2 : udp.HEADER);
     const size = view.getUint16(virtio.GSO_SIZE, true);
     if (size === 0 || payload >= length || payload < l4 + udp.HEADER) return false;

@@ -60,6 +60,8 @@ for (const { name, addresses, gso } of FAMILIES) {
     const datagrams = cutOf(udpFrame({ ...addresses, payload, partial: true, gso: [USO, 1000] }))!.map(frameIn);
     t.deepEqual(datagrams.map((one) => decode(one).l4.readUInt16BE(4)), [1008, 1008, 508]);
     for (const one of datagrams) t.is(checksumFault(one), undefined);
+    const short = cutOf(udpFrame({ ...addresses, payload: Buffer.from('0123456789'), partial: true, gso: [USO, 4] }))!.map(frameIn);
+    t.deepEqual(short.map((one) => decode(one).l4.subarray(8).toString()), ['0123', '4567', '89'], 'all of it is less than a TCP header');
   });
 
   test(`${name}: a checksum that was left to us is worked out`, (t) => {
