@@ -42,7 +42,8 @@ export async function runTask(store: Store, node: Node, context: Context, reques
   if (!process?.session) {
     await runner.ended;
     await removeTask(store, task.id);
-    throw new ControlError('invalid', runner.failure?.message ?? 'the task did not start', undefined, runner.failure?.exitCode);
+    const { message = 'the task did not start', exitCode } = runner.failure ?? {};
+    throw new ControlError(exitCode === undefined ? 'conflict' : 'invalid', message, undefined, exitCode);
   }
   if (!request.stdin) process.session.stdin?.end();
   return process.session;

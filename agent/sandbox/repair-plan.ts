@@ -34,6 +34,8 @@ export interface Observed {
   readonly neighbours: readonly ShownNeighbour[];
   /** Of the VXLAN device. */
   readonly forwarding: readonly unknown[];
+  /** Of IPv4. */
+  readonly rules: readonly ShownRule[];
   readonly rules6: readonly ShownRule[];
 }
 
@@ -55,8 +57,12 @@ export interface ShownRule {
   readonly priority?: number;
   readonly src?: string;
   readonly iif?: string;
+  readonly table?: string;
   readonly action?: string;
 }
+
+/** fib_default_rules_init, net/ipv4/fib_rules.c */
+const MAIN_RULE = 'pref 32766 lookup main';
 
 /** In the order in which they are to be put back. */
 export function sandboxFaults(expected: ExpectedSandbox, observed: Observed): Fault[] {
@@ -82,6 +88,10 @@ export function sandboxFaults(expected: ExpectedSandbox, observed: Observed): Fa
     if (!hasRule(observed.rules6, rule)) faults.push({ text: missingRule(rule), lines: [], lines6: [`rule add ${rule.text}`] });
   };
 
+  // Every namespace has it from its beginning; all routes of a sandbox are found by it.
+  if (!observed.rules.some(({ src, iif, table }) => table === 'main' && src === 'all' && iif === undefined)) {
+    faults.push({ text: `the rule '${MAIN_RULE}' is gone`, lines: [`rule add ${MAIN_RULE}`] });
+  }
   const vip0 = links.get(VIP_LINK);
   if (vip0) {
     up(vip0);

@@ -102,6 +102,7 @@ async function repairs({ sandbox }: FabricNode): Promise<void> {
     ['vxlan0 has lost the forwarding entry of 02:42:0a:00:01:16, or has another', () => bridgeBatch(netns, ['fdb del 02:42:0a:00:01:16 dev vxlan0 self'])],
     ['vxlan0 has lost the neighbour 10.0.1.22, or has another', () => ipBatch(netns, ['neigh replace 10.0.1.22 lladdr 02:42:0a:00:01:99 dev vxlan0 nud permanent'])],
     ['vxlan0 has the route to 10.0.1.99, which is not ours', () => ipBatch(netns, ['route add 10.0.1.99/32 dev vxlan0'])],
+    ["the rule 'pref 32766 lookup main' is gone", () => ipBatch(netns, ['rule flush'])],
     ["the IPv6 rule 'pref 2000 iif vxlan0 lookup main' is gone", () => ipBatch(netns, ['rule del pref 2000 iif vxlan0', 'rule del pref 1000'], 6)],
   ];
   for (const [sentence, damage] of damages) {

@@ -15,6 +15,7 @@ const observed = (links: readonly object[], more: Partial<Observed> = {}): Obser
     ...['10.0.1.2', '10.0.1.3', 'fd00::2', 'fd00::3'].map((dst) => ({ dst, dev: 'vip0' })), ...['10.0.1.5', 'fd00::5'].map((dst) => ({ dst, dev: 'v-t1' })), { dst: '10.0.1.6', dev: 'v-t2' }, { dst: 'default', dev: 'host0' },
   ],
   neighbours: [...['10.0.1.5', 'fd00::5'].map((dst) => ({ dst, dev: 'v-t1', lladdr: '02:42:0a:00:01:05' })), { dst: '10.0.1.6', dev: 'v-t2', lladdr: '02:42:0a:00:01:06' }],
+  rules: [{ priority: 0, src: 'all', table: 'local' }, { priority: 10, src: '10.0.1.9', table: 'main' }, { priority: 32766, src: 'all', table: 'main' }],
   rules6: [{ priority: 0, src: 'all' }, { priority: 1000, src: 'fd00::5', iif: 'v-t1' }, { priority: 2000, src: 'all', iif: 'vip0' }, { priority: 2000, src: 'all', iif: 'lo' }, { priority: 3000, src: 'all', action: 'blackhole' }],
   ...more,
 });
@@ -24,12 +25,12 @@ test('a whole sandbox has no fault, whatever else is in it', (t) => {
 });
 
 test('what is lost is told, and put back in an order that works', (t) => {
-  const damaged = observed([link('lo', []), link('vip0', [], { flags: [] }), link('v-t1', [], { mtu: 1500 }), whole.t2], { routes: [], neighbours: [], rules6: [] });
+  const damaged = observed([link('lo', []), link('vip0', [], { flags: [] }), link('v-t1', [], { mtu: 1500 }), whole.t2], { routes: [], neighbours: [], rules: [{ priority: 10, src: '10.0.1.9', table: 'main' }], rules6: [] });
   const faults = sandboxFaults(expected, damaged);
   t.deepEqual(
     [...faults.flatMap(({ lines }) => lines), ...faults.flatMap(({ lines6 = [] }) => lines6)],
     [
-      'link set vip0 up', 'addr replace 10.0.1.1/32 dev vip0',
+      'rule add pref 32766 lookup main', 'link set vip0 up', 'addr replace 10.0.1.1/32 dev vip0',
       'route replace 10.0.1.2/32 dev vip0', 'route replace fd00::2/128 dev vip0', 'route replace 10.0.1.3/32 dev vip0', 'route replace fd00::3/128 dev vip0',
       'addr replace fd00::1/128 dev lo nodad',
       'link set v-t1 mtu 1450', 'route replace 10.0.1.5/32 dev v-t1', 'neigh replace 10.0.1.5 lladdr 02:42:0a:00:01:05 dev v-t1 nud permanent',
@@ -38,7 +39,7 @@ test('what is lost is told, and put back in an order that works', (t) => {
       'rule add pref 2000 iif vip0 lookup main', 'rule add pref 2000 iif lo lookup main', 'rule add pref 3000 blackhole', 'rule add pref 1000 from fd00::5 iif v-t1 lookup main',
     ],
   );
-  t.deepEqual(faults.slice(0, 3).map(({ text }) => text), ['vip0 is down', 'vip0 has lost 10.0.1.1', 'there is no route to 10.0.1.2 by vip0']);
+  t.deepEqual(faults.slice(0, 4).map(({ text }) => text), ["the rule 'pref 32766 lookup main' is gone", 'vip0 is down', 'vip0 has lost 10.0.1.1', 'there is no route to 10.0.1.2 by vip0']);
 });
 
 test('a vip0 that is gone is another’s to make; a task’s link cannot be had back', (t) => {
