@@ -84,18 +84,28 @@ export class EtcdLease implements Lease {
   }
 }
 
-/** False: there is no such lease any more. Rejects when the member does not answer. */
+/** False: there is no such lease any more. Rejects when the member does not answer in time, be it that there is no stream. */
 async function heardOf(member: Member, id: string): Promise<boolean> {
+  let late: NodeJS.Timeout | undefined;
+  const patience = new Promise<never>((_, reject) => {
+    late = setTimeout(() => reject(new Error('no answer')), ANSWER_MS);
+    late.unref();
+  });
+  const asked = answerOf(member, id, patience);
+  // Who opens no stream has no time-out of its own.
+  return Promise.race([asked, patience]).finally(() => clearTimeout(late));
+}
+
+async function answerOf(member: Member, id: string, patience: Promise<never>): Promise<boolean> {
   const stream = await member.leaseClient.leaseKeepAlive();
   try {
     const answer = new Promise<boolean>((resolve, reject) => {
       stream.on('data', ({ TTL }) => resolve(Number(TTL) > 0));
       stream.on('error', reject);
       stream.on('end', () => reject(new Error('the stream ended')));
-      setTimeout(() => reject(new Error('no answer')), ANSWER_MS).unref();
     });
     stream.write({ ID: id });
-    return await answer;
+    return await Promise.race([answer, patience]);
   } finally {
     endStream(stream);
   }
